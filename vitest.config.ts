@@ -1,0 +1,12 @@
+import { defineConfig } from 'vitest/config';
+
+// The tests are compiled with the sources, so what runs here is what is shipped, worker threads included.
+export default defineConfig({
+  test: {
+    include: ['**/dist/**/*.test.js'],
+    exclude: ['**/node_modules/**'],
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
+    pool: 'forks',
+  },
+});
