@@ -1,0 +1,86 @@
+import * as fs from 'node:fs';
+import * as path from 'node:path';
+import { type Checkpoint, type Note, parseCheckpointText, parseNote } from './checkpoint.js';
+import { AuditError, reasonOf, systemCode } from './errors.js';
+import { parseHead } from './head.js';
+import { sequenceName } from './segment.js';
+
+/** A checkpoint file of the log folder, as it was found. */
+export interface FolderCheckpoint {
+  /** Path below the log folder. */
+  readonly file: string;
+  readonly note: Note | undefined;
+  readonly checkpoint: Checkpoint | undefined;
+  /** Why it is none, where `checkpoint` is undefined. */
+  readonly reason: string;
+}
+
+export interface FolderCheckpoints {
+  readonly entries: readonly FolderCheckpoint[];
+}
+
+/** Reads `checkpoint` and `checkpoints/`; nothing is checked but the form. */
+export function readFolderCheckpoints(dir: string): FolderCheckpoints {
+  const entries: FolderCheckpoint[] = [];
+  const newest = readEntry(dir, 'checkpoint', undefined);
+  if (newest) entries.push(newest);
+  for (const name of namesIn(path.join(dir, 'checkpoints'))) {
+    if (!/^[0-9]{20}$/.test(name)) continue;
+    const entry = readEntry(dir, `checkpoints/${name}`, name);
+    if (entry) entries.push(entry);
+  }
+  return { entries };
+}
+
+function namesIn(folder: string): string[] {
+  try {
+    return fs.readdirSync(folder).sort();
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+function readEntry(dir: string, file: string, sizeName: string | undefined): FolderCheckpoint | undefined {
+  let bytes: Buffer;
+  try {
+    bytes = fs.readFileSync(path.join(dir, file));
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+  try {
+    const note = parseNote(bytes);
+    const checkpoint = parseCheckpointText(note.text);
+    if (sizeName !== undefined && sequenceName(checkpoint.size) !== sizeName) {
+      return { file, note: undefined, checkpoint: undefined, reason: `it is of size ${checkpoint.size}` };
+    }
+    return { file, note, checkpoint, reason: '' };
+  } catch (error) {
+    return { file, note: undefined, checkpoint: undefined, reason: reasonOf(error) };
+  }
+}
+
+/** Evidence that the verifier brings: a signed checkpoint, or this host's own head, which is not signed. */
+export interface Held {
+  readonly name: string;
+  readonly note: Note | undefined;
+  readonly checkpoint: Checkpoint;
+}
+
+/** Reads brought evidence. Throws `bad_checkpoint` naming the file that cannot be used. */
+export function readHeld(held: readonly { name: string; note: string }[], head: string | undefined): Held[] {
+  const read = held.map(({ name, note: text }): Held => {
+    try {
+      const note = parseNote(Buffer.from(text));
+      return { name, note, checkpoint: parseCheckpointText(note.text) };
+    } catch (error) {
+      throw new AuditError('bad_checkpoint', `${name}: ${reasonOf(error)}`, { cause: error });
+    }
+  });
+  if (head !== undefined) {
+    const { origin, size, root } = parseHead(head);
+    read.push({ name: 'head', note: undefined, checkpoint: { origin, size, root } });
+  }
+  return read;
+}

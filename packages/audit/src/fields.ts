@@ -1,0 +1,124 @@
+import { riskLevels } from './event.js';
+
+/** How a member is checked and encoded. */
+export type FieldKind =
+  | 'text'
+  | 'content'
+  | 'json'
+  | 'flag'
+  | 'integer'
+  | 'number'
+  | 'texts'
+  | 'risk'
+  | 'phase'
+  | 'hex';
+
+export interface Field {
+  /** The caller's name, camelCase. */
+  readonly name: string;
+  /** The name in the record, snake_case. */
+  readonly stored: string;
+  readonly kind: FieldKind;
+  readonly digits?: number;
+}
+
+const field = (name: string, stored: string, kind: FieldKind, digits?: number): Field =>
+  digits === undefined ? { name, stored, kind } : { name, stored, kind, digits };
+
+const actor = [
+  field('channel', 'channel', 'text'),
+  field('userId', 'user_id', 'text'),
+  field('username', 'username', 'text'),
+  field('agent', 'agent', 'text'),
+  field('ip', 'ip', 'text'),
+];
+
+const action = [
+  field('phase', 'phase', 'phase'),
+  field('tool', 'tool', 'text'),
+  field('command', 'command', 'content'),
+  field('resource', 'resource', 'text'),
+  field('arguments', 'arguments', 'json'),
+  field('argumentsText', 'arguments', 'content'),
+  field('riskLevel', 'risk_level', 'risk'),
+  field('approved', 'approved', 'flag'),
+  field('allowed', 'allowed', 'flag'),
+  field('continues', 'continues', 'text'),
+];
+
+const result = [
+  field('success', 'success', 'flag'),
+  field('status', 'status', 'text'),
+  field('exitCode', 'exit_code', 'integer'),
+  field('signal', 'signal', 'text'),
+  field('durationMs', 'duration_ms', 'number'),
+  field('error', 'error', 'content'),
+  field('output', 'output', 'json'),
+  field('outputText', 'output', 'content'),
+];
+
+const security = [
+  field('policyViolation', 'policy_violation', 'flag'),
+  field('rule', 'rule', 'text'),
+  field('reason', 'reason', 'text'),
+  field('rateLimitRemaining', 'rate_limit_remaining', 'number'),
+  field('sandbox', 'sandbox', 'text'),
+  field('notEnforced', 'not_enforced', 'texts'),
+];
+
+const trace = [
+  field('traceId', 'trace_id', 'hex', 32),
+  field('spanId', 'span_id', 'hex', 16),
+];
+
+export interface Section {
+  readonly name:
+    | 'actor'
+    | 'sessionId'
+    | 'callId'
+    | 'source'
+    | 'action'
+    | 'result'
+    | 'security'
+    | 'details'
+    | 'trace';
+  readonly stored: string;
+  readonly kind?: 'text';
+  readonly fields?: readonly Field[];
+  /** The names callers may use in this section; empty where there are no fixed fields. */
+  readonly names: ReadonlySet<string>;
+}
+
+function section(
+  name: Section['name'],
+  stored: string,
+  shape: 'text' | 'details' | readonly Field[],
+): Section {
+  if (shape === 'text') return { name, stored, kind: 'text', names: new Set() };
+  if (shape === 'details') return { name, stored, names: new Set() };
+  return { name, stored, fields: shape, names: new Set(shape.map((item) => item.name)) };
+}
+
+/** The members between `emitter` and `epoch`, in the order of the record. */
+export const sections: readonly Section[] = [
+  section('actor', 'actor', actor),
+  section('sessionId', 'session_id', 'text'),
+  section('callId', 'call_id', 'text'),
+  section('source', 'source', 'text'),
+  section('action', 'action', action),
+  section('result', 'result', result),
+  section('security', 'security', security),
+  section('details', 'details', 'details'),
+  section('trace', 'trace', trace),
+];
+
+/** What may stand at the top of an event. */
+export const eventNames: ReadonlySet<string> = new Set([
+  'eventType',
+  'timestamp',
+  'eventId',
+  'emitter',
+  ...sections.map((item) => item.name),
+]);
+
+export const riskNames: ReadonlySet<string> = new Set(riskLevels);

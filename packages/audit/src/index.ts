@@ -1,0 +1,38 @@
+export type { Acknowledgement, Opening } from './acknowledgement.js';
+export type { Checkpoint, Note, NoteSignature, VerifierKey } from './checkpoint.js';
+export { checkNote, parseCheckpointText, parseNote, parseVerifierKey } from './checkpoint.js';
+export { AuditError, type AuditErrorCode } from './errors.js';
+export type {
+  Action,
+  Actor,
+  AuditEvent,
+  BuiltInEventType,
+  Commitment,
+  EventType,
+  JsonObject,
+  JsonValue,
+  Result,
+  RiskLevel,
+  Security,
+  Trace,
+} from './event.js';
+export { eventTypes, isEventType, riskLevels } from './event.js';
+export type { JsonFault, JsonKind, JsonMember, OnMember } from './json-scan.js';
+export { jsonDepthMax, memberName, scanJson, scanObject } from './json-scan.js';
+export { readPublicKeyFile } from './keys.js';
+export type { ForwardSecurity, TypedEvent } from './log.js';
+export { AuditLog, openAuditLog } from './log.js';
+export type { AuditLogOptions } from './options.js';
+export type { CheckedProof } from './proof.js';
+export { checkProof, findEvent, proveConsistency, proveRecord } from './proof.js';
+export type { ReadOptions, StoredLine } from './reader.js';
+export { parseRecord, readLines } from './reader.js';
+export type { LogStatus } from './status.js';
+export { logStatus } from './status.js';
+export type { LogRecord, StoredContent } from './stored-record.js';
+export type { Hash } from './tree.js';
+export { checkConsistency, leafHash, rootFromInclusion } from './tree.js';
+export type { VerifyOptions } from './verify.js';
+export { verifyLog } from './verify.js';
+export type { Finding, Level, Verdict, VerifyReport } from './verify-report.js';
+export { verifyExitCode } from './verify-report.js';

@@ -1,0 +1,174 @@
+import { createPrivateKey, generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto';
+import * as fs from 'node:fs';
+import { hostname } from 'node:os';
+import * as path from 'node:path';
+import { parseVerifierKey, type VerifierKey, verifierKey } from './checkpoint.js';
+import { makeFolder, readIfThere, replaceFile, replaceFileDurably, syncFolder } from './durable.js';
+import { formatHmacKey, nextEpochKey, parseHmacKey } from './epoch-keys.js';
+import { AuditError, reasonOf } from './errors.js';
+import { emptyHead, formatHead, type Head, parseHead } from './head.js';
+
+/** The keys folder: what the writer alone may read (docs/format.md §1). */
+
+const names = {
+  origin: 'origin',
+  signingKey: 'signing-key.pem',
+  publicKey: 'public-key',
+  initialKey: 'initial-hmac-key',
+  head: 'head',
+} as const;
+
+export interface Keys {
+  readonly folder: string;
+  readonly origin: string;
+  readonly signingKey: KeyObject;
+  readonly publicKey: VerifierKey;
+}
+
+/** Reads the keys folder; undefined when its set-up was never finished. Throws when it is damaged or open to others. */
+export function readKeys(folder: string): Keys | undefined {
+  const origin = readIfThere(path.join(folder, names.origin))?.trim();
+  if (origin === undefined || origin === '') return undefined;
+  checkPrivate(folder);
+  checkPrivate(path.join(folder, names.signingKey));
+  let signingKey: KeyObject;
+  try {
+    signingKey = createPrivateKey(fs.readFileSync(path.join(folder, names.signingKey)));
+  } catch (error) {
+    throw new AuditError('keys_missing', `the signing key in ${folder} cannot be read: ${reasonOf(error)}`, {
+      cause: error,
+    });
+  }
+  if (signingKey.asymmetricKeyType !== 'ed25519') {
+    throw new AuditError('bad_key', `${names.signingKey} in ${folder} is not an Ed25519 key`);
+  }
+  return { folder, origin, signingKey, publicKey: verifierKey(origin, signingKey) };
+}
+
+/** Makes all keys of a new log. `origin` is written last: without it the set-up counts as not done and starts again. */
+export function createKeys(folder: string): Keys {
+  makeFolder(folder);
+  checkPrivate(folder);
+  const origin = newOrigin();
+  const { privateKey } = generateKeyPairSync('ed25519');
+  const publicKey = verifierKey(origin, privateKey);
+  const initialKey = randomBytes(32);
+  replaceFile(
+    path.join(folder, names.signingKey),
+    privateKey.export({ format: 'pem', type: 'pkcs8' }),
+  );
+  replaceFile(path.join(folder, names.publicKey), `${publicKey.text}\n`, 0o644);
+  for (const epoch of storedEpochs(folder)) fs.rmSync(epochKeyPath(folder, epoch));
+  replaceFile(path.join(folder, names.initialKey), formatHmacKey(origin, initialKey));
+  replaceFile(epochKeyPath(folder, 0), formatHmacKey(origin, initialKey));
+  replaceFile(path.join(folder, names.head), formatHead(emptyHead(origin)));
+  syncFolder(folder);
+  replaceFileDurably(path.join(folder, names.origin), `${origin}\n`);
+  return { folder, origin, signingKey: privateKey, publicKey };
+}
+
+/** `<host>/gatebook/<128 random bits>`: unique, without spaces or plus. */
+function newOrigin(): string {
+  const host = hostname()
+    .replace(/[^A-Za-z0-9.-]/g, '-')
+    .slice(0, 100);
+  return `${host === '' ? 'localhost' : host}/gatebook/${randomBytes(16).toString('hex')}`;
+}
+
+/** Owner-only, and owned by us: else the keys may be anybody's. */
+function checkPrivate(file: string): void {
+  const stat = fs.statSync(file, { throwIfNoEntry: false });
+  if (stat === undefined) {
+    throw new AuditError('keys_missing', `${file} is missing; restore the keys folder from a backup`);
+  }
+  const uid = process.getuid?.();
+  if (uid !== undefined && stat.uid !== uid && uid !== 0) {
+    throw new AuditError('keys_unsafe', `${file} belongs to user ${stat.uid}, not to user ${uid}`);
+  }
+  if (process.platform !== 'win32' && (stat.mode & 0o077) !== 0) {
+    const mode = (stat.mode & 0o777).toString(8);
+    throw new AuditError('keys_unsafe', `${file} is open to other users (mode ${mode}); run chmod go-rwx on it`);
+  }
+}
+
+/** The path of the initial HMAC key while it still lies on this host: as long as it does, forward security is off. */
+export function initialKeyOnHost(folder: string): string | undefined {
+  const file = path.join(folder, names.initialKey);
+  return fs.existsSync(file) ? file : undefined;
+}
+
+export function epochKeyPath(folder: string, epoch: number): string {
+  return path.join(folder, `epoch-${epoch}.key`);
+}
+
+/** The epochs whose keys lie in the folder, lowest first: one, or two while a move was interrupted. */
+export function storedEpochs(folder: string): number[] {
+  return fs
+    .readdirSync(folder)
+    .map((name) => /^epoch-(0|[1-9][0-9]*)\.key$/.exec(name)?.[1])
+    .filter((digits) => digits !== undefined)
+    .map(Number)
+    .sort((a, b) => a - b);
+}
+
+export function readEpochKey(keys: Keys, epoch: number): Buffer {
+  const file = epochKeyPath(keys.folder, epoch);
+  checkPrivate(file);
+  const { origin, key } = parseHmacKey(fs.readFileSync(file, 'utf8'));
+  if (origin !== keys.origin) {
+    throw new AuditError('wrong_log', `${file} is a key of ${origin}, the log is ${keys.origin}`);
+  }
+  return key;
+}
+
+/** Makes the key of the next epoch durable, and returns it. The old one stays until `eraseEpochKey`. */
+export function storeNextEpochKey(keys: Keys, epoch: number, key: Uint8Array): Buffer {
+  const next = nextEpochKey(key, keys.origin);
+  replaceFileDurably(epochKeyPath(keys.folder, epoch + 1), formatHmacKey(keys.origin, next));
+  return next;
+}
+
+/** Overwrites and removes the key of an epoch that has ended. What a disk keeps besides is not in our hands. */
+export function eraseEpochKey(keys: Keys, epoch: number): void {
+  const file = epochKeyPath(keys.folder, epoch);
+  const fd = fs.openSync(file, 'r+');
+  try {
+    fs.writeSync(fd, Buffer.alloc(fs.fstatSync(fd).size), 0);
+    fs.fsyncSync(fd);
+  } finally {
+    fs.closeSync(fd);
+  }
+  fs.rmSync(file);
+  syncFolder(keys.folder);
+}
+
+export function readHead(keys: Keys): Head {
+  const file = path.join(keys.folder, names.head);
+  const text = readIfThere(file);
+  if (text === undefined) {
+    throw new AuditError('keys_missing', `${file} is missing; restore the keys folder from a backup`);
+  }
+  return parseHead(text);
+}
+
+/** Makes a new head durable. */
+export function writeHead(keys: Keys, head: Head): void {
+  replaceFileDurably(path.join(keys.folder, names.head), formatHead(head));
+}
+
+/** A verifier key from a file holding its one line. Throws `bad_key` naming the file. */
+export async function readPublicKeyFile(file: string): Promise<string> {
+  let text: string;
+  try {
+    text = await fs.promises.readFile(file, 'utf8');
+  } catch (error) {
+    throw new AuditError('bad_key', `the public key file ${file} cannot be read: ${reasonOf(error)}`, {
+      cause: error,
+    });
+  }
+  try {
+    return parseVerifierKey(text).text;
+  } catch (error) {
+    throw new AuditError('bad_key', `${file}: ${reasonOf(error)}`, { cause: error });
+  }
+}

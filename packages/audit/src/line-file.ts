@@ -1,0 +1,84 @@
+import * as fs from 'node:fs';
+import { lineBytesMax } from './record.js';
+
+const chunkBytes = 1024 * 1024;
+
+/**
+ * Reads the lines of a file one after the other in constant memory. The current line is `buf[start..end)`, without its
+ * newline; there is always a byte before `start`, which a leaf hash may borrow. A line longer than a record may
+ * be comes in one piece of more than `lineBytesMax` bytes with `overlong` set.
+ */
+export class LineFile {
+  readonly buf = Buffer.allocUnsafe(1 + chunkBytes);
+  readonly #fd: number;
+  start = 1;
+  end = 1;
+  /** Where the current line begins in the file. */
+  offset: number;
+  overlong = false;
+  #filled = 1;
+  #next = 1;
+  #nextOffset: number;
+  readonly #limit: number;
+
+  /** Reads from byte `offset`, which must begin a line, up to the last line that begins before `limit`. */
+  constructor(file: string, offset = 0, limit = Number.POSITIVE_INFINITY) {
+    this.#fd = fs.openSync(file, 'r');
+    this.offset = offset;
+    this.#nextOffset = offset;
+    this.#limit = limit;
+  }
+
+  /** Goes to the next complete line; false at the end of the file or limit. */
+  next(): boolean {
+    if (this.#nextOffset >= this.#limit) return false;
+    for (;;) {
+      const newline =
+        this.#next < this.#filled ? this.buf.subarray(0, this.#filled).indexOf(10, this.#next) : -1;
+      if (newline >= 0) {
+        this.#take(newline);
+        this.#next = newline + 1;
+        this.#nextOffset++;
+        return true;
+      }
+      if (this.#filled - this.#next > lineBytesMax) {
+        this.overlong = true;
+        this.#take(this.#filled);
+        this.#next = this.#filled;
+        return true;
+      }
+      if (!this.#fill()) return false;
+    }
+  }
+
+  #take(end: number): void {
+    this.start = this.#next;
+    this.end = end;
+    this.offset = this.#nextOffset;
+    this.#nextOffset += end - this.#next;
+  }
+
+  #fill(): boolean {
+    this.buf.copyWithin(1, this.#next, this.#filled);
+    this.#filled = 1 + this.#filled - this.#next;
+    this.#next = 1;
+    const room = this.buf.length - this.#filled;
+    const got = fs.readSync(this.#fd, this.buf, this.#filled, room, this.#nextOffset + this.#filled - 1);
+    this.#filled += got;
+    return got > 0;
+  }
+
+  /** After `next` said false: the bytes behind the last newline, which are no line yet. */
+  rest(): Buffer {
+    return this.buf.subarray(this.#next, this.#filled);
+  }
+
+  /** Where the next line begins in the file. */
+  get nextOffset(): number {
+    return this.#nextOffset;
+  }
+
+  close(): void {
+    fs.closeSync(this.#fd);
+  }
+}

@@ -1,0 +1,19 @@
+import { v7 as uuidv7 } from 'uuid';
+import type { JsonObject } from './event.js';
+import { encodeJson } from './json-text.js';
+import { formatTime } from './record.js';
+
+/** The log's own records; docs/format.md §3. */
+export type LogEventType =
+  | 'log.opened'
+  | 'log.recovered'
+  | 'log.epoch'
+  | 'log.sealed'
+  | 'log.closed'
+  | 'log.clock_jump';
+
+/** The middle of a line for one of the log's own records. */
+export function encodeLogEvent(type: LogEventType, nowMs: number, details: JsonObject): string {
+  const id = `evt_${uuidv7()}`;
+  return `"timestamp":"${formatTime(nowMs)}","event_id":"${id}","event_type":"${type}","emitter":"log","details":${encodeJson(details, 'details')}`;
+}

@@ -1,0 +1,319 @@
+import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
+import type { Acknowledgement, Opening } from './acknowledgement.js';
+import { AuditError } from './errors.js';
+import type { AuditEvent, BuiltInEventType } from './event.js';
+import { type AuditLogOptions, normaliseOptions, type WriterOptions } from './options.js';
+import { encodeEvent } from './record.js';
+import { type FromWriter, fromPlainError, type Outcome, type ToWriter } from './thread-messages.js';
+
+/** An event whose type the called method gives. */
+export type TypedEvent = Omit<AuditEvent, 'eventType'>;
+
+/** Whether past records are safe from whoever takes this host now. */
+export interface ForwardSecurity {
+  readonly on: boolean;
+  /** While off: the file that must be moved off this host. */
+  readonly initialKeyFile?: string;
+}
+
+/** One append that was sent and not answered yet. */
+interface InFlight {
+  readonly eventId: string;
+  readonly timestamp: string;
+  readonly openings: readonly Opening[];
+  readonly bytes: number;
+  resolve(acknowledgement: Acknowledgement): void;
+  reject(error: AuditError): void;
+}
+
+/**
+ * Opens the log in `options.dir`, setting up folder and keys at first use, and takes its kernel lock. Rejects with an
+ * AuditError: `log_locked` (another process writes it), `log_rolled_back` or `log_damaged` (the folder is not what was
+ * last signed), `keys_missing`, `keys_unsafe`, `wrong_log`, `bad_option`.
+ */
+export async function openAuditLog(options: AuditLogOptions): Promise<AuditLog> {
+  const normalised = normaliseOptions(options);
+  const { port1, port2 } = new MessageChannel();
+  const signal = new Int32Array(new SharedArrayBuffer(4));
+  const worker = new Worker(new URL('./writer-thread.js', import.meta.url), {
+    name: 'gatebook-log',
+    workerData: { options: normalised, port: port2, signal },
+    transferList: [port2],
+    stdin: false,
+  });
+  const first = await firstMessage(port1, worker);
+  if (first.kind === 'refused') throw fromPlainError(first.error);
+  if (first.kind !== 'ready') throw new AuditError('log_failed', `the writer said ${first.kind} first`);
+  return new AuditLog(normalised, worker, port1, signal, first);
+}
+
+function firstMessage(port: MessagePort, worker: Worker): Promise<FromWriter> {
+  return new Promise((resolve, reject) => {
+    port.once('message', resolve);
+    worker.once('error', (error) => {
+      reject(new AuditError('log_failed', `the writer's thread failed: ${error.message}`, { cause: error }));
+    });
+  });
+}
+
+/**
+ * An open log. `append` resolves when the record is on disk; what is appended while a sync is under way shares the
+ * next one. Close it: an unclosed log keeps its last records pending until it is opened again.
+ */
+export class AuditLog {
+  /** Unique name of this log; stands in every checkpoint. */
+  readonly origin: string;
+  /** `name+hash+key`, the signed-note form of the key that signs the checkpoints. */
+  readonly publicKey: string;
+  readonly forwardSecurity: ForwardSecurity;
+  readonly #options: WriterOptions;
+  readonly #worker: Worker;
+  readonly #port: MessagePort;
+  readonly #signal: Int32Array;
+  #batch: string[] = [];
+  #inFlight: InFlight[] = [];
+  /** Index of the oldest unanswered entry in `#inFlight`. */
+  #oldest = 0;
+  #bytes = 0;
+  #checkpointId = 0;
+  readonly #checkpoints = new Map<number, { resolve(note: string): void; reject(error: AuditError): void }>();
+  readonly #drains: (() => void)[] = [];
+  #closing: Promise<void> | undefined;
+  #closed: { resolve(): void; reject(error: AuditError): void } | undefined;
+  #failed: AuditError | undefined;
+  readonly #onBeforeExit = (): void => {
+    this.close().catch(() => {});
+  };
+
+  /** Use `openAuditLog`. */
+  constructor(
+    options: WriterOptions,
+    worker: Worker,
+    port: MessagePort,
+    signal: Int32Array,
+    ready: Extract<FromWriter, { kind: 'ready' }>,
+  ) {
+    this.#options = options;
+    this.#worker = worker;
+    this.#port = port;
+    this.#signal = signal;
+    this.origin = ready.origin;
+    this.publicKey = ready.publicKey;
+    this.forwardSecurity =
+      ready.initialKeyFile === undefined ? { on: true } : { on: false, initialKeyFile: ready.initialKeyFile };
+    port.on('message', (message: FromWriter) => this.#receive(message));
+    worker.on('error', (error) => this.#die(`the writer's thread failed: ${error.message}`, error));
+    worker.on('exit', () => this.#die('the writer has ended', undefined));
+    this.#unref();
+    // A program that forgets to close still ends its log cleanly when it runs out of work.
+    process.once('beforeExit', this.#onBeforeExit);
+  }
+
+  /**
+   * Records an event. Resolves once the record is durable, with its seq. Rejects with an AuditError naming the member that
+   * cannot be recorded, `queue_full` at the queue's bound (wait for `drained()`), `write_failed` when the disk refused
+   * (nothing of the record stays), `log_failed` or `log_closed`.
+   */
+  append(event: AuditEvent): Promise<Acknowledgement> {
+    return new Promise((resolve, reject) => {
+      if (this.#failed) throw this.#failed;
+      if (this.#closing) throw new AuditError('log_closed', 'the log is closed; open it again');
+      const { text, eventId, timestamp, openings } = encodeEvent(event, this.#options.emitter);
+      const waiting = this.#inFlight.length - this.#oldest;
+      if (waiting >= this.#options.queueRecordsMax || this.#bytes + text.length > this.#options.queueBytesMax) {
+        throw new AuditError('queue_full', `${waiting} records wait for the disk; await drained() before appending more`);
+      }
+      if (waiting === 0) this.#ref();
+      if (this.#batch.length === 0) process.nextTick(this.#sendBatch);
+      this.#batch.push(text);
+      this.#bytes += text.length;
+      this.#inFlight.push({ eventId, timestamp, openings, bytes: text.length, resolve, reject });
+    });
+  }
+
+  /** Resolves when the queue is less than half full. */
+  drained(): Promise<void> {
+    if (this.#isDrained()) return Promise.resolve();
+    return new Promise((resolve) => this.#drains.push(resolve));
+  }
+
+  #isDrained(): boolean {
+    return (
+      this.#inFlight.length - this.#oldest < this.#options.queueRecordsMax / 2 &&
+      this.#bytes < this.#options.queueBytesMax / 2
+    );
+  }
+
+  /** Makes a checkpoint of everything acknowledged so far and resolves with the signed note. */
+  checkpoint(): Promise<string> {
+    return new Promise((resolve, reject) => {
+      if (this.#failed) throw this.#failed;
+      if (this.#closing) throw new AuditError('log_closed', 'the log is closed; open it again');
+      const id = this.#checkpointId++;
+      this.#ref();
+      this.#checkpoints.set(id, { resolve, reject });
+      this.#sendBatch();
+      this.#send({ kind: 'checkpoint', id });
+    });
+  }
+
+  /**
+   * Ends the log: what is in flight is written, `log.closed` and a last checkpoint follow, the open epoch's key is left
+   * behind, the lock is released. Further calls return the same promise.
+   */
+  close(): Promise<void> {
+    this.#closing ??= new Promise((resolve, reject) => {
+      process.removeListener('beforeExit', this.#onBeforeExit);
+      if (this.#failed) throw this.#failed;
+      this.#ref();
+      this.#closed = { resolve, reject };
+      this.#sendBatch();
+      this.#send({ kind: 'close' });
+    });
+    return this.#closing;
+  }
+
+  // What arrives in one turn of the event loop, answers to one sync included, goes to the writer in one message.
+  readonly #sendBatch = (): void => {
+    if (this.#batch.length === 0) return;
+    const batch = new TextEncoder().encode(`${this.#batch.join('\n')}\n`);
+    const count = this.#batch.length;
+    this.#batch = [];
+    this.#send({ kind: 'append', batch, count }, [batch.buffer]);
+  };
+
+  #send(message: ToWriter, transfer: ArrayBuffer[] = []): void {
+    this.#port.postMessage(message, transfer);
+    Atomics.add(this.#signal, 0, 1);
+    Atomics.notify(this.#signal, 0);
+  }
+
+  #receive(message: FromWriter): void {
+    switch (message.kind) {
+      case 'outcomes':
+        for (const outcome of message.outcomes) this.#settle(outcome);
+        break;
+      case 'checkpoint':
+        this.#checkpoints.get(message.id)?.resolve(message.note);
+        this.#checkpoints.delete(message.id);
+        break;
+      case 'checkpoint_failed':
+        this.#checkpoints.get(message.id)?.reject(fromPlainError(message.error));
+        this.#checkpoints.delete(message.id);
+        break;
+      case 'closed':
+        this.#finish(message.error === undefined ? undefined : fromPlainError(message.error));
+        break;
+      default:
+        this.#die(`the writer said ${message.kind} out of turn`, undefined);
+    }
+    if (this.#inFlight.length === this.#oldest && this.#checkpoints.size === 0 && !this.#closing) this.#unref();
+  }
+
+  #settle(outcome: Outcome): void {
+    const error = 'error' in outcome ? fromPlainError(outcome.error) : undefined;
+    for (let i = 0; i < outcome.count; i++) {
+      const { eventId, timestamp, openings, bytes, resolve, reject } = this.#inFlight[this.#oldest]!;
+      this.#oldest++;
+      this.#bytes -= bytes;
+      if (error) reject(error);
+      else resolve({ seq: 'firstSeq' in outcome ? outcome.firstSeq + i : -1, eventId, timestamp, openings });
+    }
+    if (this.#oldest === this.#inFlight.length || this.#oldest > 4_096) {
+      this.#inFlight = this.#inFlight.slice(this.#oldest);
+      this.#oldest = 0;
+    }
+    if (this.#drains.length > 0 && this.#isDrained()) {
+      for (const resolve of this.#drains.splice(0)) resolve();
+    }
+  }
+
+  #finish(error: AuditError | undefined): void {
+    this.#failed ??= new AuditError('log_closed', 'the log is closed; open it again');
+    if (error) this.#closed?.reject(error);
+    else this.#closed?.resolve();
+    this.#closed = undefined;
+    this.#rejectAll(this.#failed);
+    this.#port.close();
+  }
+
+  /** The thread has gone although it was not asked to: nothing in flight will be answered. */
+  #die(reason: string, cause: unknown): void {
+    if (this.#failed) return;
+    const error = new AuditError('log_failed', `${reason}; open the log again`, { cause });
+    this.#failed = error;
+    this.#closed?.reject(error);
+    this.#closed = undefined;
+    this.#rejectAll(error);
+    this.#port.close();
+  }
+
+  #rejectAll(error: AuditError): void {
+    for (const entry of this.#inFlight.slice(this.#oldest)) entry.reject(error);
+    this.#inFlight = [];
+    this.#oldest = 0;
+    this.#bytes = 0;
+    for (const { reject } of this.#checkpoints.values()) reject(error);
+    this.#checkpoints.clear();
+    for (const resolve of this.#drains.splice(0)) resolve();
+  }
+
+  /** The thread keeps the process alive only while somebody waits for it. */
+  #ref(): void {
+    this.#worker.ref();
+    this.#port.ref();
+  }
+
+  #unref(): void {
+    this.#worker.unref();
+    this.#port.unref();
+  }
+
+  /** Records an event of one type; one method for each common type. */
+  #typed(eventType: BuiltInEventType, event: TypedEvent): Promise<Acknowledgement> {
+    return this.append({ ...event, eventType });
+  }
+
+  commandExecution(event: TypedEvent): Promise<Acknowledgement> {
+    return this.#typed('command_execution', event);
+  }
+  toolExecution(event: TypedEvent): Promise<Acknowledgement> {
+    return this.#typed('tool_execution', event);
+  }
+  fileAccess(event: TypedEvent): Promise<Acknowledgement> {
+    return this.#typed('file_access', event);
+  }
+  configChange(event: TypedEvent): Promise<Acknowledgement> {
+    return this.#typed('config_change', event);
+  }
+  authSuccess(event: TypedEvent): Promise<Acknowledgement> {
+    return this.#typed('auth_success', event);
+  }
+  authFailure(event: TypedEvent): Promise<Acknowledgement> {
+    return this.#typed('auth_failure', event);
+  }
+  authLogin(event: TypedEvent): Promise<Acknowledgement> {
+    return this.#typed('auth_login', event);
+  }
+  authLogout(event: TypedEvent): Promise<Acknowledgement> {
+    return this.#typed('auth_logout', event);
+  }
+  authRefresh(event: TypedEvent): Promise<Acknowledgement> {
+    return this.#typed('auth_refresh', event);
+  }
+  policyViolation(event: TypedEvent): Promise<Acknowledgement> {
+    return this.#typed('policy_violation', event);
+  }
+  securityEvent(event: TypedEvent): Promise<Acknowledgement> {
+    return this.#typed('security_event', event);
+  }
+  rateLimitHit(event: TypedEvent): Promise<Acknowledgement> {
+    return this.#typed('rate_limit_hit', event);
+  }
+  ssrfBlock(event: TypedEvent): Promise<Acknowledgement> {
+    return this.#typed('ssrf_block', event);
+  }
+  injectionBlock(event: TypedEvent): Promise<Acknowledgement> {
+    return this.#typed('injection_block', event);
+  }
+}

@@ -1,0 +1,87 @@
+import * as path from 'node:path';
+import { AuditError } from './errors.js';
+
+/** How a log is kept. Only the two folders are required. */
+export interface AuditLogOptions {
+  /** The log folder; made (0700) when it is not there. */
+  readonly dir: string;
+  /** The keys folder, outside the log folder; made (0700) when it is not there. */
+  readonly keysDir: string;
+  /** Who hands the events in, where an event does not say. Default: `pid:<pid>`. */
+  readonly emitter?: string | undefined;
+  /**
+   * `sync` (default): an append resolves when its record is on disk. `interval`: when it is written; a crash of the
+   * machine may lose what was acknowledged in the last `syncIntervalMs`, and a failed sync stops the log.
+   */
+  readonly durability?: 'sync' | 'interval' | undefined;
+  /** For `interval`. Default 1,000. */
+  readonly syncIntervalMs?: number | undefined;
+  /** A checkpoint is made this often while there is news. Default 1,000. */
+  readonly checkpointIntervalMs?: number | undefined;
+  /** … or after this many records. Default 10,000. */
+  readonly checkpointRecordsMax?: number | undefined;
+  /** An epoch's key is left this long after its first record at the latest. Default and at most 60,000. */
+  readonly epochMs?: number | undefined;
+  /** A segment is sealed when it has reached this size. Default 100 MiB, at least 4 KiB. */
+  readonly segmentBytesMax?: number | undefined;
+  /** Records in flight before `append` refuses with `queue_full`. Default 65,536. */
+  readonly queueRecordsMax?: number | undefined;
+  /** Bytes in flight before `append` refuses with `queue_full`. Default 64 MiB. */
+  readonly queueBytesMax?: number | undefined;
+}
+
+export type WriterOptions = {
+  readonly [K in keyof AuditLogOptions]-?: NonNullable<AuditLogOptions[K]>;
+};
+
+/** Fills in the defaults and refuses what cannot work, naming the option. */
+export function normaliseOptions(options: AuditLogOptions): WriterOptions {
+  const { dir, keysDir } = folders(options);
+  const durability = options.durability ?? 'sync';
+  if (durability !== 'sync' && durability !== 'interval') {
+    throw badOption('durability', 'sync or interval');
+  }
+  return {
+    dir,
+    keysDir,
+    emitter: options.emitter ?? `pid:${process.pid}`,
+    durability,
+    syncIntervalMs: number(options, 'syncIntervalMs', 1_000, 1, 60_000),
+    checkpointIntervalMs: number(options, 'checkpointIntervalMs', 1_000, 1, 86_400_000),
+    checkpointRecordsMax: number(options, 'checkpointRecordsMax', 10_000, 1, 10_000),
+    epochMs: number(options, 'epochMs', 60_000, 1, 60_000),
+    segmentBytesMax: number(options, 'segmentBytesMax', 100 * 1024 * 1024, 4_096, 2 ** 40),
+    queueRecordsMax: number(options, 'queueRecordsMax', 65_536, 1, 2 ** 20),
+    queueBytesMax: number(options, 'queueBytesMax', 64 * 1024 * 1024, 65_536, 2 ** 30),
+  };
+}
+
+function folders(options: AuditLogOptions): { dir: string; keysDir: string } {
+  for (const name of ['dir', 'keysDir'] as const) {
+    if (typeof options[name] !== 'string' || options[name] === '') throw badOption(name, 'the path of a folder');
+  }
+  const dir = path.resolve(options.dir);
+  const keysDir = path.resolve(options.keysDir);
+  if (`${keysDir}/`.startsWith(`${dir}/`)) {
+    throw badOption('keysDir', 'a folder outside the log folder: who copies the log must not copy its keys');
+  }
+  return { dir, keysDir };
+}
+
+function number(
+  options: AuditLogOptions,
+  name: 'syncIntervalMs' | 'checkpointIntervalMs' | 'checkpointRecordsMax' | 'epochMs' | 'segmentBytesMax' | 'queueRecordsMax' | 'queueBytesMax',
+  usual: number,
+  min: number,
+  max: number,
+): number {
+  const value = options[name] ?? usual;
+  if (!Number.isSafeInteger(value) || value < min || value > max) {
+    throw badOption(name, `an integer from ${min} to ${max}`);
+  }
+  return value;
+}
+
+function badOption(name: string, wanted: string): AuditError {
+  return new AuditError('bad_option', `${name} must be ${wanted}`, { member: name });
+}

@@ -1,0 +1,131 @@
+import * as fs from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { AuditError, reasonOf } from './errors.js';
+import { LineFile } from './line-file.js';
+import { listSegments, type SegmentName } from './segment.js';
+import type { LogRecord } from './stored-record.js';
+
+/** One complete line of a log, as stored. */
+export interface StoredLine {
+  readonly seq: number;
+  /** Without its newline; the reader's own copy. */
+  readonly line: Buffer;
+  readonly segment: string;
+  /** Byte offset in the segment. */
+  readonly offset: number;
+}
+
+export interface ReadOptions {
+  /** Begins with this record; default 0. */
+  readonly fromSeq?: number | undefined;
+  /** Goes on waiting for new lines until aborted. */
+  readonly follow?: AbortSignal | undefined;
+}
+
+const followPauseMs = 100;
+
+/**
+ * The lines of a log in order, in constant memory. Reading proves nothing: `seq` is counted from the file names, and
+ * only `verifyLog` says whether the lines are what was written. An unfinished last line is not given.
+ */
+export async function* readLines(dir: string, options: ReadOptions = {}): AsyncGenerator<StoredLine> {
+  const fromSeq = options.fromSeq ?? 0;
+  let position: { segment: SegmentName; offset: number; seq: number } | undefined;
+  for (;;) {
+    const segments = listSegments(dir);
+    const from = position?.segment.firstSeq ?? startSegment(segments, fromSeq);
+    for (const segment of segments) {
+      if (segment.firstSeq < from) continue;
+      const resume = position?.segment.firstSeq === segment.firstSeq ? position : undefined;
+      const lines = new LineFile(segment.path, resume?.offset ?? 0);
+      let seq = resume?.seq ?? segment.firstSeq;
+      try {
+        while (lines.next()) {
+          const { buf, start, end, offset } = lines;
+          const current = seq++;
+          position = { segment, offset: lines.nextOffset, seq };
+          if (current < fromSeq) continue;
+          yield { seq: current, line: Buffer.from(buf.subarray(start, end)), segment: segment.name, offset };
+          if (options.follow?.aborted) return;
+        }
+      } finally {
+        lines.close();
+      }
+    }
+    if (options.follow === undefined || !(await pause(options.follow))) return;
+  }
+}
+
+/** First seq of the segment that holds `seq`. */
+function startSegment(segments: readonly SegmentName[], seq: number): number {
+  return segments.findLast((segment) => segment.firstSeq <= seq)?.firstSeq ?? 0;
+}
+
+async function pause(signal: AbortSignal): Promise<boolean> {
+  try {
+    await sleep(followPauseMs, undefined, { signal });
+  } catch {
+    // The only way this sleep fails is the abort that it is told of.
+  }
+  return !signal.aborted;
+}
+
+/** A stored line as an object. Throws `log_damaged` when it is not JSON. */
+export function parseRecord(line: Uint8Array): LogRecord {
+  try {
+    return JSON.parse(Buffer.from(line.buffer, line.byteOffset, line.length).toString('utf8')) as LogRecord;
+  } catch (error) {
+    throw new AuditError('log_damaged', `a line of the log is not JSON (${reasonOf(error)}); run gatebook audit verify`);
+  }
+}
+
+const probeBytes = 128 * 1024;
+
+/**
+ * Finds the line of a seq without reading its segment: lines begin with `{"seq":N,`, so the file can be searched like a
+ * sorted list. Undefined when there is no such complete line.
+ */
+export function findLine(dir: string, seq: number): StoredLine | undefined {
+  const segment = listSegments(dir).findLast((entry) => entry.firstSeq <= seq);
+  if (segment === undefined) return undefined;
+  const fd = fs.openSync(segment.path, 'r');
+  try {
+    let low = 0;
+    let high = fs.fstatSync(fd).size;
+    // Invariant: the line wanted begins in [low, high), and low begins a line.
+    while (high - low > probeBytes) {
+      const middle = Math.floor((low + high) / 2);
+      const line = lineAfter(fd, middle);
+      if (line === undefined || line.start >= high || line.seq > seq) high = middle;
+      else low = line.start;
+    }
+    return scanFor(segment, low, seq);
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
+/** The first line that begins behind `at`. */
+function lineAfter(fd: number, at: number): { start: number; seq: number } | undefined {
+  const window = Buffer.alloc(70_000);
+  const got = fs.readSync(fd, window, 0, window.length, at);
+  const newline = window.subarray(0, got).indexOf(10);
+  if (newline < 0) return undefined;
+  const seq = /^\{"seq":([0-9]{1,16}),/.exec(window.toString('latin1', newline + 1, newline + 32))?.[1];
+  return seq === undefined ? undefined : { start: at + newline + 1, seq: Number(seq) };
+}
+
+function scanFor(segment: SegmentName, offset: number, seq: number): StoredLine | undefined {
+  const lines = new LineFile(segment.path, offset);
+  const wanted = `{"seq":${seq},`;
+  try {
+    for (let scanned = 0; scanned <= 2 * probeBytes && lines.next(); scanned += lines.end - lines.start) {
+      const { buf, start, end } = lines;
+      if (buf.toString('latin1', start, start + wanted.length) !== wanted) continue;
+      return { seq, line: Buffer.from(buf.subarray(start, end)), segment: segment.name, offset: lines.offset };
+    }
+    return undefined;
+  } finally {
+    lines.close();
+  }
+}

@@ -1,0 +1,342 @@
+import { createHash, createSecretKey } from 'node:crypto';
+import * as fs from 'node:fs';
+import * as path from 'node:path';
+import { endsEpoch, hashMemberBytes, recordHash } from './chain.js';
+import { checkNote, parseCheckpointText, parseNote } from './checkpoint.js';
+import { makeFolder, replaceFileDurably } from './durable.js';
+import { AuditError, reasonOf, systemCode } from './errors.js';
+import type { Head } from './head.js';
+import { eraseEpochKey, type Keys, readEpochKey, readHead, storedEpochs, storeNextEpochKey } from './keys.js';
+import { checkLine, type LineFacts } from './line-check.js';
+import { LineFile } from './line-file.js';
+import { listSegments, type SegmentName, segmentPath, sequenceName } from './segment.js';
+import { TileWriter } from './tiles.js';
+import { Frontier, leafHashInPlace } from './tree.js';
+
+/** Bytes of a write that was never finished, set aside in the log's `torn` folder. */
+export interface TornBytes {
+  readonly file: string;
+  readonly bytes: number;
+  readonly sha256: string;
+}
+
+/** Where a log stands when it is opened, everything up to here checked. */
+export interface Standing {
+  readonly head: Head;
+  readonly seq: number;
+  readonly prevHash: string;
+  /** Epoch of the last record's successor, unless `moving`. */
+  readonly epoch: number;
+  readonly epochKey: Buffer;
+  readonly frontier: Frontier;
+  readonly tiles: TileWriter;
+  /** The segment to go on in; undefined when a new one must be made. */
+  readonly segment: { readonly firstSeq: number; readonly bytes: number } | undefined;
+  /** Type of the last record; empty in a new log. */
+  readonly lastType: string;
+  readonly lastTimestamp: string;
+  readonly lastLeaf: string;
+  readonly recordsAfterHead: number;
+  readonly torn: readonly TornBytes[];
+  /** Whether the folder's published checkpoint is the head's. */
+  readonly published: boolean;
+}
+
+/**
+ * Finds where a log stands. The records up to the head are known by the head; those behind it are checked by HMAC, for
+ * they will be signed. A torn end is set aside. Refuses (`log_rolled_back`, `log_damaged`) when the folder holds less
+ * than the head says, something else, or what the key does not authenticate.
+ */
+export function findStanding(dir: string, keys: Keys): Standing {
+  const head = readHead(keys);
+  if (head.origin !== keys.origin) {
+    throw new AuditError('wrong_log', `the head in ${keys.folder} is of ${head.origin}, the keys are of ${keys.origin}`);
+  }
+  const published = checkPublished(dir, keys, head);
+  const segments = listSegments(dir);
+  const last = head.size === 0 ? undefined : checkHeadRecord(dir, head);
+  const epochKey = settleEpochKey(keys, head);
+  const tail = new Tail(head, last?.eventType ?? '', epochKey);
+  for (const segment of segments) {
+    if (segment.firstSeq >= head.segment) tail.read(segment, segments.at(-1) === segment);
+  }
+  const unclean = tail.seq > head.size || tail.torn !== undefined || last?.eventType !== 'log.closed';
+  const frontier = Frontier.from(head.size, head.frontier);
+  const tiles = openTiles(dir, head, frontier, unclean, segments);
+  for (const leaf of tail.leaves) {
+    frontier.append(leaf, (level, hash) => tiles.append(level, hash));
+    tiles.append(0, leaf);
+  }
+  if (tail.torn !== undefined) setAside(dir, tail.torn, tail.seq);
+  const end = tail.torn?.at ?? tail.end;
+  return {
+    head,
+    seq: tail.seq,
+    prevHash: tail.prevHash,
+    epoch: head.epoch,
+    epochKey,
+    frontier,
+    tiles,
+    segment: tail.segment === undefined ? undefined : { firstSeq: tail.segment.firstSeq, bytes: end },
+    lastType: tail.lastType,
+    lastTimestamp: tail.lastTimestamp,
+    lastLeaf: tail.leaves.at(-1) ?? head.leaf,
+    recordsAfterHead: tail.seq - head.size,
+    torn: unrecordedTorn(dir, tail.seq),
+    published,
+  };
+}
+
+/** The published checkpoint must be ours and not ahead of the head; says whether it is the head's own. */
+function checkPublished(dir: string, keys: Keys, head: Head): boolean {
+  const file = path.join(dir, 'checkpoint');
+  let bytes: Buffer;
+  try {
+    bytes = fs.readFileSync(file);
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return false;
+    throw error;
+  }
+  const damaged = (reason: string): AuditError =>
+    new AuditError('log_damaged', `${file} ${reason}; run gatebook audit verify, and restore the log or the file`);
+  let checkpoint: ReturnType<typeof parseCheckpointText>;
+  try {
+    const note = parseNote(bytes);
+    if (checkNote(note, [keys.publicKey]) !== 'signed') throw damaged('is not signed by the key of this log');
+    checkpoint = parseCheckpointText(note.text);
+  } catch (error) {
+    if (error instanceof AuditError && error.code === 'log_damaged') throw error;
+    throw damaged(`is ${reasonOf(error)}`);
+  }
+  if (checkpoint.origin !== keys.origin) throw damaged(`is of ${checkpoint.origin}, not of ${keys.origin}`);
+  if (checkpoint.size > head.size) {
+    throw new AuditError(
+      'log_rolled_back',
+      `the head in ${keys.folder} is of ${head.size} records, but a checkpoint of ${checkpoint.size} was signed: the keys folder is an older copy`,
+    );
+  }
+  if (checkpoint.size === head.size && checkpoint.root !== head.root) {
+    throw damaged(`has another root at ${head.size} records than the head`);
+  }
+  return checkpoint.size === head.size;
+}
+
+/** The record before the head must be where the head says, with the leaf it says. */
+function checkHeadRecord(dir: string, head: Head): LineFacts {
+  const file = segmentPath(dir, head.segment);
+  const rolledBack = (reason: string): AuditError =>
+    new AuditError(
+      'log_rolled_back',
+      `the head is of ${head.size} records, but ${reason}; records were cut off or an older copy was put in place. Run gatebook audit verify`,
+    );
+  let fd: number;
+  try {
+    fd = fs.openSync(file, 'r');
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') throw rolledBack(`${file} is missing`);
+    throw error;
+  }
+  try {
+    const from = Math.max(0, head.offset - 65_537);
+    const window = Buffer.alloc(1 + head.offset - from);
+    const got = fs.readSync(fd, window, 1, head.offset - from, from);
+    if (got < head.offset - from) throw rolledBack(`${file} is shorter than ${head.offset} bytes`);
+    const end = window.length - 1;
+    const start = window.subarray(1, end).lastIndexOf(10) + 2;
+    const facts: LineFacts = { seq: -1, epoch: -1, eventType: '', prevHash: '', hash: '' };
+    if (window[end] !== 10 || leafHashInPlace(window, start, end) !== head.leaf) {
+      throw new AuditError(
+        'log_damaged',
+        `record ${head.size - 1} in ${file} is not the one the head is of; run gatebook audit verify`,
+      );
+    }
+    checkLine(window, start, end, facts);
+    return facts;
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
+/** Finishes a key move that was interrupted, and returns the key of the head's epoch. */
+function settleEpochKey(keys: Keys, head: Head): Buffer {
+  const stored = storedEpochs(keys.folder);
+  const newest = stored.at(-1);
+  if (newest === undefined) {
+    throw new AuditError('keys_missing', `there is no epoch key in ${keys.folder}; restore it from a backup`);
+  }
+  if (newest > head.epoch) {
+    throw new AuditError(
+      'log_rolled_back',
+      `the key of epoch ${newest} was already made, but the head is of epoch ${head.epoch}: an older copy was put in place`,
+    );
+  }
+  if (newest === head.epoch - 1) {
+    storeNextEpochKey(keys, newest, readEpochKey(keys, newest));
+  } else if (newest !== head.epoch) {
+    throw new AuditError(
+      'keys_missing',
+      `the key of epoch ${head.epoch} is missing in ${keys.folder} (found ${newest}); restore it from a backup`,
+    );
+  }
+  for (const epoch of storedEpochs(keys.folder)) {
+    if (epoch < head.epoch) eraseEpochKey(keys, epoch);
+  }
+  return readEpochKey(keys, head.epoch);
+}
+
+/** Reads what lies behind the head. */
+class Tail {
+  readonly #key: ReturnType<typeof createSecretKey>;
+  readonly #epoch: number;
+  readonly #head: Head;
+  readonly leaves: string[] = [];
+  segment: SegmentName | undefined;
+  seq: number;
+  prevHash: string;
+  lastType: string;
+  lastTimestamp: string;
+  /** Byte behind the last good record, in `segment`. */
+  end = 0;
+  torn: { readonly path: string; readonly at: number } | undefined;
+
+  constructor(head: Head, lastType: string, key: Buffer) {
+    this.#head = head;
+    this.#epoch = head.epoch;
+    this.#key = createSecretKey(key);
+    this.seq = head.size;
+    this.prevHash = head.hash;
+    this.lastType = lastType;
+    this.lastTimestamp = head.timestamp;
+  }
+
+  read(segment: SegmentName, isLast: boolean): void {
+    const isHeads = segment.firstSeq === this.#head.segment && this.#head.size > 0;
+    if (!isHeads && segment.firstSeq !== this.seq) {
+      throw this.#damaged(`${segment.path} begins at ${segment.firstSeq}, but ${this.seq} comes next`);
+    }
+    this.segment = segment;
+    const lines = new LineFile(segment.path, isHeads ? this.#head.offset : 0);
+    try {
+      while (lines.next()) {
+        const wrong = this.#check(lines);
+        if (wrong === undefined) continue;
+        if (isLast && lines.buf.subarray(lines.start, lines.end).includes(0)) {
+          this.torn = { path: segment.path, at: lines.offset };
+          return;
+        }
+        throw this.#damaged(`record ${this.seq} at byte ${lines.offset} of ${segment.path}: ${wrong}`);
+      }
+      this.end = lines.nextOffset;
+      if (lines.rest().length === 0) return;
+      if (!isLast) throw this.#damaged(`${segment.path} does not end with a newline`);
+      this.torn = { path: segment.path, at: lines.nextOffset };
+    } finally {
+      lines.close();
+    }
+  }
+
+  #check(lines: LineFile): string | undefined {
+    const { buf, start, end } = lines;
+    const facts: LineFacts = { seq: -1, epoch: -1, eventType: '', prevHash: '', hash: '' };
+    const wrong = checkLine(buf, start, end, facts);
+    if (wrong !== undefined) return wrong;
+    if (facts.seq !== this.seq) return `its seq is ${facts.seq}`;
+    if (facts.prevHash !== this.prevHash) return 'its prev_hash is not the hash before it';
+    // An epoch's end is covered by the head before its successor is written, so behind the head there is one epoch.
+    if (facts.epoch !== this.#epoch || (this.seq > this.#head.size && endsEpoch(this.lastType))) {
+      return `its epoch ${facts.epoch} does not follow`;
+    }
+    if (facts.hash !== recordHash(this.#key, buf.subarray(start, end - hashMemberBytes))) {
+      return 'its hash is not the HMAC of its bytes';
+    }
+    this.leaves.push(leafHashInPlace(buf, start, end));
+    this.seq++;
+    this.prevHash = facts.hash;
+    this.lastType = facts.eventType;
+    this.lastTimestamp = timestampOf(buf, start);
+    return undefined;
+  }
+
+  #damaged(reason: string): AuditError {
+    return new AuditError(
+      'log_damaged',
+      `the end of the log, behind its last checkpoint, was changed: ${reason}. Run gatebook audit verify`,
+    );
+  }
+}
+
+/** The timestamp of the line that begins at `start`. */
+export function timestampOf(buf: Buffer, start: number): string {
+  const at = buf.indexOf('"timestamp":"', start, 'latin1') + 13;
+  return buf.toString('latin1', at, at + 24);
+}
+
+/** The tiles of the head's tree, from disk when they are whole, else rebuilt from the lines. */
+function openTiles(
+  dir: string,
+  head: Head,
+  frontier: Frontier,
+  unclean: boolean,
+  segments: readonly SegmentName[],
+): TileWriter {
+  const tiles = new TileWriter(dir);
+  if (tiles.resume(frontier) && (!unclean || tiles.complete(head.size))) return tiles;
+  return rebuildTiles(dir, head, segments);
+}
+
+function rebuildTiles(dir: string, head: Head, segments: readonly SegmentName[]): TileWriter {
+  const tiles = new TileWriter(dir);
+  const rebuilt = new Frontier();
+  for (const segment of segments) {
+    const lines = new LineFile(segment.path);
+    try {
+      while (rebuilt.size < head.size && lines.next()) {
+        const leaf = leafHashInPlace(lines.buf, lines.start, lines.end);
+        rebuilt.append(leaf, (level, hash) => tiles.append(level, hash));
+        tiles.append(0, leaf);
+      }
+    } finally {
+      lines.close();
+    }
+  }
+  if (rebuilt.size !== head.size || rebuilt.root() !== head.root) {
+    throw new AuditError(
+      'log_damaged',
+      `the ${head.size} records up to the head do not give its root; run gatebook audit verify`,
+    );
+  }
+  return tiles;
+}
+
+const tornFolder = 'torn';
+
+/** Copies the torn end into a file of its own, durably, and only then cuts it off. */
+function setAside(dir: string, torn: { readonly path: string; readonly at: number }, seq: number): void {
+  const fd = fs.openSync(torn.path, 'r+');
+  try {
+    const bytes = Buffer.alloc(fs.fstatSync(fd).size - torn.at);
+    fs.readSync(fd, bytes, 0, bytes.length, torn.at);
+    const sha256 = createHash('sha256').update(bytes).digest('hex');
+    const folder = path.join(dir, tornFolder);
+    makeFolder(folder);
+    replaceFileDurably(path.join(folder, `${sequenceName(seq)}-${sha256.slice(0, 16)}.bin`), bytes);
+    fs.ftruncateSync(fd, torn.at);
+    fs.fsyncSync(fd);
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
+/** Torn files named for the seq that comes next: a recovery record would have taken that seq, so none names them yet. */
+function unrecordedTorn(dir: string, seq: number): TornBytes[] {
+  const folder = path.join(dir, tornFolder);
+  if (!fs.existsSync(folder)) return [];
+  return fs
+    .readdirSync(folder)
+    .filter((file) => file.startsWith(`${sequenceName(seq)}-`) && file.endsWith('.bin'))
+    .sort()
+    .map((file) => {
+      const bytes = fs.readFileSync(path.join(folder, file));
+      return { file, bytes: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') };
+    });
+}

@@ -1,0 +1,218 @@
+import { endsEpoch, hashMemberBytes, recordHash } from './chain.js';
+import { CompactRange, type Subtree } from './compact-range.js';
+import { EpochKeys } from './epoch-keys.js';
+import { checkLine, type LineFacts } from './line-check.js';
+import { LineFile } from './line-file.js';
+import { readTile, tileEntry, tileWidth } from './tiles.js';
+import { type Hash, leafHashInPlace } from './tree.js';
+
+/** A run of lines of one segment, checked on its own; `verify.ts` joins the results in order. */
+export interface ChunkTask {
+  readonly dir: string;
+  readonly path: string;
+  /** Byte where a line begins, and where the chunk ends (a line's beginning, or the end of the file). */
+  readonly from: number;
+  readonly to: number;
+  readonly endsSegment: boolean;
+  /** Sizes at which a root will be wanted. */
+  readonly cuts: readonly number[];
+  /** Initial HMAC key for the auditor's level. */
+  readonly hmac: { readonly origin: string; readonly key: Uint8Array } | undefined;
+}
+
+export interface Fault {
+  readonly seq: number;
+  readonly offset: number;
+  readonly reason: string;
+}
+
+export interface TileFault {
+  readonly level: number;
+  readonly index: number;
+  readonly place: number;
+}
+
+/** What a `log.opened` or `log.recovered` record says. */
+export interface LogFact {
+  readonly seq: number;
+  readonly type: string;
+  readonly details: Readonly<Record<string, unknown>>;
+}
+
+export interface ChunkResult {
+  /** What the first line claims; undefined when the chunk holds no good line. */
+  readonly first: { readonly seq: number; readonly epoch: number; readonly prevHash: string; readonly type: string } | undefined;
+  readonly count: number;
+  readonly lastHash: string;
+  /** Epoch expected after the last record. */
+  readonly nextEpoch: number;
+  /** Subtrees of the leaves, split at the cuts. */
+  readonly parts: readonly { readonly end: number; readonly subtrees: readonly Subtree[] }[];
+  /** `hmac` marks one that only the auditor's key shows. */
+  readonly fault: Fault | undefined;
+  /** The first line whose leaf is not the tile's. */
+  readonly leafMismatch: Fault | undefined;
+  readonly tileFault: TileFault | undefined;
+  /** Largest seq + 1 of a record that ends an epoch and has a successor in this chunk. */
+  readonly required: number;
+  readonly endsWithEpoch: boolean;
+  readonly facts: readonly LogFact[];
+  /** Bytes behind the last newline of the segment, and whether they hold more than a whole line. */
+  readonly rest: { readonly bytes: number; readonly holdsRecord: boolean };
+}
+
+/** A claimed epoch further than this from the last is not derived: an invented number must not keep a verifier busy. */
+const epochJumpMax = 5_000_000;
+
+/** Keeps epoch keys between chunks; one for each thread. */
+export class ChunkVerifier {
+  #keys: EpochKeys | undefined;
+  #epoch = 0;
+
+  verify(task: ChunkTask): ChunkResult {
+    if (task.hmac !== undefined) this.#keys ??= new EpochKeys(task.hmac.key, task.hmac.origin);
+    const lines = new LineFile(task.path, task.from, task.to);
+    try {
+      return this.#verifyLines(lines, task);
+    } finally {
+      lines.close();
+    }
+  }
+
+  #verifyLines(lines: LineFile, task: ChunkTask): ChunkResult {
+    const run = new Run(task);
+    while (lines.next()) {
+      const wrong = run.check(lines) ?? this.#checkHash(lines, run.line);
+      if (wrong !== undefined) return run.result({ seq: run.seq, offset: lines.offset, reason: wrong }, noRest);
+      run.take(lines);
+    }
+    return run.result(undefined, task.endsSegment ? inspectRest(lines.rest()) : noRest);
+  }
+
+  #checkHash(lines: LineFile, facts: LineFacts): string | undefined {
+    if (this.#keys === undefined) return undefined;
+    if (facts.epoch - this.#epoch > epochJumpMax) return `its epoch ${facts.epoch} is beyond what can be derived`;
+    this.#epoch = facts.epoch;
+    const body = lines.buf.subarray(lines.start, lines.end - hashMemberBytes);
+    return recordHash(this.#keys.at(facts.epoch), body) === facts.hash
+      ? undefined
+      : 'hash is not the HMAC of the record under its epoch key';
+  }
+}
+
+const noRest = { bytes: 0, holdsRecord: false };
+
+/** An unfinished write is the beginning of a line; a line with something behind it is a record whose newline was changed. */
+function inspectRest(rest: Buffer): ChunkResult['rest'] {
+  const text = rest.toString('latin1');
+  return { bytes: rest.length, holdsRecord: /,"hash":"[0-9a-f]{64}"\}[^]/.test(text) };
+}
+
+/** The state of one chunk while its lines pass. */
+class Run {
+  readonly line: LineFacts = { seq: -1, epoch: -1, eventType: '', prevHash: '', hash: '' };
+  readonly #task: ChunkTask;
+  readonly #facts: LogFact[] = [];
+  readonly #parts: { end: number; subtrees: readonly Subtree[] }[] = [];
+  #first: ChunkResult['first'];
+  #count = 0;
+  seq = -1;
+  #lastHash = '';
+  #nextEpoch = -1;
+  #required = 0;
+  #endsWithEpoch = false;
+  #range: CompactRange | undefined;
+  #nextCut = Number.POSITIVE_INFINITY;
+  #leafMismatch: Fault | undefined;
+  #tileFault: TileFault | undefined;
+  readonly #tiles: { index: number; bytes: Buffer }[] = [];
+
+  constructor(task: ChunkTask) {
+    this.#task = task;
+  }
+
+  check(lines: LineFile): string | undefined {
+    const { line } = this;
+    const wrong = checkLine(lines.buf, lines.start, lines.end, line);
+    if (wrong !== undefined) return wrong;
+    if (this.#first === undefined) {
+      this.seq = line.seq;
+      return undefined;
+    }
+    if (line.seq !== this.seq) return `its seq is ${line.seq}, expected ${this.seq}`;
+    if (line.prevHash !== this.#lastHash) return 'its prev_hash is not the hash of the record before';
+    if (line.epoch !== this.#nextEpoch) return `its epoch is ${line.epoch}, expected ${this.#nextEpoch}`;
+    return undefined;
+  }
+
+  take(lines: LineFile): void {
+    const { line } = this;
+    if (this.#first === undefined) {
+      this.#first = { seq: line.seq, epoch: line.epoch, prevHash: line.prevHash, type: line.eventType };
+      this.#begin(line.seq);
+    } else if (this.#endsWithEpoch) {
+      this.#required = line.seq;
+    }
+    if (line.seq === this.#nextCut) this.#begin(line.seq);
+    const leaf = leafHashInPlace(lines.buf, lines.start, lines.end);
+    this.#range!.append(leaf);
+    this.#compareLeaf(leaf, lines.offset);
+    if (line.eventType === 'log.opened' || line.eventType === 'log.recovered') this.#keepFact(lines);
+    this.#count++;
+    this.seq = line.seq + 1;
+    this.#lastHash = line.hash;
+    this.#endsWithEpoch = endsEpoch(line.eventType);
+    this.#nextEpoch = line.epoch + (this.#endsWithEpoch ? 1 : 0);
+  }
+
+  #begin(seq: number): void {
+    if (this.#range !== undefined) this.#parts.push({ end: seq, subtrees: this.#range.subtrees() });
+    this.#range = new CompactRange(seq, (level, index, hash) => this.#compareTile(level, index, hash));
+    this.#nextCut = this.#task.cuts.find((cut) => cut > seq) ?? Number.POSITIVE_INFINITY;
+  }
+
+  #compareLeaf(leaf: Hash, offset: number): void {
+    const stored = this.#tileEntry(0, this.line.seq);
+    if (stored === undefined || stored === leaf) return;
+    this.#leafMismatch ??= { seq: this.line.seq, offset, reason: 'its leaf hash is not the one in the tree' };
+  }
+
+  #compareTile(level: number, index: number, hash: Hash): void {
+    const stored = this.#tileEntry(level, index);
+    if (stored === undefined || stored === hash) return;
+    this.#tileFault ??= { level, index: Math.floor(index / tileWidth), place: index % tileWidth };
+  }
+
+  #tileEntry(level: number, index: number): Hash | undefined {
+    const tileIndex = Math.floor(index / tileWidth);
+    let tile = this.#tiles[level];
+    if (tile === undefined || tile.index !== tileIndex) {
+      tile = { index: tileIndex, bytes: readTile(this.#task.dir, level, tileIndex) };
+      this.#tiles[level] = tile;
+    }
+    return tileEntry(tile.bytes, index % tileWidth);
+  }
+
+  #keepFact(lines: LineFile): void {
+    const parsed = JSON.parse(lines.buf.toString('utf8', lines.start, lines.end)) as { details?: LogFact['details'] };
+    this.#facts.push({ seq: this.line.seq, type: this.line.eventType, details: parsed.details ?? {} });
+  }
+
+  result(fault: Fault | undefined, rest: ChunkResult['rest']): ChunkResult {
+    if (this.#range !== undefined) this.#parts.push({ end: this.seq, subtrees: this.#range.subtrees() });
+    return {
+      first: this.#first,
+      count: this.#count,
+      lastHash: this.#lastHash,
+      nextEpoch: this.#nextEpoch,
+      parts: this.#parts,
+      fault,
+      leafMismatch: this.#leafMismatch,
+      tileFault: this.#tileFault,
+      required: this.#required,
+      endsWithEpoch: this.#endsWithEpoch,
+      facts: this.#facts,
+      rest,
+    };
+  }
+}

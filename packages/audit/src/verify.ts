@@ -1,0 +1,166 @@
+import * as fs from 'node:fs';
+import { cpus } from 'node:os';
+import { Worker } from 'node:worker_threads';
+import { type FolderCheckpoints, readFolderCheckpoints, readHeld } from './evidence.js';
+import { parseVerifierKey } from './checkpoint.js';
+import { parseHmacKey } from './epoch-keys.js';
+import { AuditError } from './errors.js';
+import { listSegments, type SegmentName } from './segment.js';
+import { decide } from './verdict.js';
+import { type ChunkResult, type ChunkTask, ChunkVerifier } from './verify-chunk.js';
+import { Joiner, type Reading } from './verify-join.js';
+import type { Level, VerifyReport } from './verify-report.js';
+
+export interface VerifyOptions {
+  readonly dir: string;
+  /** Verifier keys in signed-note form, as the caller trusts them. */
+  readonly publicKeys: readonly string[];
+  /** The line of `initial-hmac-key`. */
+  readonly hmacKey?: string | undefined;
+  /** Default: `auditor` when `hmacKey` is given, else `public`. */
+  readonly level?: Level | undefined;
+  /** Signed checkpoints that the caller kept elsewhere. */
+  readonly held?: readonly { readonly name: string; readonly note: string }[] | undefined;
+  /** The content of the keys folder's `head`, as evidence of this host. */
+  readonly head?: string | undefined;
+  /** Threads for logs above 32 MiB; default: the number of processors, at most 8. */
+  readonly threads?: number | undefined;
+  onProgress?(records: number, bytes: number): void;
+}
+
+const chunkBytes = 16 * 1024 * 1024;
+const threadsFromBytes = 32 * 1024 * 1024;
+
+/**
+ * Verifies a log folder against what the caller brings, in constant memory, without its writer's help and also while it is
+ * being written. Decides as docs/format.md §9 says. Throws `bad_key` or `bad_checkpoint` when what was
+ * brought cannot be used; everything about the log itself is a verdict.
+ */
+export async function verifyLog(options: VerifyOptions): Promise<VerifyReport> {
+  const keys = options.publicKeys.map(parseVerifierKey);
+  const hmac = options.hmacKey === undefined ? undefined : parseHmacKey(options.hmacKey);
+  const level = options.level ?? (hmac === undefined ? 'public' : 'auditor');
+  const held = readHeld(options.held ?? [], options.head);
+  // Checkpoints first: while the log is written, the records they cover are there when the segments are read.
+  const folder = readFolderCheckpoints(options.dir);
+  const segments = listSegments(options.dir);
+  const reading = await readAll(options, folder, held.map((entry) => entry.checkpoint.size), segments, hmac, level);
+  return decide({ dir: options.dir, level, keys, hmac, held, folder, reading, segments: segments.length });
+}
+
+async function readAll(
+  options: VerifyOptions,
+  folder: FolderCheckpoints,
+  heldSizes: readonly number[],
+  segments: readonly SegmentName[],
+  hmac: ReturnType<typeof parseHmacKey> | undefined,
+  level: Level,
+): Promise<Reading> {
+  const sizes = [...folder.entries.map((entry) => entry.checkpoint?.size ?? 0), ...heldSizes];
+  const cuts = [...new Set(sizes)].sort((a, b) => a - b);
+  const joiner = new Joiner(options.dir, cuts);
+  const chunks = segments.flatMap((segment) => chunksOf(segment));
+  const tasks = chunks.map(
+    (chunk): ChunkTask => ({
+      dir: options.dir,
+      path: chunk.segment.path,
+      from: chunk.from,
+      to: chunk.to,
+      endsSegment: chunk.ends,
+      cuts,
+      hmac: level === 'auditor' ? hmac : undefined,
+    }),
+  );
+  let records = 0;
+  let bytes = 0;
+  const join = (at: number, result: ChunkResult): boolean => {
+    const { segment, from, to } = chunks[at]!;
+    joiner.add(segment, from === 0, segment === segments.at(-1), from, result);
+    records += result.count;
+    bytes += Math.min(to, fs.statSync(segment.path, { throwIfNoEntry: false })?.size ?? 0) - from;
+    options.onProgress?.(records, bytes);
+    return !joiner.faulty;
+  };
+  await runTasks(tasks, join, threadsFor(options, chunks));
+  return joiner.reading();
+}
+
+interface Chunk {
+  readonly segment: SegmentName;
+  readonly from: number;
+  readonly to: number;
+  readonly ends: boolean;
+}
+
+/** Cuts a segment where lines begin; the last chunk reads to whatever the end is by then. */
+function chunksOf(segment: SegmentName): Chunk[] {
+  const chunks: Chunk[] = [];
+  const fd = fs.openSync(segment.path, 'r');
+  try {
+    const { size } = fs.fstatSync(fd);
+    const window = Buffer.alloc(70_000);
+    let from = 0;
+    while (size - from > chunkBytes * 1.5) {
+      const got = fs.readSync(fd, window, 0, window.length, from + chunkBytes);
+      const newline = window.subarray(0, got).indexOf(10);
+      // Without a line end where one must be, the rest is one chunk, and its reader finds the fault.
+      if (newline < 0) break;
+      const to = from + chunkBytes + newline + 1;
+      chunks.push({ segment, from, to, ends: false });
+      from = to;
+    }
+    chunks.push({ segment, from, to: Number.POSITIVE_INFINITY, ends: true });
+  } finally {
+    fs.closeSync(fd);
+  }
+  return chunks;
+}
+
+function threadsFor(options: VerifyOptions, chunks: readonly Chunk[]): number {
+  const bytes = chunks.length * chunkBytes;
+  const threads = Math.min(options.threads ?? Math.min(cpus().length, 8), chunks.length);
+  return bytes < threadsFromBytes || threads < 2 ? 0 : threads;
+}
+
+type OnResult = (at: number, result: ChunkResult) => boolean;
+
+/** Runs the tasks and hands their results over in order, until one says that no more are wanted. */
+async function runTasks(tasks: readonly ChunkTask[], onResult: OnResult, threads: number): Promise<void> {
+  if (threads === 0) {
+    const verifier = new ChunkVerifier();
+    for (let at = 0; at < tasks.length; at++) {
+      if (!onResult(at, verifier.verify(tasks[at]!))) return;
+    }
+    return;
+  }
+  const workers = Array.from({ length: threads }, () => new Worker(new URL('./verify-thread.js', import.meta.url)));
+  try {
+    await new Promise<void>((resolve, reject) => {
+      const done = new Map<number, ChunkResult>();
+      let next = 0;
+      let joined = 0;
+      const give = (worker: Worker): void => {
+        // Results wait for earlier ones; a bound on how far ahead anybody works bounds the memory.
+        if (next >= tasks.length || next - joined > threads * 4) return;
+        worker.postMessage({ id: next, task: tasks[next] });
+        next++;
+      };
+      for (const worker of workers) {
+        worker.on('error', (error) =>
+          reject(new AuditError('log_failed', `a verifying thread failed: ${error.message}`, { cause: error })),
+        );
+        worker.on('message', ({ id, result }: { id: number; result: ChunkResult }) => {
+          done.set(id, result);
+          for (let ready = done.get(joined); ready !== undefined; ready = done.get(joined)) {
+            done.delete(joined);
+            if (!onResult(joined++, ready) || joined === tasks.length) return resolve();
+          }
+          give(worker);
+        });
+        give(worker);
+      }
+    });
+  } finally {
+    await Promise.all(workers.map((worker) => worker.terminate()));
+  }
+}

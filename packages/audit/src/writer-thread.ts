@@ -1,0 +1,158 @@
+import * as path from 'node:path';
+import { receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { systemClock } from './clock.js';
+import { makeFolder } from './durable.js';
+import { AuditError } from './errors.js';
+import { createKeys, initialKeyOnHost, readKeys } from './keys.js';
+import { type KernelLock, takeLock } from './lock.js';
+import { findStanding } from './recovery.js';
+import { listSegments } from './segment.js';
+import {
+  type FromWriter,
+  type Outcome,
+  type ToWriter,
+  toPlainError,
+  type WriterThreadData,
+} from './thread-messages.js';
+import { type Report, Writer } from './writer.js';
+
+/**
+ * The writer's thread: it waits without an event loop, takes everything that has arrived since, writes and syncs it as
+ * one group, and reports. So what arrives while a sync is under way shares the next one.
+ */
+
+const { options, port, signal } = workerData as WriterThreadData;
+
+function send(message: FromWriter): void {
+  port.postMessage(message);
+}
+
+function openWriter(): { writer: Writer; locks: KernelLock[] } {
+  const { dir, keysDir } = options;
+  const locks: KernelLock[] = [];
+  try {
+    makeFolder(dir);
+    makeFolder(keysDir);
+    locks.push(takeLock(path.join(dir, 'lock'), `the log ${dir}`));
+    locks.push(takeLock(path.join(keysDir, 'lock'), `the keys folder ${keysDir}`));
+    const keys = readKeys(keysDir) ?? firstKeys();
+    const writer = new Writer(options, keys, findStanding(dir, keys), systemClock);
+    send({
+      kind: 'ready',
+      origin: keys.origin,
+      publicKey: keys.publicKey.text,
+      initialKeyFile: initialKeyOnHost(keysDir),
+    });
+    return { writer, locks };
+  } catch (error) {
+    for (const lock of locks) lock.release();
+    throw error;
+  }
+}
+
+/** New keys are made for a new log only: records without their keys are not a new log. */
+function firstKeys(): ReturnType<typeof createKeys> {
+  const { dir, keysDir } = options;
+  if (listSegments(dir).length > 0) {
+    throw new AuditError(
+      'keys_missing',
+      `${dir} holds a log, but ${keysDir} holds no keys; pass the log's own keys folder or restore it`,
+    );
+  }
+  return createKeys(keysDir);
+}
+
+/** Collects outcomes so that one message carries those of a whole batch. */
+class Outcomes implements Report {
+  #outcomes: Outcome[] = [];
+
+  durable(firstSeq: number, count: number): void {
+    this.#outcomes.push({ firstSeq, count });
+    this.flush();
+  }
+
+  failed(count: number, error: AuditError): void {
+    this.#outcomes.push({ count, error: toPlainError(error) });
+    this.flush();
+  }
+
+  flush(): void {
+    if (this.#outcomes.length === 0) return;
+    send({ kind: 'outcomes', outcomes: this.#outcomes });
+    this.#outcomes = [];
+  }
+}
+
+function receive(): ToWriter | undefined {
+  return (receiveMessageOnPort(port) as { message: ToWriter } | undefined)?.message;
+}
+
+/** Runs until the log is closed. */
+function serve(writer: Writer): AuditError | undefined {
+  const report = new Outcomes();
+  for (;;) {
+    const seen = Atomics.load(signal, 0);
+    let batches: Uint8Array[] = [];
+    let count = 0;
+    const appendAll = (): void => {
+      if (count === 0) return;
+      const batch = batches.length === 1 ? asBuffer(batches[0]!) : Buffer.concat(batches);
+      writer.append(batch, count, report);
+      batches = [];
+      count = 0;
+    };
+    for (let message = receive(); message !== undefined; message = receive()) {
+      if (message.kind === 'append') {
+        batches.push(message.batch);
+        count += message.count;
+        continue;
+      }
+      appendAll();
+      if (message.kind === 'close') return closeWriter(writer);
+      answerCheckpoint(writer, message.id);
+    }
+    appendAll();
+    writer.tick();
+    const dueMs = writer.dueInMs();
+    if (dueMs > 0) Atomics.wait(signal, 0, seen, dueMs === Number.POSITIVE_INFINITY ? undefined : Math.ceil(dueMs));
+  }
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+function answerCheckpoint(writer: Writer, id: number): void {
+  try {
+    send({ kind: 'checkpoint', id, note: writer.checkpoint() });
+  } catch (error) {
+    send({ kind: 'checkpoint_failed', id, error: toPlainError(error) });
+  }
+}
+
+function closeWriter(writer: Writer): AuditError | undefined {
+  try {
+    writer.close();
+    return undefined;
+  } catch (error) {
+    if (error instanceof AuditError) return error;
+    return new AuditError('log_failed', `the log could not be closed cleanly: ${String(error)}`, { cause: error });
+  }
+}
+
+function main(): void {
+  let opened: ReturnType<typeof openWriter>;
+  try {
+    opened = openWriter();
+  } catch (error) {
+    send({ kind: 'refused', error: toPlainError(error) });
+    port.close();
+    return;
+  }
+  const error = serve(opened.writer);
+  for (const lock of opened.locks) lock.release();
+  send({ kind: 'closed', error: error === undefined ? undefined : toPlainError(error) });
+  port.close();
+}
+
+main();
