@@ -1,5 +1,5 @@
-import { createHash, createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
 import { isUtf8 } from 'node:buffer';
+import { createHash, createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
 import { AuditError } from './errors.js';
 import type { Hash } from './tree.js';
 
@@ -53,8 +53,14 @@ export function parseVerifierKey(text: string): VerifierKey {
     throw new AuditError('bad_key', `the public key of ${name} is not an Ed25519 key`);
   }
   const hash = keyHash(name, material);
-  if (hash !== line.slice(first + 1, second) || material.toString('base64') !== line.slice(second + 1)) {
-    throw new AuditError('bad_key', `the public key of ${name} does not match its own hash; it was mistyped`);
+  if (
+    hash !== line.slice(first + 1, second) ||
+    material.toString('base64') !== line.slice(second + 1)
+  ) {
+    throw new AuditError(
+      'bad_key',
+      `the public key of ${name} does not match its own hash; it was mistyped`,
+    );
   }
   const key = createPublicKey({
     key: Buffer.concat([spkiPrefix, material.subarray(1)]),
@@ -78,7 +84,8 @@ export interface Note {
 
 /** Reads a signed note. Throws `bad_checkpoint` saying what is wrong with it. */
 export function parseNote(bytes: Uint8Array): Note {
-  const bad = (reason: string): AuditError => new AuditError('bad_checkpoint', `not a signed note: ${reason}`);
+  const bad = (reason: string): AuditError =>
+    new AuditError('bad_checkpoint', `not a signed note: ${reason}`);
   if (bytes.length > noteBytesMax) throw bad(`larger than ${noteBytesMax} bytes`);
   if (!isUtf8(bytes)) throw bad('not UTF-8');
   const whole = Buffer.from(bytes).toString('utf8');
@@ -107,7 +114,10 @@ export function parseNote(bytes: Uint8Array): Note {
  * Whether a note is signed by one of these keys: `signed` when at least one signature is by a known key and all such
  * are good, `broken` when one of them is not, `unknown` when there is none.
  */
-export function checkNote(note: Note, keys: readonly VerifierKey[]): 'signed' | 'broken' | 'unknown' {
+export function checkNote(
+  note: Note,
+  keys: readonly VerifierKey[],
+): 'signed' | 'broken' | 'unknown' {
   let state: 'signed' | 'unknown' = 'unknown';
   for (const { name, hash, signature } of note.signatures) {
     const known = keys.find((key) => key.name === name && key.hash === hash);
@@ -133,14 +143,17 @@ export function formatCheckpoint(checkpoint: Checkpoint): string {
 
 /** Reads a note's text as a checkpoint. Throws `bad_checkpoint`. */
 export function parseCheckpointText(text: string): Checkpoint {
-  const bad = (reason: string): AuditError => new AuditError('bad_checkpoint', `not a checkpoint: ${reason}`);
+  const bad = (reason: string): AuditError =>
+    new AuditError('bad_checkpoint', `not a checkpoint: ${reason}`);
   const [origin, sizeText, rootText, rest, ...more] = text.split('\n');
   if (origin === undefined || origin === '') throw bad('there is no origin');
-  if (sizeText === undefined || !/^(0|[1-9][0-9]*)$/.test(sizeText)) throw bad('the size is no number');
+  if (sizeText === undefined || !/^(0|[1-9][0-9]*)$/.test(sizeText))
+    throw bad('the size is no number');
   const size = Number(sizeText);
   if (!Number.isSafeInteger(size)) throw bad('the size is beyond 2^53-1');
   const root = Buffer.from(rootText ?? '', 'base64');
-  if (root.length !== 32 || root.toString('base64') !== rootText) throw bad('the root is not 32 bytes of base64');
+  if (root.length !== 32 || root.toString('base64') !== rootText)
+    throw bad('the root is not 32 bytes of base64');
   if (rest !== '' || more.length > 0) throw bad('it has extension lines');
   return { origin, size, root: root.toString('hex') };
 }

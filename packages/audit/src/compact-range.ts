@@ -48,7 +48,11 @@ export class CompactRange {
 }
 
 /** Appends a run's subtrees to the frontier of all before it. */
-export function appendRange(frontier: Frontier, subtrees: readonly Subtree[], onTileHash: OnTileHash): void {
+export function appendRange(
+  frontier: Frontier,
+  subtrees: readonly Subtree[],
+  onTileHash: OnTileHash,
+): void {
   for (const { height, hash } of subtrees) {
     frontier.appendSubtree(hash, height, (level, joined) => {
       const end = frontier.size + 2 ** height;

@@ -21,7 +21,10 @@ export function parseHmacKey(text: string): { readonly origin: string; readonly 
   const origin = line.slice(0, Math.max(first, 0));
   const key = Buffer.from(line.slice(second + 1), 'base64');
   if (first < 1 || second < 0 || key.length !== keyBytes) {
-    throw new AuditError('bad_key', 'not an HMAC key line: expected origin+checksum+base64 of 32 bytes');
+    throw new AuditError(
+      'bad_key',
+      'not an HMAC key line: expected origin+checksum+base64 of 32 bytes',
+    );
   }
   if (line.slice(first + 1, second) !== checksum(origin, key)) {
     throw new AuditError('bad_key', `the HMAC key line of ${origin} does not match its checksum`);

@@ -41,7 +41,11 @@ function namesIn(folder: string): string[] {
   }
 }
 
-function readEntry(dir: string, file: string, sizeName: string | undefined): FolderCheckpoint | undefined {
+function readEntry(
+  dir: string,
+  file: string,
+  sizeName: string | undefined,
+): FolderCheckpoint | undefined {
   let bytes: Buffer;
   try {
     bytes = fs.readFileSync(path.join(dir, file));
@@ -53,7 +57,12 @@ function readEntry(dir: string, file: string, sizeName: string | undefined): Fol
     const note = parseNote(bytes);
     const checkpoint = parseCheckpointText(note.text);
     if (sizeName !== undefined && sequenceName(checkpoint.size) !== sizeName) {
-      return { file, note: undefined, checkpoint: undefined, reason: `it is of size ${checkpoint.size}` };
+      return {
+        file,
+        note: undefined,
+        checkpoint: undefined,
+        reason: `it is of size ${checkpoint.size}`,
+      };
     }
     return { file, note, checkpoint, reason: '' };
   } catch (error) {
@@ -69,7 +78,10 @@ export interface Held {
 }
 
 /** Reads brought evidence. Throws `bad_checkpoint` naming the file that cannot be used. */
-export function readHeld(held: readonly { name: string; note: string }[], head: string | undefined): Held[] {
+export function readHeld(
+  held: readonly { name: string; note: string }[],
+  head: string | undefined,
+): Held[] {
   const read = held.map(({ name, note: text }): Held => {
     try {
       const note = parseNote(Buffer.from(text));

@@ -66,10 +66,12 @@ const security = [
   field('notEnforced', 'not_enforced', 'texts'),
 ];
 
-const trace = [
-  field('traceId', 'trace_id', 'hex', 32),
-  field('spanId', 'span_id', 'hex', 16),
-];
+const trace = [field('traceId', 'trace_id', 'hex', 32), field('spanId', 'span_id', 'hex', 16)];
+
+export interface Placed extends Field {
+  /** Where the member stands among its section's. */
+  readonly place: number;
+}
 
 export interface Section {
   readonly name:
@@ -84,9 +86,8 @@ export interface Section {
     | 'trace';
   readonly stored: string;
   readonly kind?: 'text';
-  readonly fields?: readonly Field[];
-  /** The names callers may use in this section; empty where there are no fixed fields. */
-  readonly names: ReadonlySet<string>;
+  /** By the caller's name; undefined where there are no fixed members. */
+  readonly fields?: ReadonlyMap<string, Placed>;
 }
 
 function section(
@@ -94,9 +95,10 @@ function section(
   stored: string,
   shape: 'text' | 'details' | readonly Field[],
 ): Section {
-  if (shape === 'text') return { name, stored, kind: 'text', names: new Set() };
-  if (shape === 'details') return { name, stored, names: new Set() };
-  return { name, stored, fields: shape, names: new Set(shape.map((item) => item.name)) };
+  if (shape === 'text') return { name, stored, kind: 'text' };
+  if (shape === 'details') return { name, stored };
+  const fields = new Map(shape.map((item, place) => [item.name, { ...item, place }]));
+  return { name, stored, fields };
 }
 
 /** The members between `emitter` and `epoch`, in the order of the record. */

@@ -1,5 +1,5 @@
-import { AuditError } from './errors.js';
 import { firstPrevHash } from './chain.js';
+import { AuditError } from './errors.js';
 import { emptyRoot, Frontier, type Hash } from './tree.js';
 
 /** The writer's own memory of the last checkpoint it made, durable before the checkpoint is; docs/format.md §7. */
@@ -61,7 +61,8 @@ export function parseHead(text: string): Head {
   };
   const integer = (name: string): number => {
     const item = value[name];
-    if (typeof item !== 'number' || !Number.isSafeInteger(item) || item < 0) throw damaged(`${name} is missing`);
+    if (typeof item !== 'number' || !Number.isSafeInteger(item) || item < 0)
+      throw damaged(`${name} is missing`);
     return item;
   };
   const toHex = (item: unknown): Hash => Buffer.from(String(item), 'base64').toString('hex');

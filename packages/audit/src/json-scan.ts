@@ -35,6 +35,11 @@ const linearKeysMax = 24;
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 
+/** 1 for the bytes that stand for themselves in a string. */
+const plainInString = Uint8Array.from({ length: 256 }, (_, c) =>
+  c >= 0x20 && c !== QUOTE && c !== BACKSLASH ? 1 : 0,
+);
+
 class Scanner {
   readonly #buf: Uint8Array;
   readonly #end: number;
@@ -213,28 +218,22 @@ class Scanner {
     const buf = this.#buf;
     const end = this.#end;
     let pos = this.#pos + 1;
-    this.#escaped = false;
-    while (pos < end) {
+    let escaped = false;
+    for (;;) {
+      while (pos < end && plainInString[buf[pos]!] === 1) pos++;
+      if (pos >= end) break;
       const c = buf[pos]!;
       if (c === QUOTE) {
         this.#pos = pos + 1;
+        this.#escaped = escaped;
         return true;
       }
-      if (c < 0x20) {
-        this.#pos = pos;
-        return this.#fail('a control character in a string');
-      }
-      if (c === BACKSLASH) {
-        this.#escaped = true;
-        const length = escapeLength(buf, pos, end);
-        if (length === 0) {
-          this.#pos = pos;
-          return this.#fail('a wrong escape in a string');
-        }
-        pos += length;
-      } else {
-        pos++;
-      }
+      this.#pos = pos;
+      if (c !== BACKSLASH) return this.#fail('a control character in a string');
+      escaped = true;
+      const length = escapeLength(buf, pos, end);
+      if (length === 0) return this.#fail('a wrong escape in a string');
+      pos += length;
     }
     this.#pos = pos;
     return this.#fail('a string without end');
@@ -338,7 +337,9 @@ export function scanObject(
   const fault = scanner.run();
   if (fault) return { fault };
   if (scanner.kind !== 'object') {
-    return { fault: { at: start, reason: `a JSON ${scanner.kind}, not an object`, doubled: false } };
+    return {
+      fault: { at: start, reason: `a JSON ${scanner.kind}, not an object`, doubled: false },
+    };
   }
   return { members };
 }

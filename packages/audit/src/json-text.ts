@@ -68,7 +68,9 @@ function encodeObject(value: object, member: string, ancestors: object[]): strin
     throw new AuditError('cycle', `${member} leads back to an object that contains it`, { member });
   }
   if (ancestors.length >= valueDepthMax) {
-    throw new AuditError('too_deep', `${member} is nested deeper than ${valueDepthMax}`, { member });
+    throw new AuditError('too_deep', `${member} is nested deeper than ${valueDepthMax}`, {
+      member,
+    });
   }
   if (value instanceof Date && Number.isFinite(value.getTime())) return `"${value.toISOString()}"`;
   ancestors.push(value);
@@ -143,7 +145,8 @@ export function cutEncoded(text: string, bytesMax: number): string {
 
 function encodedLength(code: number): number {
   if (code === 0x22 || code === 0x5c) return 2;
-  if (code < 0x20) return code === 8 || code === 9 || code === 10 || code === 12 || code === 13 ? 2 : 6;
+  if (code < 0x20)
+    return code === 8 || code === 9 || code === 10 || code === 12 || code === 13 ? 2 : 6;
   if (code < 0x80) return 1;
   if (code < 0x800) return 2;
   return code < 0x10000 ? 3 : 4;

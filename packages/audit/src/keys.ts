@@ -35,9 +35,13 @@ export function readKeys(folder: string): Keys | undefined {
   try {
     signingKey = createPrivateKey(fs.readFileSync(path.join(folder, names.signingKey)));
   } catch (error) {
-    throw new AuditError('keys_missing', `the signing key in ${folder} cannot be read: ${reasonOf(error)}`, {
-      cause: error,
-    });
+    throw new AuditError(
+      'keys_missing',
+      `the signing key in ${folder} cannot be read: ${reasonOf(error)}`,
+      {
+        cause: error,
+      },
+    );
   }
   if (signingKey.asymmetricKeyType !== 'ed25519') {
     throw new AuditError('bad_key', `${names.signingKey} in ${folder} is not an Ed25519 key`);
@@ -79,7 +83,10 @@ function newOrigin(): string {
 function checkPrivate(file: string): void {
   const stat = fs.statSync(file, { throwIfNoEntry: false });
   if (stat === undefined) {
-    throw new AuditError('keys_missing', `${file} is missing; restore the keys folder from a backup`);
+    throw new AuditError(
+      'keys_missing',
+      `${file} is missing; restore the keys folder from a backup`,
+    );
   }
   const uid = process.getuid?.();
   if (uid !== undefined && stat.uid !== uid && uid !== 0) {
@@ -87,7 +94,10 @@ function checkPrivate(file: string): void {
   }
   if (process.platform !== 'win32' && (stat.mode & 0o077) !== 0) {
     const mode = (stat.mode & 0o777).toString(8);
-    throw new AuditError('keys_unsafe', `${file} is open to other users (mode ${mode}); run chmod go-rwx on it`);
+    throw new AuditError(
+      'keys_unsafe',
+      `${file} is open to other users (mode ${mode}); run chmod go-rwx on it`,
+    );
   }
 }
 
@@ -146,7 +156,10 @@ export function readHead(keys: Keys): Head {
   const file = path.join(keys.folder, names.head);
   const text = readIfThere(file);
   if (text === undefined) {
-    throw new AuditError('keys_missing', `${file} is missing; restore the keys folder from a backup`);
+    throw new AuditError(
+      'keys_missing',
+      `${file} is missing; restore the keys folder from a backup`,
+    );
   }
   return parseHead(text);
 }
@@ -162,9 +175,13 @@ export async function readPublicKeyFile(file: string): Promise<string> {
   try {
     text = await fs.promises.readFile(file, 'utf8');
   } catch (error) {
-    throw new AuditError('bad_key', `the public key file ${file} cannot be read: ${reasonOf(error)}`, {
-      cause: error,
-    });
+    throw new AuditError(
+      'bad_key',
+      `the public key file ${file} cannot be read: ${reasonOf(error)}`,
+      {
+        cause: error,
+      },
+    );
   }
   try {
     return parseVerifierKey(text).text;

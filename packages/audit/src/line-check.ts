@@ -33,12 +33,25 @@ const order = [
 ];
 const kinds: readonly JsonKind[] = order.map((name) => {
   if (name === 'seq' || name === 'epoch') return 'number';
-  return ['actor', 'action', 'result', 'security', 'details', 'trace'].includes(name) ? 'object' : 'string';
+  return ['actor', 'action', 'result', 'security', 'details', 'trace'].includes(name)
+    ? 'object'
+    : 'string';
 });
 const nameBytes = order.map((name) => Buffer.from(name));
-const requiredCount = ['seq', 'timestamp', 'event_id', 'event_type', 'emitter', 'epoch', 'prev_hash', 'hash'].length;
+const requiredCount = [
+  'seq',
+  'timestamp',
+  'event_id',
+  'event_type',
+  'emitter',
+  'epoch',
+  'prev_hash',
+  'hash',
+].length;
 const required = order.map((name) =>
-  ['seq', 'timestamp', 'event_id', 'event_type', 'emitter', 'epoch', 'prev_hash', 'hash'].includes(name),
+  ['seq', 'timestamp', 'event_id', 'event_type', 'emitter', 'epoch', 'prev_hash', 'hash'].includes(
+    name,
+  ),
 );
 
 const seqPrefix = Buffer.from('{"seq":');
@@ -50,7 +63,12 @@ const hashPrefix = Buffer.from(',"hash":"');
  * Checks the form of the line `buf[start..end)`, everything that needs no key and no other line, and fills `facts`.
  * Returns undefined, or what is wrong.
  */
-export function checkLine(buf: Buffer, start: number, end: number, facts: LineFacts): string | undefined {
+export function checkLine(
+  buf: Buffer,
+  start: number,
+  end: number,
+  facts: LineFacts,
+): string | undefined {
   const length = end - start;
   if (length > lineBytesMax) return `the line is longer than ${lineBytesMax} bytes`;
   if (length < 2 * hashMemberBytes) return 'the line is too short for a record';
@@ -87,7 +105,12 @@ function checkEnds(buf: Buffer, start: number, end: number, facts: LineFacts): s
   return undefined;
 }
 
-function checkMembers(buf: Buffer, start: number, end: number, facts: LineFacts): string | undefined {
+function checkMembers(
+  buf: Buffer,
+  start: number,
+  end: number,
+  facts: LineFacts,
+): string | undefined {
   let place = 0;
   let seen = 0;
   let wrong: string | undefined;

@@ -63,7 +63,13 @@ export class LineFile {
     this.#filled = 1 + this.#filled - this.#next;
     this.#next = 1;
     const room = this.buf.length - this.#filled;
-    const got = fs.readSync(this.#fd, this.buf, this.#filled, room, this.#nextOffset + this.#filled - 1);
+    const got = fs.readSync(
+      this.#fd,
+      this.buf,
+      this.#filled,
+      room,
+      this.#nextOffset + this.#filled - 1,
+    );
     this.#filled += got;
     return got > 0;
   }

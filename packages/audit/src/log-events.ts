@@ -1,5 +1,5 @@
-import { v7 as uuidv7 } from 'uuid';
 import type { JsonObject } from './event.js';
+import { uuidv7 } from './event-id.js';
 import { encodeJson } from './json-text.js';
 import { formatTime } from './record.js';
 

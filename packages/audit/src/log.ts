@@ -43,7 +43,8 @@ export async function openAuditLog(options: AuditLogOptions): Promise<AuditLog> 
   });
   const first = await firstMessage(port1, worker);
   if (first.kind === 'refused') throw fromPlainError(first.error);
-  if (first.kind !== 'ready') throw new AuditError('log_failed', `the writer said ${first.kind} first`);
+  if (first.kind !== 'ready')
+    throw new AuditError('log_failed', `the writer said ${first.kind} first`);
   return new AuditLog(normalised, worker, port1, signal, first);
 }
 
@@ -51,7 +52,11 @@ function firstMessage(port: MessagePort, worker: Worker): Promise<FromWriter> {
   return new Promise((resolve, reject) => {
     port.once('message', resolve);
     worker.once('error', (error) => {
-      reject(new AuditError('log_failed', `the writer's thread failed: ${error.message}`, { cause: error }));
+      reject(
+        new AuditError('log_failed', `the writer's thread failed: ${error.message}`, {
+          cause: error,
+        }),
+      );
     });
   });
 }
@@ -76,7 +81,10 @@ export class AuditLog {
   #oldest = 0;
   #bytes = 0;
   #checkpointId = 0;
-  readonly #checkpoints = new Map<number, { resolve(note: string): void; reject(error: AuditError): void }>();
+  readonly #checkpoints = new Map<
+    number,
+    { resolve(note: string): void; reject(error: AuditError): void }
+  >();
   readonly #drains: (() => void)[] = [];
   #closing: Promise<void> | undefined;
   #closed: { resolve(): void; reject(error: AuditError): void } | undefined;
@@ -100,7 +108,9 @@ export class AuditLog {
     this.origin = ready.origin;
     this.publicKey = ready.publicKey;
     this.forwardSecurity =
-      ready.initialKeyFile === undefined ? { on: true } : { on: false, initialKeyFile: ready.initialKeyFile };
+      ready.initialKeyFile === undefined
+        ? { on: true }
+        : { on: false, initialKeyFile: ready.initialKeyFile };
     port.on('message', (message: FromWriter) => this.#receive(message));
     worker.on('error', (error) => this.#die(`the writer's thread failed: ${error.message}`, error));
     worker.on('exit', () => this.#die('the writer has ended', undefined));
@@ -120,8 +130,14 @@ export class AuditLog {
       if (this.#closing) throw new AuditError('log_closed', 'the log is closed; open it again');
       const { text, eventId, timestamp, openings } = encodeEvent(event, this.#options.emitter);
       const waiting = this.#inFlight.length - this.#oldest;
-      if (waiting >= this.#options.queueRecordsMax || this.#bytes + text.length > this.#options.queueBytesMax) {
-        throw new AuditError('queue_full', `${waiting} records wait for the disk; await drained() before appending more`);
+      if (
+        waiting >= this.#options.queueRecordsMax ||
+        this.#bytes + text.length > this.#options.queueBytesMax
+      ) {
+        throw new AuditError(
+          'queue_full',
+          `${waiting} records wait for the disk; await drained() before appending more`,
+        );
       }
       if (waiting === 0) this.#ref();
       if (this.#batch.length === 0) process.nextTick(this.#sendBatch);
@@ -207,17 +223,25 @@ export class AuditLog {
       default:
         this.#die(`the writer said ${message.kind} out of turn`, undefined);
     }
-    if (this.#inFlight.length === this.#oldest && this.#checkpoints.size === 0 && !this.#closing) this.#unref();
+    if (this.#inFlight.length === this.#oldest && this.#checkpoints.size === 0 && !this.#closing)
+      this.#unref();
   }
 
   #settle(outcome: Outcome): void {
     const error = 'error' in outcome ? fromPlainError(outcome.error) : undefined;
     for (let i = 0; i < outcome.count; i++) {
-      const { eventId, timestamp, openings, bytes, resolve, reject } = this.#inFlight[this.#oldest]!;
+      const { eventId, timestamp, openings, bytes, resolve, reject } =
+        this.#inFlight[this.#oldest]!;
       this.#oldest++;
       this.#bytes -= bytes;
       if (error) reject(error);
-      else resolve({ seq: 'firstSeq' in outcome ? outcome.firstSeq + i : -1, eventId, timestamp, openings });
+      else
+        resolve({
+          seq: 'firstSeq' in outcome ? outcome.firstSeq + i : -1,
+          eventId,
+          timestamp,
+          openings,
+        });
     }
     if (this.#oldest === this.#inFlight.length || this.#oldest > 4_096) {
       this.#inFlight = this.#inFlight.slice(this.#oldest);

@@ -58,19 +58,30 @@ export function normaliseOptions(options: AuditLogOptions): WriterOptions {
 
 function folders(options: AuditLogOptions): { dir: string; keysDir: string } {
   for (const name of ['dir', 'keysDir'] as const) {
-    if (typeof options[name] !== 'string' || options[name] === '') throw badOption(name, 'the path of a folder');
+    if (typeof options[name] !== 'string' || options[name] === '')
+      throw badOption(name, 'the path of a folder');
   }
   const dir = path.resolve(options.dir);
   const keysDir = path.resolve(options.keysDir);
   if (`${keysDir}/`.startsWith(`${dir}/`)) {
-    throw badOption('keysDir', 'a folder outside the log folder: who copies the log must not copy its keys');
+    throw badOption(
+      'keysDir',
+      'a folder outside the log folder: who copies the log must not copy its keys',
+    );
   }
   return { dir, keysDir };
 }
 
 function number(
   options: AuditLogOptions,
-  name: 'syncIntervalMs' | 'checkpointIntervalMs' | 'checkpointRecordsMax' | 'epochMs' | 'segmentBytesMax' | 'queueRecordsMax' | 'queueBytesMax',
+  name:
+    | 'syncIntervalMs'
+    | 'checkpointIntervalMs'
+    | 'checkpointRecordsMax'
+    | 'epochMs'
+    | 'segmentBytesMax'
+    | 'queueRecordsMax'
+    | 'queueBytesMax',
   usual: number,
   min: number,
   max: number,

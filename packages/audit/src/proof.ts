@@ -1,16 +1,22 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import { type Checkpoint, checkNote, parseCheckpointText, parseNote, parseVerifierKey } from './checkpoint.js';
+import {
+  type Checkpoint,
+  checkNote,
+  parseCheckpointText,
+  parseNote,
+  parseVerifierKey,
+} from './checkpoint.js';
 import { AuditError, reasonOf, systemCode } from './errors.js';
 import { LineFile } from './line-file.js';
-import { lineBytesMax } from './record.js';
 import { findLine, parseRecord, readLines } from './reader.js';
+import { lineBytesMax } from './record.js';
 import { listSegments } from './segment.js';
 import type { LogRecord } from './stored-record.js';
 import { readTile, tileEntry, tileWidth } from './tiles.js';
 import {
-  consistencyProof,
   checkConsistency,
+  consistencyProof,
   Frontier,
   type Hash,
   inclusionProof,
@@ -48,11 +54,17 @@ function readSignedTree(dir: string): SignedTree {
  * not give the signed root the tree is computed from the lines. Throws `not_found` when the checkpoint does not
  * cover the record yet, `log_damaged` when the lines do not give its root.
  */
-export async function proveRecord(options: { readonly dir: string; readonly seq: number }): Promise<string> {
+export async function proveRecord(options: {
+  readonly dir: string;
+  readonly seq: number;
+}): Promise<string> {
   const { dir, seq } = options;
   const { note, checkpoint } = readSignedTree(dir);
   if (!Number.isSafeInteger(seq) || seq < 0 || seq >= checkpoint.size) {
-    throw new AuditError('not_found', `the newest checkpoint covers ${checkpoint.size} records, not record ${seq}`);
+    throw new AuditError(
+      'not_found',
+      `the newest checkpoint covers ${checkpoint.size} records, not record ${seq}`,
+    );
   }
   const stored = findLine(dir, seq);
   if (stored === undefined) throw new AuditError('not_found', `record ${seq} is not in ${dir}`);
@@ -90,7 +102,10 @@ export async function proveConsistency(options: {
   const { dir, first } = options;
   const { checkpoint } = readSignedTree(dir);
   if (first.size > checkpoint.size) {
-    throw new AuditError('not_found', `the newest checkpoint covers ${checkpoint.size} records, not ${first.size}`);
+    throw new AuditError(
+      'not_found',
+      `the newest checkpoint covers ${checkpoint.size} records, not ${first.size}`,
+    );
   }
   const leads = (proof: readonly Hash[]): boolean =>
     checkConsistency(first.size, first.root, checkpoint.size, checkpoint.root, proof);
@@ -102,7 +117,10 @@ export async function proveConsistency(options: {
   }
   const proof = consistencyProof(first.size, checkpoint.size, lineSubtrees(dir, checkpoint.size));
   if (leads(proof)) return { proof, checkpoint };
-  throw new AuditError('log_damaged', `the tree of ${first.size} records is not the beginning of this log`);
+  throw new AuditError(
+    'log_damaged',
+    `the tree of ${first.size} records is not the beginning of this log`,
+  );
 }
 
 class MissingHash extends Error {}
@@ -128,7 +146,10 @@ function tileSubtrees(dir: string): SubtreeHash {
 /** The hash of 2^height neighbours, the `index`-th such group. */
 function foldSubtree(height: number, index: number, at: (place: number) => Hash): Hash {
   if (height === 0) return at(index);
-  return nodeHash(foldSubtree(height - 1, index * 2, at), foldSubtree(height - 1, index * 2 + 1, at));
+  return nodeHash(
+    foldSubtree(height - 1, index * 2, at),
+    foldSubtree(height - 1, index * 2 + 1, at),
+  );
 }
 
 /** Perfect subtrees from the lines themselves: reads the log up to `size` once, and keeps one hash for each 256 leaves. */
@@ -160,12 +181,15 @@ function lineSubtrees(dir: string, size: number): SubtreeHash {
   };
   const at = (hashes: readonly Hash[] | undefined, place: number): Hash => {
     const hash = hashes?.[place];
-    if (hash === undefined) throw new AuditError('log_damaged', `the log holds ${seq} records, ${size} were signed`);
+    if (hash === undefined)
+      throw new AuditError('log_damaged', `the log holds ${seq} records, ${size} were signed`);
     return hash;
   };
   return (height, index) => {
     if (height >= 8) return foldSubtree(height - 8, index, (place) => at(blocks, place));
-    return foldSubtree(height, index, (place) => at(leavesOf(Math.floor(place / tileWidth)), place % tileWidth));
+    return foldSubtree(height, index, (place) =>
+      at(leavesOf(Math.floor(place / tileWidth)), place % tileWidth),
+    );
   };
 }
 
@@ -211,7 +235,8 @@ export interface CheckedProof {
  */
 export function checkProof(text: string, publicKeys: readonly string[]): CheckedProof {
   const keys = publicKeys.map(parseVerifierKey);
-  const bad = (reason: string): AuditError => new AuditError('bad_proof', `the proof does not hold: ${reason}`);
+  const bad = (reason: string): AuditError =>
+    new AuditError('bad_proof', `the proof does not hold: ${reason}`);
   if (text.length > proofBytesMax) throw bad(`it is larger than ${proofBytesMax} bytes`);
   const split = text.indexOf('\n\n');
   const [first, extra, indexLine, ...hashLines] = text.slice(0, Math.max(split, 0)).split('\n');
@@ -226,11 +251,23 @@ export function checkProof(text: string, publicKeys: readonly string[]): Checked
     throw bad('one of its hashes is not 32 bytes of base64');
   }
   const checkpoint = readSigned(text.slice(split + 2), keys, bad);
-  const root = rootFromInclusion(index, checkpoint.size, leafHash(line), hashes.map((hash) => hash.toString('hex')));
+  const root = rootFromInclusion(
+    index,
+    checkpoint.size,
+    leafHash(line),
+    hashes.map((hash) => hash.toString('hex')),
+  );
   if (root !== checkpoint.root) throw bad('the record does not lead to the signed root');
   const record = parseRecord(line);
-  if (record.seq !== index) throw bad(`the record says seq ${record.seq}, the proof index ${index}`);
-  return { origin: checkpoint.origin, size: checkpoint.size, index, record, line: line.toString('utf8') };
+  if (record.seq !== index)
+    throw bad(`the record says seq ${record.seq}, the proof index ${index}`);
+  return {
+    origin: checkpoint.origin,
+    size: checkpoint.size,
+    index,
+    record,
+    line: line.toString('utf8'),
+  };
 }
 
 function readSigned(
@@ -247,7 +284,8 @@ function readSigned(
     throw bad(reasonOf(error));
   }
   const own = keys.filter((key) => key.name === checkpoint.origin);
-  if (own.length === 0) throw bad(`its checkpoint is of ${checkpoint.origin}, and none of the keys is`);
+  if (own.length === 0)
+    throw bad(`its checkpoint is of ${checkpoint.origin}, and none of the keys is`);
   if (checkNote(note, own) !== 'signed') throw bad('its checkpoint is not signed by the key');
   return checkpoint;
 }

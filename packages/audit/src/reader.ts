@@ -28,7 +28,10 @@ const followPauseMs = 100;
  * The lines of a log in order, in constant memory. Reading proves nothing: `seq` is counted from the file names, and
  * only `verifyLog` says whether the lines are what was written. An unfinished last line is not given.
  */
-export async function* readLines(dir: string, options: ReadOptions = {}): AsyncGenerator<StoredLine> {
+export async function* readLines(
+  dir: string,
+  options: ReadOptions = {},
+): AsyncGenerator<StoredLine> {
   const fromSeq = options.fromSeq ?? 0;
   let position: { segment: SegmentName; offset: number; seq: number } | undefined;
   for (;;) {
@@ -45,7 +48,12 @@ export async function* readLines(dir: string, options: ReadOptions = {}): AsyncG
           const current = seq++;
           position = { segment, offset: lines.nextOffset, seq };
           if (current < fromSeq) continue;
-          yield { seq: current, line: Buffer.from(buf.subarray(start, end)), segment: segment.name, offset };
+          yield {
+            seq: current,
+            line: Buffer.from(buf.subarray(start, end)),
+            segment: segment.name,
+            offset,
+          };
           if (options.follow?.aborted) return;
         }
       } finally {
@@ -73,9 +81,14 @@ async function pause(signal: AbortSignal): Promise<boolean> {
 /** A stored line as an object. Throws `log_damaged` when it is not JSON. */
 export function parseRecord(line: Uint8Array): LogRecord {
   try {
-    return JSON.parse(Buffer.from(line.buffer, line.byteOffset, line.length).toString('utf8')) as LogRecord;
+    return JSON.parse(
+      Buffer.from(line.buffer, line.byteOffset, line.length).toString('utf8'),
+    ) as LogRecord;
   } catch (error) {
-    throw new AuditError('log_damaged', `a line of the log is not JSON (${reasonOf(error)}); run gatebook audit verify`);
+    throw new AuditError(
+      'log_damaged',
+      `a line of the log is not JSON (${reasonOf(error)}); run gatebook audit verify`,
+    );
   }
 }
 
@@ -111,7 +124,9 @@ function lineAfter(fd: number, at: number): { start: number; seq: number } | und
   const got = fs.readSync(fd, window, 0, window.length, at);
   const newline = window.subarray(0, got).indexOf(10);
   if (newline < 0) return undefined;
-  const seq = /^\{"seq":([0-9]{1,16}),/.exec(window.toString('latin1', newline + 1, newline + 32))?.[1];
+  const seq = /^\{"seq":([0-9]{1,16}),/.exec(
+    window.toString('latin1', newline + 1, newline + 32),
+  )?.[1];
   return seq === undefined ? undefined : { start: at + newline + 1, seq: Number(seq) };
 }
 
@@ -119,10 +134,19 @@ function scanFor(segment: SegmentName, offset: number, seq: number): StoredLine 
   const lines = new LineFile(segment.path, offset);
   const wanted = `{"seq":${seq},`;
   try {
-    for (let scanned = 0; scanned <= 2 * probeBytes && lines.next(); scanned += lines.end - lines.start) {
+    for (
+      let scanned = 0;
+      scanned <= 2 * probeBytes && lines.next();
+      scanned += lines.end - lines.start
+    ) {
       const { buf, start, end } = lines;
       if (buf.toString('latin1', start, start + wanted.length) !== wanted) continue;
-      return { seq, line: Buffer.from(buf.subarray(start, end)), segment: segment.name, offset: lines.offset };
+      return {
+        seq,
+        line: Buffer.from(buf.subarray(start, end)),
+        segment: segment.name,
+        offset: lines.offset,
+      };
     }
     return undefined;
   } finally {

@@ -1,9 +1,9 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { v7 as uuidv7 } from 'uuid';
 import type { Opening } from './acknowledgement.js';
 import { AuditError, reasonOf } from './errors.js';
 import { type AuditEvent, isEventType } from './event.js';
-import { eventNames, type Field, riskNames, sections } from './fields.js';
+import { uuidv7 } from './event-id.js';
+import { eventNames, type Field, type Placed, riskNames, sections } from './fields.js';
 import { cutEncoded, encodeJson, encodeNumber, isPlainObject, quote } from './json-text.js';
 
 /** A line without its newline is at most this long: the C2SP entry limit. */
@@ -84,7 +84,7 @@ interface ContentMember {
 
 /** The committable members of one event: measured while the line is built first, replaced while it is built again. */
 interface Contents {
-  readonly members: ContentMember[];
+  members: ContentMember[];
   measured: boolean;
 }
 
@@ -102,7 +102,7 @@ function encodeMembers(
       member: 'emitter',
     });
   }
-  checkKnown(event, eventNames, '');
+  for (const name of Object.keys(event)) if (!eventNames.has(name)) throw unknownMember(name, '');
   for (const section of sections) {
     const value: unknown = event[section.name];
     if (value === undefined) continue;
@@ -114,7 +114,7 @@ function encodeMembers(
       }`;
       continue;
     }
-    const inner = encodeSection(value, section.name, section.fields, section.names, content);
+    const inner = encodeSection(value, section.name, section.fields, content);
     if (inner !== '') text += `,"${section.stored}":{${inner}}`;
   }
   return text;
@@ -130,38 +130,55 @@ function encodeDetails(value: unknown, name: string): string {
 function encodeSection(
   value: unknown,
   name: string,
-  fields: readonly Field[],
-  names: ReadonlySet<string>,
+  fields: ReadonlyMap<string, Placed>,
   content: Contents,
 ): string {
   if (typeof value !== 'object' || value === null || !isPlainObject(value)) {
     throw new AuditError('wrong_type', `${name} must be a plain object`, { member: name });
   }
-  checkKnown(value, names, `${name}.`);
   let text = '';
-  for (const field of fields) {
-    const item = value[field.name];
+  let last = -1;
+  for (const key of Object.keys(value)) {
+    const field = fields.get(key);
+    if (field === undefined) throw unknownMember(key, `${name}.`);
+    const item = value[key];
     if (item === undefined) continue;
-    if (text !== '') text += ',';
-    text += `"${field.stored}":${encodeField(item, field, `${name}.${field.name}`, `${name}.${field.stored}`, content)}`;
+    if (field.place < last) {
+      if (!content.measured)
+        content.members = content.members.filter((entry) => !entry.name.startsWith(`${name}.`));
+      return encodeSection(inOrder(value, fields), name, fields, content);
+    }
+    last = field.place;
+    const encoded = `"${field.stored}":${encodeField(item, field, name, content)}`;
+    text += text === '' ? encoded : `,${encoded}`;
   }
   return text;
 }
 
-function encodeField(
-  item: unknown,
-  field: Field,
-  member: string,
-  stored: string,
-  content: Contents,
-): string {
+/** The same members in the record's order. */
+function inOrder(value: object, fields: ReadonlyMap<string, Placed>): Record<string, unknown> {
+  const entries = Object.entries(value).map(([key, item]) => {
+    const field = fields.get(key);
+    return { key, item, place: field === undefined ? -1 : field.place };
+  });
+  entries.sort((a, b) => a.place - b.place);
+  return Object.fromEntries(entries.map(({ key, item }) => [key, item]));
+}
+
+function encodeField(item: unknown, field: Field, section: string, content: Contents): string {
+  const member = `${section}.${field.name}`;
   switch (field.kind) {
     case 'text':
       return checkText(item, member);
     case 'content':
-      return encodeContent(stored, checkedString(item, member), member, content);
+      return encodeContent(
+        `${section}.${field.stored}`,
+        checkedString(item, member),
+        member,
+        content,
+      );
     case 'json':
-      return encodeContent(stored, encodeJson(item, member), member, content);
+      return encodeContent(`${section}.${field.stored}`, encodeJson(item, member), member, content);
     case 'flag':
       if (typeof item !== 'boolean') throw wrongType(member, 'true or false');
       return item ? 'true' : 'false';
@@ -192,17 +209,14 @@ function encodeField(
 }
 
 /** Text that may become a commitment: the first time it is measured, the second time its replacement stands in. */
-function encodeContent(
-  stored: string,
-  text: string,
-  member: string,
-  content: Contents,
-): string {
+function encodeContent(stored: string, text: string, member: string, content: Contents): string {
   const known = content.members.find((entry) => entry.name === stored);
   if (content.measured) return known?.replacement ?? quote(text, member);
   if (known !== undefined) throw wrongType(member, 'given as a value or as text, not both');
   if (text.length > contentBytesMax) {
-    throw new AuditError('too_large', `${member} is larger than ${contentBytesMax} bytes`, { member });
+    throw new AuditError('too_large', `${member} is larger than ${contentBytesMax} bytes`, {
+      member,
+    });
   }
   const encoded = quote(text, member);
   content.members.push({
@@ -221,7 +235,8 @@ const commitmentBytes =
 /** Shares what room there is among the content members, small ones first, and replaces those that do not fit. */
 function commit(content: ContentMember[], totalBytes: number): Opening[] {
   const openings: Opening[] = [];
-  for (const entry of content) entry.encodedBytes = Buffer.byteLength(quote(entry.content, entry.name));
+  for (const entry of content)
+    entry.encodedBytes = Buffer.byteLength(quote(entry.content, entry.name));
   const sizes = content.reduce((sum, entry) => sum + entry.encodedBytes, 0);
   let room = bodyBytesMax - (totalBytes - sizes);
   const bySize = [...content].sort((a, b) => a.encodedBytes - b.encodedBytes);
@@ -265,20 +280,16 @@ function tooLarge(event: AuditEvent, content: readonly ContentMember[]): AuditEr
   );
 }
 
-function checkKnown(value: object, names: ReadonlySet<string>, prefix: string): void {
-  for (const name of Object.keys(value)) {
-    if (names.has(name)) continue;
-    if (name === '__proto__') {
-      throw new AuditError('prototype_key', `${prefix}__proto__ is not a member of an event`, {
-        member: `${prefix}__proto__`,
-      });
-    }
-    throw new AuditError(
-      'unknown_member',
-      `${prefix}${name.slice(0, 80)} is not a member of an event; put your own facts into details`,
-      { member: `${prefix}${name}` },
-    );
+function unknownMember(name: string, prefix: string): AuditError {
+  const member = `${prefix}${name.slice(0, 80)}`;
+  if (name === '__proto__') {
+    return new AuditError('prototype_key', `${member} is not a member of an event`, { member });
   }
+  return new AuditError(
+    'unknown_member',
+    `${member} is not a member of an event; put your own facts into details`,
+    { member },
+  );
 }
 
 function checkedString(item: unknown, member: string): string {
@@ -325,6 +336,7 @@ function encodeTimestamp(value: unknown): string {
         ? Date.parse(value)
         : Number.NaN;
   const text = Number.isFinite(ms) ? new Date(ms).toISOString() : '';
-  if (text.length !== 24) throw wrongType('timestamp', 'a Date or an RFC 3339 string of the years 0 to 9999');
+  if (text.length !== 24)
+    throw wrongType('timestamp', 'a Date or an RFC 3339 string of the years 0 to 9999');
   return text;
 }

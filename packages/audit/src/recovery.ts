@@ -6,7 +6,14 @@ import { checkNote, parseCheckpointText, parseNote } from './checkpoint.js';
 import { makeFolder, replaceFileDurably } from './durable.js';
 import { AuditError, reasonOf, systemCode } from './errors.js';
 import type { Head } from './head.js';
-import { eraseEpochKey, type Keys, readEpochKey, readHead, storedEpochs, storeNextEpochKey } from './keys.js';
+import {
+  eraseEpochKey,
+  type Keys,
+  readEpochKey,
+  readHead,
+  storedEpochs,
+  storeNextEpochKey,
+} from './keys.js';
 import { checkLine, type LineFacts } from './line-check.js';
 import { LineFile } from './line-file.js';
 import { listSegments, type SegmentName, segmentPath, sequenceName } from './segment.js';
@@ -50,7 +57,10 @@ export interface Standing {
 export function findStanding(dir: string, keys: Keys): Standing {
   const head = readHead(keys);
   if (head.origin !== keys.origin) {
-    throw new AuditError('wrong_log', `the head in ${keys.folder} is of ${head.origin}, the keys are of ${keys.origin}`);
+    throw new AuditError(
+      'wrong_log',
+      `the head in ${keys.folder} is of ${head.origin}, the keys are of ${keys.origin}`,
+    );
   }
   const published = checkPublished(dir, keys, head);
   const segments = listSegments(dir);
@@ -60,7 +70,8 @@ export function findStanding(dir: string, keys: Keys): Standing {
   for (const segment of segments) {
     if (segment.firstSeq >= head.segment) tail.read(segment, segments.at(-1) === segment);
   }
-  const unclean = tail.seq > head.size || tail.torn !== undefined || last?.eventType !== 'log.closed';
+  const unclean =
+    tail.seq > head.size || tail.torn !== undefined || last?.eventType !== 'log.closed';
   const frontier = Frontier.from(head.size, head.frontier);
   const tiles = openTiles(dir, head, frontier, unclean, segments);
   for (const leaf of tail.leaves) {
@@ -77,7 +88,8 @@ export function findStanding(dir: string, keys: Keys): Standing {
     epochKey,
     frontier,
     tiles,
-    segment: tail.segment === undefined ? undefined : { firstSeq: tail.segment.firstSeq, bytes: end },
+    segment:
+      tail.segment === undefined ? undefined : { firstSeq: tail.segment.firstSeq, bytes: end },
     lastType: tail.lastType,
     lastTimestamp: tail.lastTimestamp,
     lastLeaf: tail.leaves.at(-1) ?? head.leaf,
@@ -98,17 +110,22 @@ function checkPublished(dir: string, keys: Keys, head: Head): boolean {
     throw error;
   }
   const damaged = (reason: string): AuditError =>
-    new AuditError('log_damaged', `${file} ${reason}; run gatebook audit verify, and restore the log or the file`);
+    new AuditError(
+      'log_damaged',
+      `${file} ${reason}; run gatebook audit verify, and restore the log or the file`,
+    );
   let checkpoint: ReturnType<typeof parseCheckpointText>;
   try {
     const note = parseNote(bytes);
-    if (checkNote(note, [keys.publicKey]) !== 'signed') throw damaged('is not signed by the key of this log');
+    if (checkNote(note, [keys.publicKey]) !== 'signed')
+      throw damaged('is not signed by the key of this log');
     checkpoint = parseCheckpointText(note.text);
   } catch (error) {
     if (error instanceof AuditError && error.code === 'log_damaged') throw error;
     throw damaged(`is ${reasonOf(error)}`);
   }
-  if (checkpoint.origin !== keys.origin) throw damaged(`is of ${checkpoint.origin}, not of ${keys.origin}`);
+  if (checkpoint.origin !== keys.origin)
+    throw damaged(`is of ${checkpoint.origin}, not of ${keys.origin}`);
   if (checkpoint.size > head.size) {
     throw new AuditError(
       'log_rolled_back',
@@ -162,7 +179,10 @@ function settleEpochKey(keys: Keys, head: Head): Buffer {
   const stored = storedEpochs(keys.folder);
   const newest = stored.at(-1);
   if (newest === undefined) {
-    throw new AuditError('keys_missing', `there is no epoch key in ${keys.folder}; restore it from a backup`);
+    throw new AuditError(
+      'keys_missing',
+      `there is no epoch key in ${keys.folder}; restore it from a backup`,
+    );
   }
   if (newest > head.epoch) {
     throw new AuditError(
@@ -212,7 +232,9 @@ class Tail {
   read(segment: SegmentName, isLast: boolean): void {
     const isHeads = segment.firstSeq === this.#head.segment && this.#head.size > 0;
     if (!isHeads && segment.firstSeq !== this.seq) {
-      throw this.#damaged(`${segment.path} begins at ${segment.firstSeq}, but ${this.seq} comes next`);
+      throw this.#damaged(
+        `${segment.path} begins at ${segment.firstSeq}, but ${this.seq} comes next`,
+      );
     }
     this.segment = segment;
     const lines = new LineFile(segment.path, isHeads ? this.#head.offset : 0);
@@ -224,7 +246,9 @@ class Tail {
           this.torn = { path: segment.path, at: lines.offset };
           return;
         }
-        throw this.#damaged(`record ${this.seq} at byte ${lines.offset} of ${segment.path}: ${wrong}`);
+        throw this.#damaged(
+          `record ${this.seq} at byte ${lines.offset} of ${segment.path}: ${wrong}`,
+        );
       }
       this.end = lines.nextOffset;
       if (lines.rest().length === 0) return;
@@ -311,7 +335,11 @@ function rebuildTiles(dir: string, head: Head, segments: readonly SegmentName[])
 const tornFolder = 'torn';
 
 /** Copies the torn end into a file of its own, durably, and only then cuts it off. */
-function setAside(dir: string, torn: { readonly path: string; readonly at: number }, seq: number): void {
+function setAside(
+  dir: string,
+  torn: { readonly path: string; readonly at: number },
+  seq: number,
+): void {
   const fd = fs.openSync(torn.path, 'r+');
   try {
     const bytes = Buffer.alloc(fs.fstatSync(fd).size - torn.at);
@@ -337,6 +365,10 @@ function unrecordedTorn(dir: string, seq: number): TornBytes[] {
     .sort()
     .map((file) => {
       const bytes = fs.readFileSync(path.join(folder, file));
-      return { file, bytes: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') };
+      return {
+        file,
+        bytes: bytes.length,
+        sha256: createHash('sha256').update(bytes).digest('hex'),
+      };
     });
 }

@@ -1,14 +1,14 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import { type Checkpoint, parseCheckpointText, parseNote } from './checkpoint.js';
 import { endsEpoch } from './chain.js';
+import { type Checkpoint, parseCheckpointText, parseNote } from './checkpoint.js';
 import { AuditError, systemCode } from './errors.js';
-import type { ForwardSecurity } from './log.js';
 import { initialKeyOnHost } from './keys.js';
 import { lockHolder } from './lock.js';
+import type { ForwardSecurity } from './log.js';
 import { findLine, parseRecord } from './reader.js';
-import { listSegments } from './segment.js';
 import { lineBytesMax } from './record.js';
+import { listSegments } from './segment.js';
 
 export interface LogStatus {
   readonly origin: string;
@@ -32,7 +32,10 @@ export interface LogStatus {
  * How a log stands, read from its folders without checking anything. Throws `not_found` when there is no log, and
  * `log_damaged` when its first or last record cannot be read.
  */
-export async function logStatus(options: { readonly dir: string; readonly keysDir: string }): Promise<LogStatus> {
+export async function logStatus(options: {
+  readonly dir: string;
+  readonly keysDir: string;
+}): Promise<LogStatus> {
   const { dir, keysDir } = options;
   const segments = listSegments(dir);
   const first = findLine(dir, 0);
@@ -53,9 +56,12 @@ export async function logStatus(options: { readonly dir: string; readonly keysDi
     segments: segments.length,
     bytes: segments.reduce((sum, segment) => sum + fs.statSync(segment.path).size, 0),
     epoch: record.epoch + (endsEpoch(record.event_type) ? 1 : 0),
-    ...(checkpoint === undefined ? {} : { checkpoint: { size: checkpoint.size, root: checkpoint.root } }),
+    ...(checkpoint === undefined
+      ? {}
+      : { checkpoint: { size: checkpoint.size, root: checkpoint.root } }),
     pending: Math.max(0, records - (checkpoint?.size ?? 0)),
-    forwardSecurity: initialKey === undefined ? { on: true } : { on: false, initialKeyFile: initialKey },
+    forwardSecurity:
+      initialKey === undefined ? { on: true } : { on: false, initialKeyFile: initialKey },
     ...(holder === undefined ? {} : { lockedBy: holder }),
     lastTimestamp: record.timestamp,
   };

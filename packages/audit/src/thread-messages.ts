@@ -46,7 +46,9 @@ export function toPlainError(error: unknown): PlainError {
   return {
     code: error instanceof AuditError ? error.code : 'log_failed',
     message: reasonOf(error),
-    ...(system === undefined || error instanceof AuditError === false ? {} : { systemCode: system }),
+    ...(system === undefined || error instanceof AuditError === false
+      ? {}
+      : { systemCode: system }),
   };
 }
 

@@ -106,7 +106,10 @@ export class TileWriter {
   writePartials(): void {
     this.#levels.forEach((tile, level) => {
       if (tile.count === 0 || tile.count === tile.written) return;
-      this.#write(this.#file(level, tile.index, tile.count), tile.bytes.subarray(0, tile.count * hashBytes));
+      this.#write(
+        this.#file(level, tile.index, tile.count),
+        tile.bytes.subarray(0, tile.count * hashBytes),
+      );
       if (tile.written > 0) fs.rmSync(this.#file(level, tile.index, tile.written), { force: true });
       tile.written = tile.count;
     });
@@ -156,14 +159,18 @@ export class TileWriter {
     const first = this.#file(level, index, tileWidth);
     // A full tile where a partial one belongs holds hashes of records that were lost; keep what is below the size.
     if (count > 0 && fs.existsSync(first)) {
-      this.#write(this.#file(level, index, count), fs.readFileSync(first).subarray(0, count * hashBytes));
+      this.#write(
+        this.#file(level, index, count),
+        fs.readFileSync(first).subarray(0, count * hashBytes),
+      );
     }
     for (let stale = index; ; stale++) {
       const file = this.#file(level, stale, tileWidth);
       const found = fs.existsSync(file);
       fs.rmSync(file, { force: true });
       for (const width of partialWidths(file)) {
-        if (stale > index || width > count) fs.rmSync(path.join(`${file}.p`, String(width)), { force: true });
+        if (stale > index || width > count)
+          fs.rmSync(path.join(`${file}.p`, String(width)), { force: true });
       }
       if (!found) return;
     }

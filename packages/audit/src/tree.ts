@@ -139,10 +139,7 @@ function rangeRoot(start: number, end: number, subtree: SubtreeHash): Hash {
   const height = Math.log2(width);
   if (Number.isInteger(height)) return subtree(height, start / width);
   const split = splitOf(width);
-  return nodeHash(
-    rangeRoot(start, start + split, subtree),
-    rangeRoot(start + split, end, subtree),
-  );
+  return nodeHash(rangeRoot(start, start + split, subtree), rangeRoot(start + split, end, subtree));
 }
 
 /** The largest power of two smaller than `width`. */

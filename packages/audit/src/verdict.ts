@@ -38,7 +38,10 @@ export function decide(facts: Case): VerifyReport {
   const rules: readonly (readonly [Verdict, readonly Finding[]])[] = [
     ['wrong_log', identity.foreign],
     ['tampered', findTampering(facts, identity, good)],
-    ['truncated', reach < newest ? [shortOf(reach, newest, 'the newest checkpoint in the folder')] : []],
+    [
+      'truncated',
+      reach < newest ? [shortOf(reach, newest, 'the newest checkpoint in the folder')] : [],
+    ],
     ['rolled_back', findRollback(facts, good)],
     ['missing', facts.reading.missing.map((range) => missingRange(range, facts, good))],
     ['tampered', [...bad, ...(identity.known.length > 0 ? findOverdue(facts, newest) : [])]],
@@ -80,11 +83,23 @@ function identify(facts: Case): Identity {
   const claimedKey = stringOf(first?.details['public_key']);
   const signedBy = (key: VerifierKey) =>
     facts.folder.entries.find((entry) => entry.note && checkNote(entry.note, [key]) === 'signed');
-  const belonging = facts.keys.filter((key) => key.text === claimedKey || signedBy(key) !== undefined);
+  const belonging = facts.keys.filter(
+    (key) => key.text === claimedKey || signedBy(key) !== undefined,
+  );
   const known = facts.keys.length > 0 ? belonging : parseKey(claimedKey);
   const signed = belonging.map(signedBy).find((entry) => entry !== undefined);
-  const origin = signed?.checkpoint?.origin ?? claimedOrigin ?? facts.folder.entries[0]?.checkpoint?.origin ?? facts.held[0]?.checkpoint.origin;
-  return { origin, known, claimedOrigin, claimedKey, foreign: findForeign(facts, origin, known, belonging) };
+  const origin =
+    signed?.checkpoint?.origin ??
+    claimedOrigin ??
+    facts.folder.entries[0]?.checkpoint?.origin ??
+    facts.held[0]?.checkpoint.origin;
+  return {
+    origin,
+    known,
+    claimedOrigin,
+    claimedKey,
+    foreign: findForeign(facts, origin, known, belonging),
+  };
 }
 
 function findForeign(
@@ -97,23 +112,36 @@ function findForeign(
   if (facts.reading.reach === 0 && facts.folder.entries.length === 0) return found;
   for (const { name, note, checkpoint } of facts.held) {
     if (origin !== undefined && checkpoint.origin !== origin) {
-      found.push({ kind: 'origin', reason: `${name} is of ${checkpoint.origin}, this log is ${origin}` });
+      found.push({
+        kind: 'origin',
+        reason: `${name} is of ${checkpoint.origin}, this log is ${origin}`,
+      });
       continue;
     }
     if (note === undefined) continue;
     const state = checkNote(note, [...known, ...facts.keys]);
     if (state === 'broken') {
-      throw new AuditError('bad_checkpoint', `${name} has a signature that does not verify; it is no evidence`);
+      throw new AuditError(
+        'bad_checkpoint',
+        `${name} has a signature that does not verify; it is no evidence`,
+      );
     }
-    if (state === 'unknown') found.push({ kind: 'key', reason: `${name} is signed by no key of this log` });
+    if (state === 'unknown')
+      found.push({ kind: 'key', reason: `${name} is signed by no key of this log` });
   }
   for (const key of facts.keys) {
     if (!belonging.includes(key)) {
-      found.push({ kind: 'key', reason: `the key brought (${key.name}) is not a key of this log (${origin ?? 'unknown'})` });
+      found.push({
+        kind: 'key',
+        reason: `the key brought (${key.name}) is not a key of this log (${origin ?? 'unknown'})`,
+      });
     }
   }
   if (facts.hmac !== undefined && origin !== undefined && facts.hmac.origin !== origin) {
-    found.push({ kind: 'key', reason: `the HMAC key is of ${facts.hmac.origin}, this log is ${origin}` });
+    found.push({
+      kind: 'key',
+      reason: `the HMAC key is of ${facts.hmac.origin}, this log is ${origin}`,
+    });
   }
   return found;
 }
@@ -147,7 +175,8 @@ function sortCheckpoints(facts: Case, identity: Identity): { good: Good[]; bad: 
           : checkpoint.origin !== identity.origin
             ? `it is of ${checkpoint.origin}, this log is ${identity.origin}`
             : undefined;
-    if (wrong === undefined) good.push({ name: file, size: checkpoint!.size, root: checkpoint!.root, held: false });
+    if (wrong === undefined)
+      good.push({ name: file, size: checkpoint!.size, root: checkpoint!.root, held: false });
     else bad.push({ kind: 'checkpoint', reason: wrong, file });
   }
   for (const { name, checkpoint } of facts.held) {
@@ -163,7 +192,9 @@ function findTampering(facts: Case, identity: Identity, good: readonly Good[]): 
   const found: Finding[] = [];
   const cause = reading.leafMismatch;
   if (reading.fault) found.push(causeOf(reading.fault, facts, good));
-  const forks = good.filter((entry) => reading.roots.has(entry.size) && reading.roots.get(entry.size) !== entry.root);
+  const forks = good.filter(
+    (entry) => reading.roots.has(entry.size) && reading.roots.get(entry.size) !== entry.root,
+  );
   const fork = forks.sort((a, b) => a.size - b.size)[0];
   if (fork && !reading.fault) found.push(locate(fork, facts, good));
   found.push(...findSplit(good));
@@ -182,7 +213,12 @@ function findSplit(good: readonly Good[]): Finding[] {
   for (const entry of good) {
     const other = roots.get(entry.size);
     if (other && other.root !== entry.root) {
-      return [{ kind: 'fork', reason: `${other.name} and ${entry.name} are of size ${entry.size} with different roots` }];
+      return [
+        {
+          kind: 'fork',
+          reason: `${other.name} and ${entry.name} are of size ${entry.size} with different roots`,
+        },
+      ];
     }
     roots.set(entry.size, entry);
   }
@@ -193,10 +229,24 @@ function findFirstRecord(identity: Identity): Finding[] {
   const found: Finding[] = [];
   const { claimedOrigin, claimedKey, origin, known } = identity;
   if (claimedOrigin !== undefined && claimedOrigin !== origin) {
-    found.push({ kind: 'record', reason: `the first record names the origin ${claimedOrigin}, checkpoints ${origin}`, seq: 0, offset: 0 });
+    found.push({
+      kind: 'record',
+      reason: `the first record names the origin ${claimedOrigin}, checkpoints ${origin}`,
+      seq: 0,
+      offset: 0,
+    });
   }
-  if (claimedKey !== undefined && known.length > 0 && !known.some((key) => key.text === claimedKey)) {
-    found.push({ kind: 'record', reason: 'the first record names another public key than the one that signs', seq: 0, offset: 0 });
+  if (
+    claimedKey !== undefined &&
+    known.length > 0 &&
+    !known.some((key) => key.text === claimedKey)
+  ) {
+    found.push({
+      kind: 'record',
+      reason: 'the first record names another public key than the one that signs',
+      seq: 0,
+      offset: 0,
+    });
   }
   return found;
 }
@@ -204,19 +254,26 @@ function findFirstRecord(identity: Identity): Finding[] {
 /** A fault may show one record late: the first line that differs from an authentic tile is its cause. */
 function causeOf(fault: Finding, facts: Case, good: readonly Good[]): Finding {
   const candidate = facts.reading.leafMismatch;
-  if (candidate?.seq === undefined || fault.seq === undefined || candidate.seq >= fault.seq) return fault;
+  if (candidate?.seq === undefined || fault.seq === undefined || candidate.seq >= fault.seq)
+    return fault;
   return tilesAuthentic(facts, good, candidate.seq) ? candidate : fault;
 }
 
 /** The lines give another root than a checkpoint: names the record if the tiles are authentic, else the range. */
 function locate(fork: Good, facts: Case, good: readonly Good[]): Finding {
   const candidate = facts.reading.leafMismatch;
-  if (candidate?.seq !== undefined && candidate.seq < fork.size && tilesAuthentic(facts, good, candidate.seq)) {
+  if (
+    candidate?.seq !== undefined &&
+    candidate.seq < fork.size &&
+    tilesAuthentic(facts, good, candidate.seq)
+  ) {
     return candidate;
   }
   const from = Math.max(
     0,
-    ...good.filter((entry) => facts.reading.roots.get(entry.size) === entry.root).map((entry) => entry.size),
+    ...good
+      .filter((entry) => facts.reading.roots.get(entry.size) === entry.root)
+      .map((entry) => entry.size),
   );
   return {
     kind: 'fork',
@@ -252,7 +309,10 @@ function findTorn(facts: Case): Finding[] {
     if (sha256 !== details['torn_sha256']) {
       found.push({
         kind: 'torn',
-        reason: sha256 === undefined ? 'the torn bytes that a record names are gone' : 'the torn bytes are not those that were recorded',
+        reason:
+          sha256 === undefined
+            ? 'the torn bytes that a record names are gone'
+            : 'the torn bytes are not those that were recorded',
         file,
         seq,
       });
@@ -277,14 +337,32 @@ function findRollback(facts: Case, good: readonly Good[]): Finding[] {
 }
 
 function shortOf(reach: number, size: number, name: string): Finding {
-  return { kind: 'range', reason: `${name} is of ${size} records, the folder holds ${reach}`, range: [reach, size] };
+  return {
+    kind: 'range',
+    reason: `${name} is of ${size} records, the folder holds ${reach}`,
+    range: [reach, size],
+  };
 }
 
-function missingRange(range: readonly [number, number], facts: Case, good: readonly Good[]): Finding {
-  const behind = good.filter((entry) => entry.size > range[0] && facts.reading.filledRoots.has(entry.size));
-  const agrees = behind.length > 0 && behind.every((entry) => facts.reading.filledRoots.get(entry.size) === entry.root);
-  const kept = agrees ? 'what is kept verifies against the same root' : 'what follows could not be checked against the root';
-  return { kind: 'range', reason: `records are missing, and no retention policy allows it; ${kept}`, range };
+function missingRange(
+  range: readonly [number, number],
+  facts: Case,
+  good: readonly Good[],
+): Finding {
+  const behind = good.filter(
+    (entry) => entry.size > range[0] && facts.reading.filledRoots.has(entry.size),
+  );
+  const agrees =
+    behind.length > 0 &&
+    behind.every((entry) => facts.reading.filledRoots.get(entry.size) === entry.root);
+  const kept = agrees
+    ? 'what is kept verifies against the same root'
+    : 'what follows could not be checked against the root';
+  return {
+    kind: 'range',
+    reason: `records are missing, and no retention policy allows it; ${kept}`,
+    range,
+  };
 }
 
 /** A checkpoint that covers an epoch's end is durable before the next epoch's first record. */
@@ -302,10 +380,15 @@ function findOverdue(facts: Case, newest: number): Finding[] {
 
 function findLacking(facts: Case): Finding[] {
   const found: Finding[] = [];
-  if (facts.reading.reach === 0) found.push({ kind: 'empty', reason: 'the folder holds no records' });
-  if (facts.keys.length === 0) found.push({ kind: 'key', reason: 'no public key was brought (--key FILE)' });
+  if (facts.reading.reach === 0)
+    found.push({ kind: 'empty', reason: 'the folder holds no records' });
+  if (facts.keys.length === 0)
+    found.push({ kind: 'key', reason: 'no public key was brought (--key FILE)' });
   if (facts.level === 'auditor' && facts.hmac === undefined) {
-    found.push({ kind: 'key', reason: 'the auditor level needs the initial HMAC key (--hmac-key FILE)' });
+    found.push({
+      kind: 'key',
+      reason: 'the auditor level needs the initial HMAC key (--hmac-key FILE)',
+    });
   }
   return found;
 }
@@ -314,7 +397,10 @@ function findLacking(facts: Case): Finding[] {
 function checkedSize(facts: Case, good: readonly Good[]): Good | undefined {
   const { roots, filledRoots } = facts.reading;
   return good
-    .filter((entry) => entry.size > 0 && (roots.get(entry.size) ?? filledRoots.get(entry.size)) === entry.root)
+    .filter(
+      (entry) =>
+        entry.size > 0 && (roots.get(entry.size) ?? filledRoots.get(entry.size)) === entry.root,
+    )
     .sort((a, b) => b.size - a.size)[0];
 }
 

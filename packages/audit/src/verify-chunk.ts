@@ -41,7 +41,14 @@ export interface LogFact {
 
 export interface ChunkResult {
   /** What the first line claims; undefined when the chunk holds no good line. */
-  readonly first: { readonly seq: number; readonly epoch: number; readonly prevHash: string; readonly type: string } | undefined;
+  readonly first:
+    | {
+        readonly seq: number;
+        readonly epoch: number;
+        readonly prevHash: string;
+        readonly type: string;
+      }
+    | undefined;
   readonly count: number;
   readonly lastHash: string;
   /** Epoch expected after the last record. */
@@ -83,7 +90,8 @@ export class ChunkVerifier {
     const run = new Run(task);
     while (lines.next()) {
       const wrong = run.check(lines) ?? this.#checkHash(lines, run.line);
-      if (wrong !== undefined) return run.result({ seq: run.seq, offset: lines.offset, reason: wrong }, noRest);
+      if (wrong !== undefined)
+        return run.result({ seq: run.seq, offset: lines.offset, reason: wrong }, noRest);
       run.take(lines);
     }
     return run.result(undefined, task.endsSegment ? inspectRest(lines.rest()) : noRest);
@@ -91,7 +99,8 @@ export class ChunkVerifier {
 
   #checkHash(lines: LineFile, facts: LineFacts): string | undefined {
     if (this.#keys === undefined) return undefined;
-    if (facts.epoch - this.#epoch > epochJumpMax) return `its epoch ${facts.epoch} is beyond what can be derived`;
+    if (facts.epoch - this.#epoch > epochJumpMax)
+      return `its epoch ${facts.epoch} is beyond what can be derived`;
     this.#epoch = facts.epoch;
     const body = lines.buf.subarray(lines.start, lines.end - hashMemberBytes);
     return recordHash(this.#keys.at(facts.epoch), body) === facts.hash
@@ -140,15 +149,22 @@ class Run {
       return undefined;
     }
     if (line.seq !== this.seq) return `its seq is ${line.seq}, expected ${this.seq}`;
-    if (line.prevHash !== this.#lastHash) return 'its prev_hash is not the hash of the record before';
-    if (line.epoch !== this.#nextEpoch) return `its epoch is ${line.epoch}, expected ${this.#nextEpoch}`;
+    if (line.prevHash !== this.#lastHash)
+      return 'its prev_hash is not the hash of the record before';
+    if (line.epoch !== this.#nextEpoch)
+      return `its epoch is ${line.epoch}, expected ${this.#nextEpoch}`;
     return undefined;
   }
 
   take(lines: LineFile): void {
     const { line } = this;
     if (this.#first === undefined) {
-      this.#first = { seq: line.seq, epoch: line.epoch, prevHash: line.prevHash, type: line.eventType };
+      this.#first = {
+        seq: line.seq,
+        epoch: line.epoch,
+        prevHash: line.prevHash,
+        type: line.eventType,
+      };
       this.#begin(line.seq);
     } else if (this.#endsWithEpoch) {
       this.#required = line.seq;
@@ -157,7 +173,8 @@ class Run {
     const leaf = leafHashInPlace(lines.buf, lines.start, lines.end);
     this.#range!.append(leaf);
     this.#compareLeaf(leaf, lines.offset);
-    if (line.eventType === 'log.opened' || line.eventType === 'log.recovered') this.#keepFact(lines);
+    if (line.eventType === 'log.opened' || line.eventType === 'log.recovered')
+      this.#keepFact(lines);
     this.#count++;
     this.seq = line.seq + 1;
     this.#lastHash = line.hash;
@@ -167,14 +184,20 @@ class Run {
 
   #begin(seq: number): void {
     if (this.#range !== undefined) this.#parts.push({ end: seq, subtrees: this.#range.subtrees() });
-    this.#range = new CompactRange(seq, (level, index, hash) => this.#compareTile(level, index, hash));
+    this.#range = new CompactRange(seq, (level, index, hash) =>
+      this.#compareTile(level, index, hash),
+    );
     this.#nextCut = this.#task.cuts.find((cut) => cut > seq) ?? Number.POSITIVE_INFINITY;
   }
 
   #compareLeaf(leaf: Hash, offset: number): void {
     const stored = this.#tileEntry(0, this.line.seq);
     if (stored === undefined || stored === leaf) return;
-    this.#leafMismatch ??= { seq: this.line.seq, offset, reason: 'its leaf hash is not the one in the tree' };
+    this.#leafMismatch ??= {
+      seq: this.line.seq,
+      offset,
+      reason: 'its leaf hash is not the one in the tree',
+    };
   }
 
   #compareTile(level: number, index: number, hash: Hash): void {
@@ -194,12 +217,19 @@ class Run {
   }
 
   #keepFact(lines: LineFile): void {
-    const parsed = JSON.parse(lines.buf.toString('utf8', lines.start, lines.end)) as { details?: LogFact['details'] };
-    this.#facts.push({ seq: this.line.seq, type: this.line.eventType, details: parsed.details ?? {} });
+    const parsed = JSON.parse(lines.buf.toString('utf8', lines.start, lines.end)) as {
+      details?: LogFact['details'];
+    };
+    this.#facts.push({
+      seq: this.line.seq,
+      type: this.line.eventType,
+      details: parsed.details ?? {},
+    });
   }
 
   result(fault: Fault | undefined, rest: ChunkResult['rest']): ChunkResult {
-    if (this.#range !== undefined) this.#parts.push({ end: this.seq, subtrees: this.#range.subtrees() });
+    if (this.#range !== undefined)
+      this.#parts.push({ end: this.seq, subtrees: this.#range.subtrees() });
     return {
       first: this.#first,
       count: this.#count,

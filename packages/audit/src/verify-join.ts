@@ -58,7 +58,13 @@ export class Joiner {
   }
 
   /** Takes the next chunk; `startsSegment` when its first line is the first of the file. */
-  add(segment: SegmentName, startsSegment: boolean, isLast: boolean, from: number, chunk: ChunkResult): void {
+  add(
+    segment: SegmentName,
+    startsSegment: boolean,
+    isLast: boolean,
+    from: number,
+    chunk: ChunkResult,
+  ): void {
     if (this.#fault !== undefined) return;
     const begin = this.#checkBegin(segment, startsSegment, isLast, from, chunk);
     if (begin !== undefined) {
@@ -79,15 +85,23 @@ export class Joiner {
     const { first } = chunk;
     const fault = (seq: number, reason: string): Fault => ({ seq, offset: from, reason });
     if (first === undefined) {
-      if (chunk.fault) return { ...chunk.fault, seq: startsSegment ? Math.min(this.#seq, segment.firstSeq) : this.#seq };
+      if (chunk.fault)
+        return {
+          ...chunk.fault,
+          seq: startsSegment ? Math.min(this.#seq, segment.firstSeq) : this.#seq,
+        };
       if (startsSegment && !isLast) return fault(this.#seq, 'the segment holds no record');
       return undefined;
     }
     if (startsSegment) {
       if (first.seq !== segment.firstSeq) {
-        return fault(Math.min(this.#seq, segment.firstSeq), `the file is named for ${segment.firstSeq}, its first record has seq ${first.seq}`);
+        return fault(
+          Math.min(this.#seq, segment.firstSeq),
+          `the file is named for ${segment.firstSeq}, its first record has seq ${first.seq}`,
+        );
       }
-      if (segment.firstSeq < this.#seq) return fault(segment.firstSeq, 'these records stand in an earlier segment already');
+      if (segment.firstSeq < this.#seq)
+        return fault(segment.firstSeq, 'these records stand in an earlier segment already');
       if (segment.firstSeq > this.#seq) this.#skip(segment.firstSeq);
     } else if (first.seq !== this.#seq) {
       return fault(this.#seq, `its seq is ${first.seq}, expected ${this.#seq}`);
@@ -104,11 +118,21 @@ export class Joiner {
 
   #checkFirst(chunk: ChunkResult, from: number): Fault | undefined {
     const opened = chunk.facts.find((fact) => fact.seq === 0);
-    if (opened?.type !== 'log.opened') return { seq: 0, offset: from, reason: 'the first record is not log.opened' };
-    if (opened.details['format'] !== 1) return { seq: 0, offset: from, reason: 'the format is not 1' };
+    if (opened?.type !== 'log.opened')
+      return { seq: 0, offset: from, reason: 'the first record is not log.opened' };
+    if (opened.details['format'] !== 1)
+      return { seq: 0, offset: from, reason: 'the format is not 1' };
     const { origin, public_key: publicKey } = opened.details;
-    if (typeof origin !== 'string' || typeof publicKey !== 'string' || keyName(publicKey) !== origin) {
-      return { seq: 0, offset: from, reason: 'public_key is not a verifier key named for the origin' };
+    if (
+      typeof origin !== 'string' ||
+      typeof publicKey !== 'string' ||
+      keyName(publicKey) !== origin
+    ) {
+      return {
+        seq: 0,
+        offset: from,
+        reason: 'public_key is not a verifier key named for the origin',
+      };
     }
     return undefined;
   }
@@ -167,8 +191,12 @@ export class Joiner {
   #addTree(part: ChunkResult['parts'][number]): void {
     if (!this.#treeKnown) return;
     appendRange(this.#frontier, part.subtrees, (level, index, hash) => {
-      const stored = tileEntry(readTile(this.#dir, level, Math.floor(index / tileWidth)), index % tileWidth);
-      if (stored !== undefined && stored !== hash && this.#missing.length === 0) this.#noteTile(level, index);
+      const stored = tileEntry(
+        readTile(this.#dir, level, Math.floor(index / tileWidth)),
+        index % tileWidth,
+      );
+      if (stored !== undefined && stored !== hash && this.#missing.length === 0)
+        this.#noteTile(level, index);
     });
     this.#rootAt(part.end);
   }
@@ -198,7 +226,13 @@ export class Joiner {
   }
 
   #finding(segment: SegmentName, fault: Fault): Finding {
-    return { kind: 'record', reason: fault.reason, segment: segment.name, seq: fault.seq, offset: fault.offset };
+    return {
+      kind: 'record',
+      reason: fault.reason,
+      segment: segment.name,
+      seq: fault.seq,
+      offset: fault.offset,
+    };
   }
 
   reading(): Reading {

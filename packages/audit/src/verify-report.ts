@@ -1,6 +1,13 @@
 import type { Hash } from './tree.js';
 
-export type Verdict = 'ok' | 'tampered' | 'truncated' | 'rolled_back' | 'wrong_log' | 'missing' | 'unverifiable';
+export type Verdict =
+  | 'ok'
+  | 'tampered'
+  | 'truncated'
+  | 'rolled_back'
+  | 'wrong_log'
+  | 'missing'
+  | 'unverifiable';
 
 /** `public`: structure, tree, signatures. `auditor`: the HMAC chain too. */
 export type Level = 'public' | 'auditor';

@@ -1,10 +1,10 @@
 import * as fs from 'node:fs';
 import { cpus } from 'node:os';
 import { Worker } from 'node:worker_threads';
-import { type FolderCheckpoints, readFolderCheckpoints, readHeld } from './evidence.js';
 import { parseVerifierKey } from './checkpoint.js';
 import { parseHmacKey } from './epoch-keys.js';
 import { AuditError } from './errors.js';
+import { type FolderCheckpoints, readFolderCheckpoints, readHeld } from './evidence.js';
 import { listSegments, type SegmentName } from './segment.js';
 import { decide } from './verdict.js';
 import { type ChunkResult, type ChunkTask, ChunkVerifier } from './verify-chunk.js';
@@ -44,8 +44,24 @@ export async function verifyLog(options: VerifyOptions): Promise<VerifyReport> {
   // Checkpoints first: while the log is written, the records they cover are there when the segments are read.
   const folder = readFolderCheckpoints(options.dir);
   const segments = listSegments(options.dir);
-  const reading = await readAll(options, folder, held.map((entry) => entry.checkpoint.size), segments, hmac, level);
-  return decide({ dir: options.dir, level, keys, hmac, held, folder, reading, segments: segments.length });
+  const reading = await readAll(
+    options,
+    folder,
+    held.map((entry) => entry.checkpoint.size),
+    segments,
+    hmac,
+    level,
+  );
+  return decide({
+    dir: options.dir,
+    level,
+    keys,
+    hmac,
+    held,
+    folder,
+    reading,
+    segments: segments.length,
+  });
 }
 
 async function readAll(
@@ -125,7 +141,11 @@ function threadsFor(options: VerifyOptions, chunks: readonly Chunk[]): number {
 type OnResult = (at: number, result: ChunkResult) => boolean;
 
 /** Runs the tasks and hands their results over in order, until one says that no more are wanted. */
-async function runTasks(tasks: readonly ChunkTask[], onResult: OnResult, threads: number): Promise<void> {
+async function runTasks(
+  tasks: readonly ChunkTask[],
+  onResult: OnResult,
+  threads: number,
+): Promise<void> {
   if (threads === 0) {
     const verifier = new ChunkVerifier();
     for (let at = 0; at < tasks.length; at++) {
@@ -133,7 +153,10 @@ async function runTasks(tasks: readonly ChunkTask[], onResult: OnResult, threads
     }
     return;
   }
-  const workers = Array.from({ length: threads }, () => new Worker(new URL('./verify-thread.js', import.meta.url)));
+  const workers = Array.from(
+    { length: threads },
+    () => new Worker(new URL('./verify-thread.js', import.meta.url)),
+  );
   try {
     await new Promise<void>((resolve, reject) => {
       const done = new Map<number, ChunkResult>();
@@ -147,7 +170,11 @@ async function runTasks(tasks: readonly ChunkTask[], onResult: OnResult, threads
       };
       for (const worker of workers) {
         worker.on('error', (error) =>
-          reject(new AuditError('log_failed', `a verifying thread failed: ${error.message}`, { cause: error })),
+          reject(
+            new AuditError('log_failed', `a verifying thread failed: ${error.message}`, {
+              cause: error,
+            }),
+          ),
         );
         worker.on('message', ({ id, result }: { id: number; result: ChunkResult }) => {
           done.set(id, result);

@@ -114,7 +114,13 @@ function serve(writer: Writer): AuditError | undefined {
     appendAll();
     writer.tick();
     const dueMs = writer.dueInMs();
-    if (dueMs > 0) Atomics.wait(signal, 0, seen, dueMs === Number.POSITIVE_INFINITY ? undefined : Math.ceil(dueMs));
+    if (dueMs > 0)
+      Atomics.wait(
+        signal,
+        0,
+        seen,
+        dueMs === Number.POSITIVE_INFINITY ? undefined : Math.ceil(dueMs),
+      );
   }
 }
 
@@ -136,7 +142,9 @@ function closeWriter(writer: Writer): AuditError | undefined {
     return undefined;
   } catch (error) {
     if (error instanceof AuditError) return error;
-    return new AuditError('log_failed', `the log could not be closed cleanly: ${String(error)}`, { cause: error });
+    return new AuditError('log_failed', `the log could not be closed cleanly: ${String(error)}`, {
+      cause: error,
+    });
   }
 }
 

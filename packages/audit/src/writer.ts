@@ -8,7 +8,13 @@ import { makeFolder, replaceFile, replaceFileDurably, syncFolder, writeAll } fro
 import { AuditError, reasonOf, systemCode } from './errors.js';
 import type { JsonObject } from './event.js';
 import type { Head } from './head.js';
-import { eraseEpochKey, initialKeyOnHost, type Keys, storeNextEpochKey, writeHead } from './keys.js';
+import {
+  eraseEpochKey,
+  initialKeyOnHost,
+  type Keys,
+  storeNextEpochKey,
+  writeHead,
+} from './keys.js';
 import { encodeLogEvent, type LogEventType } from './log-events.js';
 import type { WriterOptions } from './options.js';
 import { formatTime, lineBytesMax } from './record.js';
@@ -119,7 +125,11 @@ export class Writer {
     if (standing.recordsAfterHead > 0 && endsEpoch(standing.lastType)) {
       this.#moving = movingAfter(standing.lastType);
       this.#finishMove();
-    } else if (standing.lastType === 'log.sealed' && segment !== undefined && segment.firstSeq <= standing.head.segment) {
+    } else if (
+      standing.lastType === 'log.sealed' &&
+      segment !== undefined &&
+      segment.firstSeq <= standing.head.segment
+    ) {
       this.#closeSegment();
     }
     this.#recordOpening(standing);
@@ -139,7 +149,8 @@ export class Writer {
   #recordRecovery(standing: Standing): void {
     const unclean = standing.seq > 0 && standing.lastType !== 'log.closed';
     const facts = { reason: 'unclean_shutdown', records_after_head: standing.recordsAfterHead };
-    if (unclean && standing.torn.length === 0) this.#writeOwn('log.recovered', { ...facts, torn_bytes: 0 });
+    if (unclean && standing.torn.length === 0)
+      this.#writeOwn('log.recovered', { ...facts, torn_bytes: 0 });
     for (const torn of standing.torn) {
       this.#writeOwn('log.recovered', {
         ...facts,
@@ -191,7 +202,8 @@ export class Writer {
         report.durable(firstSeq, taken);
         left -= taken;
         this.#grow();
-        if (this.#seq - this.#head.size >= this.#options.checkpointRecordsMax) this.#tryCheckpoint();
+        if (this.#seq - this.#head.size >= this.#options.checkpointRecordsMax)
+          this.#tryCheckpoint();
       }
     } catch (error) {
       this.#dropGroup();
@@ -219,7 +231,9 @@ export class Writer {
     const due = [
       this.#syncDueMs,
       this.#epochStartMs === undefined ? undefined : this.#epochStartMs + this.#options.epochMs,
-      this.#seq > this.#head.size ? this.#checkpointMs + this.#options.checkpointIntervalMs : undefined,
+      this.#seq > this.#head.size
+        ? this.#checkpointMs + this.#options.checkpointIntervalMs
+        : undefined,
     ].filter((ms) => ms !== undefined);
     if (this.#failed || due.length === 0) return Number.POSITIVE_INFINITY;
     return Math.max(0, Math.max(this.#tickAgainMs, Math.min(...due)) - this.#clock.monotonicMs());
@@ -252,7 +266,8 @@ export class Writer {
     this.#checkUsable();
     if (this.#moving) this.#finishMove();
     if (this.#epochDue(this.#clock.monotonicMs())) this.#endEpoch('age');
-    if (this.#segment !== undefined && this.#segment.bytes >= this.#options.segmentBytesMax) this.#seal('size');
+    if (this.#segment !== undefined && this.#segment.bytes >= this.#options.segmentBytesMax)
+      this.#seal('size');
     this.#ensureSegment();
     if (this.#writeError !== undefined) {
       this.#writeOwn('log.recovered', {
@@ -464,7 +479,10 @@ export class Writer {
   }
 
   #checkpointDue(nowMs: number): boolean {
-    return this.#seq > this.#head.size && nowMs - this.#checkpointMs >= this.#options.checkpointIntervalMs;
+    return (
+      this.#seq > this.#head.size &&
+      nowMs - this.#checkpointMs >= this.#options.checkpointIntervalMs
+    );
   }
 
   /** A checkpoint that fails is tried again when the next is due; the records it would have covered stay pending. */
@@ -494,7 +512,10 @@ export class Writer {
     if (this.#moving !== undefined) {
       syncFolder(dir);
       if (this.#moving === 'sealed') {
-        replaceFileDurably(path.join(dir, 'checkpoints', sequenceName(this.#head.size)), this.#head.checkpoint);
+        replaceFileDurably(
+          path.join(dir, 'checkpoints', sequenceName(this.#head.size)),
+          this.#head.checkpoint,
+        );
       }
     }
     this.#published = true;
@@ -504,7 +525,10 @@ export class Writer {
     const size = this.#seq;
     const root = this.#frontier.root();
     if (this.#frontier.size !== size || this.#segment === undefined) {
-      throw new AuditError('log_failed', `the tree holds ${this.#frontier.size} leaves, the log ${size} records`);
+      throw new AuditError(
+        'log_failed',
+        `the tree holds ${this.#frontier.size} leaves, the log ${size} records`,
+      );
     }
     return {
       origin: this.#keys.origin,
@@ -538,5 +562,7 @@ function movingAfter(type: string): 'epoch' | 'sealed' | 'closed' {
 
 function asWriteFailure(error: unknown): AuditError {
   if (error instanceof AuditError) return error;
-  return new AuditError('write_failed', `the record could not be written: ${reasonOf(error)}`, { cause: error });
+  return new AuditError('write_failed', `the record could not be written: ${reasonOf(error)}`, {
+    cause: error,
+  });
 }
