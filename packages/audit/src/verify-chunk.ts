@@ -114,7 +114,7 @@ const noRest = { bytes: 0, holdsRecord: false };
 /** An unfinished write is the beginning of a line; a line with something behind it is a record whose newline was changed. */
 function inspectRest(rest: Buffer): ChunkResult['rest'] {
   const text = rest.toString('latin1');
-  return { bytes: rest.length, holdsRecord: /,"hash":"[0-9a-f]{64}"\}[^]/.test(text) };
+  return { bytes: rest.length, holdsRecord: /,"hash":"[0-9a-f]{64}"\}[\s\S]/.test(text) };
 }
 
 /** The state of one chunk while its lines pass. */
