@@ -159,3 +159,9 @@ function decimal(buf: Buffer, at: number, stop: number): number {
   if (i === at || buf[i] !== stop || (buf[at] === 0x30 && i > at + 1)) return -1;
   return Number.isSafeInteger(value) ? value : -1;
 }
+
+/** The timestamp of the line that begins at `start` of a buffer of good lines. */
+export function timestampOf(buf: Buffer, start: number): string {
+  const at = buf.indexOf('"timestamp":"', start, 'latin1') + 13;
+  return buf.toString('latin1', at, at + 24);
+}

@@ -14,7 +14,7 @@ import {
   storedEpochs,
   storeNextEpochKey,
 } from './keys.js';
-import { checkLine, type LineFacts } from './line-check.js';
+import { checkLine, type LineFacts, timestampOf } from './line-check.js';
 import { LineFile } from './line-file.js';
 import { listSegments, type SegmentName, segmentPath, sequenceName } from './segment.js';
 import { TileWriter } from './tiles.js';
@@ -287,12 +287,6 @@ class Tail {
       `the end of the log, behind its last checkpoint, was changed: ${reason}. Run gatebook audit verify`,
     );
   }
-}
-
-/** The timestamp of the line that begins at `start`. */
-export function timestampOf(buf: Buffer, start: number): string {
-  const at = buf.indexOf('"timestamp":"', start, 'latin1') + 13;
-  return buf.toString('latin1', at, at + 24);
 }
 
 /** The tiles of the head's tree, from disk when they are whole, else rebuilt from the lines. */
