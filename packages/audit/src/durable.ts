@@ -1,6 +1,6 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import { systemCode } from './errors.js';
+import { AuditError, systemCode } from './errors.js';
 
 /** Files and folders that must be on disk before anything relies on them: every rename and creation is synced twice, file and folder. */
 
@@ -55,12 +55,45 @@ export function writeAll(fd: number, bytes: Uint8Array, position: number): void 
   }
 }
 
-/** The text of a file, or undefined when there is none. */
-export function readIfThere(file: string): string | undefined {
+/**
+ * A regular file's bytes, undefined when there is none. A folder somebody else could write in may hold a pipe, a link or
+ * an endless file in its place; those are refused, never waited for.
+ */
+export function readRegular(file: string, bytesMax: number): Buffer | undefined {
+  const { O_RDONLY, O_NONBLOCK, O_NOFOLLOW } = fs.constants;
+  let fd: number;
   try {
-    return fs.readFileSync(file, 'utf8');
+    fd = fs.openSync(file, O_RDONLY | O_NONBLOCK | O_NOFOLLOW);
   } catch (error) {
-    if (systemCode(error) === 'ENOENT') return undefined;
-    throw error;
+    if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return undefined;
+    if (systemCode(error) !== 'ELOOP') throw error;
+    throw new AuditError('log_damaged', `${file} is a link, not a file`, { cause: error });
   }
+  try {
+    const stat = fs.fstatSync(fd);
+    if (!stat.isFile()) throw new AuditError('log_damaged', `${file} is not a regular file`);
+    if (stat.size > bytesMax) {
+      throw new AuditError('log_damaged', `${file} is larger than ${bytesMax} bytes`);
+    }
+    const bytes = Buffer.alloc(stat.size);
+    return bytes.subarray(0, readAll(fd, bytes, 0));
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
+/** Fills `bytes` from `position`; returns how many there were. */
+export function readAll(fd: number, bytes: Uint8Array, position: number): number {
+  let done = 0;
+  while (done < bytes.length) {
+    const got = fs.readSync(fd, bytes, done, bytes.length - done, position + done);
+    if (got === 0) break;
+    done += got;
+  }
+  return done;
+}
+
+/** The text of a small file, or undefined when there is none. */
+export function readIfThere(file: string): string | undefined {
+  return readRegular(file, 1024 * 1024)?.toString('utf8');
 }

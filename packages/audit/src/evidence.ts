@@ -1,6 +1,13 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import { type Checkpoint, type Note, parseCheckpointText, parseNote } from './checkpoint.js';
+import {
+  type Checkpoint,
+  type Note,
+  noteBytesMax,
+  parseCheckpointText,
+  parseNote,
+} from './checkpoint.js';
+import { readRegular } from './durable.js';
 import { AuditError, reasonOf, systemCode } from './errors.js';
 import { parseHead } from './head.js';
 import { sequenceName } from './segment.js';
@@ -46,14 +53,9 @@ function readEntry(
   file: string,
   sizeName: string | undefined,
 ): FolderCheckpoint | undefined {
-  let bytes: Buffer;
   try {
-    bytes = fs.readFileSync(path.join(dir, file));
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return undefined;
-    throw error;
-  }
-  try {
+    const bytes = readRegular(path.join(dir, file), noteBytesMax);
+    if (bytes === undefined) return undefined;
     const note = parseNote(bytes);
     const checkpoint = parseCheckpointText(note.text);
     if (sizeName !== undefined && sequenceName(checkpoint.size) !== sizeName) {

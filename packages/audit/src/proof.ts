@@ -1,13 +1,14 @@
-import * as fs from 'node:fs';
 import * as path from 'node:path';
 import {
   type Checkpoint,
   checkNote,
+  noteBytesMax,
   parseCheckpointText,
   parseNote,
   parseVerifierKey,
 } from './checkpoint.js';
-import { AuditError, reasonOf, systemCode } from './errors.js';
+import { readRegular } from './durable.js';
+import { AuditError, reasonOf } from './errors.js';
 import { LineFile } from './line-file.js';
 import { findLine, parseRecord, readLines } from './reader.js';
 import { lineBytesMax } from './record.js';
@@ -39,13 +40,8 @@ interface SignedTree {
 }
 
 function readSignedTree(dir: string): SignedTree {
-  let bytes: Buffer;
-  try {
-    bytes = fs.readFileSync(path.join(dir, 'checkpoint'));
-  } catch (error) {
-    if (systemCode(error) !== 'ENOENT') throw error;
-    throw new AuditError('not_found', `${dir} holds no checkpoint yet`);
-  }
+  const bytes = readRegular(path.join(dir, 'checkpoint'), noteBytesMax);
+  if (bytes === undefined) throw new AuditError('not_found', `${dir} holds no checkpoint yet`);
   return { note: bytes.toString('utf8'), checkpoint: parseCheckpointText(parseNote(bytes).text) };
 }
 

@@ -1,9 +1,7 @@
-import { createHash, createSecretKey } from 'node:crypto';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import { endsEpoch, hashMemberBytes, recordHash } from './chain.js';
-import { checkNote, parseCheckpointText, parseNote } from './checkpoint.js';
-import { makeFolder, replaceFileDurably } from './durable.js';
+import { checkNote, noteBytesMax, parseCheckpointText, parseNote } from './checkpoint.js';
+import { readRegular } from './durable.js';
 import { AuditError, reasonOf, systemCode } from './errors.js';
 import type { Head } from './head.js';
 import {
@@ -14,18 +12,13 @@ import {
   storedEpochs,
   storeNextEpochKey,
 } from './keys.js';
-import { checkLine, type LineFacts, timestampOf } from './line-check.js';
+import { checkLine, type LineFacts } from './line-check.js';
 import { LineFile } from './line-file.js';
-import { listSegments, type SegmentName, segmentPath, sequenceName } from './segment.js';
+import { listSegments, type SegmentName, segmentPath } from './segment.js';
+import { Tail } from './tail.js';
 import { TileWriter } from './tiles.js';
+import { setAside, type TornBytes, unrecordedTorn } from './torn.js';
 import { Frontier, leafHashInPlace } from './tree.js';
-
-/** Bytes of a write that was never finished, set aside in the log's `torn` folder. */
-export interface TornBytes {
-  readonly file: string;
-  readonly bytes: number;
-  readonly sha256: string;
-}
 
 /** Where a log stands when it is opened, everything up to here checked. */
 export interface Standing {
@@ -102,13 +95,8 @@ export function findStanding(dir: string, keys: Keys): Standing {
 /** The published checkpoint must be ours and not ahead of the head; says whether it is the head's own. */
 function checkPublished(dir: string, keys: Keys, head: Head): boolean {
   const file = path.join(dir, 'checkpoint');
-  let bytes: Buffer;
-  try {
-    bytes = fs.readFileSync(file);
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return false;
-    throw error;
-  }
+  const bytes = readRegular(file, noteBytesMax);
+  if (bytes === undefined) return false;
   const damaged = (reason: string): AuditError =>
     new AuditError(
       'log_damaged',
@@ -204,91 +192,6 @@ function settleEpochKey(keys: Keys, head: Head): Buffer {
   return readEpochKey(keys, head.epoch);
 }
 
-/** Reads what lies behind the head. */
-class Tail {
-  readonly #key: ReturnType<typeof createSecretKey>;
-  readonly #epoch: number;
-  readonly #head: Head;
-  readonly leaves: string[] = [];
-  segment: SegmentName | undefined;
-  seq: number;
-  prevHash: string;
-  lastType: string;
-  lastTimestamp: string;
-  /** Byte behind the last good record, in `segment`. */
-  end = 0;
-  torn: { readonly path: string; readonly at: number } | undefined;
-
-  constructor(head: Head, lastType: string, key: Buffer) {
-    this.#head = head;
-    this.#epoch = head.epoch;
-    this.#key = createSecretKey(key);
-    this.seq = head.size;
-    this.prevHash = head.hash;
-    this.lastType = lastType;
-    this.lastTimestamp = head.timestamp;
-  }
-
-  read(segment: SegmentName, isLast: boolean): void {
-    const isHeads = segment.firstSeq === this.#head.segment && this.#head.size > 0;
-    if (!isHeads && segment.firstSeq !== this.seq) {
-      throw this.#damaged(
-        `${segment.path} begins at ${segment.firstSeq}, but ${this.seq} comes next`,
-      );
-    }
-    this.segment = segment;
-    const lines = new LineFile(segment.path, isHeads ? this.#head.offset : 0);
-    try {
-      while (lines.next()) {
-        const wrong = this.#check(lines);
-        if (wrong === undefined) continue;
-        if (isLast && lines.buf.subarray(lines.start, lines.end).includes(0)) {
-          this.torn = { path: segment.path, at: lines.offset };
-          return;
-        }
-        throw this.#damaged(
-          `record ${this.seq} at byte ${lines.offset} of ${segment.path}: ${wrong}`,
-        );
-      }
-      this.end = lines.nextOffset;
-      if (lines.rest().length === 0) return;
-      if (!isLast) throw this.#damaged(`${segment.path} does not end with a newline`);
-      this.torn = { path: segment.path, at: lines.nextOffset };
-    } finally {
-      lines.close();
-    }
-  }
-
-  #check(lines: LineFile): string | undefined {
-    const { buf, start, end } = lines;
-    const facts: LineFacts = { seq: -1, epoch: -1, eventType: '', prevHash: '', hash: '' };
-    const wrong = checkLine(buf, start, end, facts);
-    if (wrong !== undefined) return wrong;
-    if (facts.seq !== this.seq) return `its seq is ${facts.seq}`;
-    if (facts.prevHash !== this.prevHash) return 'its prev_hash is not the hash before it';
-    // An epoch's end is covered by the head before its successor is written, so behind the head there is one epoch.
-    if (facts.epoch !== this.#epoch || (this.seq > this.#head.size && endsEpoch(this.lastType))) {
-      return `its epoch ${facts.epoch} does not follow`;
-    }
-    if (facts.hash !== recordHash(this.#key, buf.subarray(start, end - hashMemberBytes))) {
-      return 'its hash is not the HMAC of its bytes';
-    }
-    this.leaves.push(leafHashInPlace(buf, start, end));
-    this.seq++;
-    this.prevHash = facts.hash;
-    this.lastType = facts.eventType;
-    this.lastTimestamp = timestampOf(buf, start);
-    return undefined;
-  }
-
-  #damaged(reason: string): AuditError {
-    return new AuditError(
-      'log_damaged',
-      `the end of the log, behind its last checkpoint, was changed: ${reason}. Run gatebook audit verify`,
-    );
-  }
-}
-
 /** The tiles of the head's tree, from disk when they are whole, else rebuilt from the lines. */
 function openTiles(
   dir: string,
@@ -324,45 +227,4 @@ function rebuildTiles(dir: string, head: Head, segments: readonly SegmentName[])
     );
   }
   return tiles;
-}
-
-const tornFolder = 'torn';
-
-/** Copies the torn end into a file of its own, durably, and only then cuts it off. */
-function setAside(
-  dir: string,
-  torn: { readonly path: string; readonly at: number },
-  seq: number,
-): void {
-  const fd = fs.openSync(torn.path, 'r+');
-  try {
-    const bytes = Buffer.alloc(fs.fstatSync(fd).size - torn.at);
-    fs.readSync(fd, bytes, 0, bytes.length, torn.at);
-    const sha256 = createHash('sha256').update(bytes).digest('hex');
-    const folder = path.join(dir, tornFolder);
-    makeFolder(folder);
-    replaceFileDurably(path.join(folder, `${sequenceName(seq)}-${sha256.slice(0, 16)}.bin`), bytes);
-    fs.ftruncateSync(fd, torn.at);
-    fs.fsyncSync(fd);
-  } finally {
-    fs.closeSync(fd);
-  }
-}
-
-/** Torn files named for the seq that comes next: a recovery record would have taken that seq, so none names them yet. */
-function unrecordedTorn(dir: string, seq: number): TornBytes[] {
-  const folder = path.join(dir, tornFolder);
-  if (!fs.existsSync(folder)) return [];
-  return fs
-    .readdirSync(folder)
-    .filter((file) => file.startsWith(`${sequenceName(seq)}-`) && file.endsWith('.bin'))
-    .sort()
-    .map((file) => {
-      const bytes = fs.readFileSync(path.join(folder, file));
-      return {
-        file,
-        bytes: bytes.length,
-        sha256: createHash('sha256').update(bytes).digest('hex'),
-      };
-    });
 }

@@ -25,20 +25,21 @@ export function sequenceName(seq: number): string {
   return String(seq).padStart(20, '0');
 }
 
-/** The segments of a log folder in order; none when there is no such folder. */
+/** The segments of a log folder in order; none when there is no such folder. What is no regular file is no segment. */
 export function listSegments(dir: string): SegmentName[] {
   const folder = segmentsFolder(dir);
-  let names: string[];
+  let entries: fs.Dirent[];
   try {
-    names = fs.readdirSync(folder);
+    entries = fs.readdirSync(folder, { withFileTypes: true });
   } catch (error) {
     if (systemCode(error) === 'ENOENT') return [];
     throw error;
   }
   const segments: SegmentName[] = [];
-  for (const name of names.sort()) {
-    const match = segmentPattern.exec(name);
-    if (match) segments.push({ name, firstSeq: Number(match[1]), path: path.join(folder, name) });
+  for (const entry of entries) {
+    const firstSeq = Number(segmentPattern.exec(entry.name)?.[1] ?? Number.NaN);
+    if (!Number.isSafeInteger(firstSeq) || !entry.isFile()) continue;
+    segments.push({ name: entry.name, firstSeq, path: path.join(folder, entry.name) });
   }
-  return segments;
+  return segments.sort((a, b) => a.firstSeq - b.firstSeq);
 }

@@ -1,8 +1,9 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { endsEpoch } from './chain.js';
-import { type Checkpoint, parseCheckpointText, parseNote } from './checkpoint.js';
-import { AuditError, systemCode } from './errors.js';
+import { type Checkpoint, noteBytesMax, parseCheckpointText, parseNote } from './checkpoint.js';
+import { readRegular } from './durable.js';
+import { AuditError } from './errors.js';
 import { initialKeyOnHost } from './keys.js';
 import { lockHolder } from './lock.js';
 import type { ForwardSecurity } from './log.js';
@@ -68,12 +69,8 @@ export async function logStatus(options: {
 }
 
 function newestCheckpoint(dir: string): Checkpoint | undefined {
-  try {
-    return parseCheckpointText(parseNote(fs.readFileSync(path.join(dir, 'checkpoint'))).text);
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return undefined;
-    throw error;
-  }
+  const bytes = readRegular(path.join(dir, 'checkpoint'), noteBytesMax);
+  return bytes === undefined ? undefined : parseCheckpointText(parseNote(bytes).text);
 }
 
 /** The last complete line of a file. */

@@ -1,6 +1,7 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import { systemCode } from './errors.js';
+import { readRegular } from './durable.js';
+import { AuditError, systemCode } from './errors.js';
 import { Frontier, type Hash } from './tree.js';
 
 /**
@@ -22,28 +23,25 @@ export function tilePath(level: number, index: number, width = tileWidth): strin
   return `tile/${level}/${groups.join('/')}${partial}`;
 }
 
-/** The bytes of a full tile, or of its widest partial form, or nothing. */
+/** The bytes of a full tile, or of its widest partial form, or nothing. What is no tile counts as nothing. */
 export function readTile(dir: string, level: number, index: number): Buffer {
   const full = path.join(dir, tilePath(level, index));
-  try {
-    return fs.readFileSync(full);
-  } catch (error) {
-    if (systemCode(error) !== 'ENOENT') throw error;
-  }
-  let widest: Buffer = Buffer.alloc(0);
+  let widest = readTileFile(full);
+  if (widest.length > 0) return widest;
   for (const width of partialWidths(full)) {
-    const bytes = readPartial(path.join(`${full}.p`, String(width)));
+    const bytes = readTileFile(path.join(`${full}.p`, String(width)));
     if (bytes.length > widest.length) widest = bytes;
   }
   return widest;
 }
 
-function readPartial(file: string): Buffer {
+const noBytes = Buffer.alloc(0);
+
+function readTileFile(file: string): Buffer {
   try {
-    return fs.readFileSync(file);
+    return readRegular(file, tileBytes) ?? noBytes;
   } catch (error) {
-    // The writer replaces partial tiles while others read.
-    if (systemCode(error) === 'ENOENT') return Buffer.alloc(0);
+    if (error instanceof AuditError) return noBytes;
     throw error;
   }
 }

@@ -1,3 +1,4 @@
+import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { systemClock } from './clock.js';
@@ -33,6 +34,7 @@ function openWriter(): { writer: Writer; locks: KernelLock[] } {
   try {
     makeFolder(dir);
     makeFolder(keysDir);
+    checkFolders(dir, keysDir);
     locks.push(takeLock(path.join(dir, 'lock'), `the log ${dir}`));
     locks.push(takeLock(path.join(keysDir, 'lock'), `the keys folder ${keysDir}`));
     const keys = readKeys(keysDir) ?? firstKeys();
@@ -47,6 +49,23 @@ function openWriter(): { writer: Writer; locks: KernelLock[] } {
   } catch (error) {
     for (const lock of locks) lock.release();
     throw error;
+  }
+}
+
+/** Links resolved, the keys must lie outside the log, and nobody else may be able to replace the log's files. */
+function checkFolders(dir: string, keysDir: string): void {
+  if (`${fs.realpathSync(keysDir)}/`.startsWith(`${fs.realpathSync(dir)}/`)) {
+    throw new AuditError(
+      'bad_option',
+      `the keys folder ${keysDir} lies inside the log folder ${dir}`,
+    );
+  }
+  const { mode } = fs.statSync(dir);
+  if (process.platform !== 'win32' && (mode & 0o022) !== 0) {
+    throw new AuditError(
+      'keys_unsafe',
+      `${dir} can be written by other users (mode ${(mode & 0o777).toString(8)}); run chmod go-w on it`,
+    );
   }
 }
 

@@ -1,0 +1,96 @@
+import { createSecretKey, type KeyObject } from 'node:crypto';
+import { endsEpoch, hashMemberBytes, recordHash } from './chain.js';
+import { AuditError } from './errors.js';
+import type { Head } from './head.js';
+import { checkLine, type LineFacts, timestampOf } from './line-check.js';
+import { LineFile } from './line-file.js';
+import type { SegmentName } from './segment.js';
+import { leafHashInPlace } from './tree.js';
+
+/**
+ * What lies behind the head: records that a checkpoint does not cover yet, each checked by its HMAC before it is signed, and
+ * at the very end, after a crash, a torn write.
+ */
+export class Tail {
+  readonly #key: KeyObject;
+  readonly #epoch: number;
+  readonly #head: Head;
+  readonly leaves: string[] = [];
+  segment: SegmentName | undefined;
+  seq: number;
+  prevHash: string;
+  lastType: string;
+  lastTimestamp: string;
+  /** Byte behind the last good record, in `segment`. */
+  end = 0;
+  torn: { readonly path: string; readonly at: number } | undefined;
+
+  constructor(head: Head, lastType: string, key: Buffer) {
+    this.#head = head;
+    this.#epoch = head.epoch;
+    this.#key = createSecretKey(key);
+    this.seq = head.size;
+    this.prevHash = head.hash;
+    this.lastType = lastType;
+    this.lastTimestamp = head.timestamp;
+  }
+
+  read(segment: SegmentName, isLast: boolean): void {
+    const isHeads = segment.firstSeq === this.#head.segment && this.#head.size > 0;
+    if (!isHeads && segment.firstSeq !== this.seq) {
+      throw this.#damaged(
+        `${segment.path} begins at ${segment.firstSeq}, but ${this.seq} comes next`,
+      );
+    }
+    this.segment = segment;
+    const lines = new LineFile(segment.path, isHeads ? this.#head.offset : 0);
+    try {
+      while (lines.next()) {
+        const wrong = this.#check(lines);
+        if (wrong === undefined) continue;
+        if (isLast && lines.buf.subarray(lines.start, lines.end).includes(0)) {
+          this.torn = { path: segment.path, at: lines.offset };
+          return;
+        }
+        throw this.#damaged(
+          `record ${this.seq} at byte ${lines.offset} of ${segment.path}: ${wrong}`,
+        );
+      }
+      this.end = lines.nextOffset;
+      if (lines.rest().length === 0) return;
+      if (!isLast) throw this.#damaged(`${segment.path} does not end with a newline`);
+      this.torn = { path: segment.path, at: lines.nextOffset };
+    } finally {
+      lines.close();
+    }
+  }
+
+  #check(lines: LineFile): string | undefined {
+    const { buf, start, end } = lines;
+    const facts: LineFacts = { seq: -1, epoch: -1, eventType: '', prevHash: '', hash: '' };
+    const wrong = checkLine(buf, start, end, facts);
+    if (wrong !== undefined) return wrong;
+    if (facts.seq !== this.seq) return `its seq is ${facts.seq}`;
+    if (facts.prevHash !== this.prevHash) return 'its prev_hash is not the hash before it';
+    // An epoch's end is covered by the head before its successor is written, so behind the head there is one epoch.
+    if (facts.epoch !== this.#epoch || (this.seq > this.#head.size && endsEpoch(this.lastType))) {
+      return `its epoch ${facts.epoch} does not follow`;
+    }
+    if (facts.hash !== recordHash(this.#key, buf.subarray(start, end - hashMemberBytes))) {
+      return 'its hash is not the HMAC of its bytes';
+    }
+    this.leaves.push(leafHashInPlace(buf, start, end));
+    this.seq++;
+    this.prevHash = facts.hash;
+    this.lastType = facts.eventType;
+    this.lastTimestamp = timestampOf(buf, start);
+    return undefined;
+  }
+
+  #damaged(reason: string): AuditError {
+    return new AuditError(
+      'log_damaged',
+      `the end of the log, behind its last checkpoint, was changed: ${reason}. Run gatebook audit verify`,
+    );
+  }
+}

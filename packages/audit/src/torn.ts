@@ -1,0 +1,74 @@
+import { createHash } from 'node:crypto';
+import * as fs from 'node:fs';
+import * as path from 'node:path';
+import { makeFolder, readAll, readRegular, replaceFileDurably } from './durable.js';
+import { AuditError } from './errors.js';
+import { sequenceName } from './segment.js';
+
+/** Bytes of a write that was never finished, set aside in the log's `torn` folder. */
+export interface TornBytes {
+  readonly file: string;
+  readonly bytes: number;
+  readonly sha256: string;
+}
+
+const tornFolder = 'torn';
+/** More than any write of this log leaves behind; such an end was made by somebody else. */
+const tornBytesMax = 64 * 1024 * 1024;
+
+/** Copies the torn end into a file of its own, durably, and only then cuts it off. */
+export function setAside(
+  dir: string,
+  torn: { readonly path: string; readonly at: number },
+  seq: number,
+): void {
+  const fd = fs.openSync(torn.path, 'r+');
+  try {
+    const size = fs.fstatSync(fd).size - torn.at;
+    if (size > tornBytesMax) {
+      throw new AuditError(
+        'log_damaged',
+        `${torn.path} ends in ${size} bytes that are no records; run gatebook audit verify`,
+      );
+    }
+    const bytes = Buffer.alloc(size);
+    readAll(fd, bytes, torn.at);
+    const sha256 = createHash('sha256').update(bytes).digest('hex');
+    const folder = path.join(dir, tornFolder);
+    makeFolder(folder);
+    replaceFileDurably(path.join(folder, `${sequenceName(seq)}-${sha256.slice(0, 16)}.bin`), bytes);
+    fs.ftruncateSync(fd, torn.at);
+    fs.fsyncSync(fd);
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
+/** Torn files named for the seq that comes next: a recovery record would have taken that seq, so none names them yet. */
+export function unrecordedTorn(dir: string, seq: number): TornBytes[] {
+  const folder = path.join(dir, tornFolder);
+  if (!fs.existsSync(folder)) return [];
+  return fs
+    .readdirSync(folder)
+    .filter((file) => file.startsWith(`${sequenceName(seq)}-`) && file.endsWith('.bin'))
+    .sort()
+    .map((file) => {
+      const bytes = readRegular(path.join(folder, file), tornBytesMax) ?? Buffer.alloc(0);
+      return {
+        file,
+        bytes: bytes.length,
+        sha256: createHash('sha256').update(bytes).digest('hex'),
+      };
+    });
+}
+
+/** Hex SHA-256 of a torn file, undefined when it is gone or is no such file. */
+export function tornHash(dir: string, name: string): string | undefined {
+  try {
+    const bytes = readRegular(path.join(dir, tornFolder, path.basename(name)), tornBytesMax);
+    return bytes === undefined ? undefined : createHash('sha256').update(bytes).digest('hex');
+  } catch (error) {
+    if (error instanceof AuditError) return undefined;
+    throw error;
+  }
+}
