@@ -1,5 +1,4 @@
 import { checkNote, parseVerifierKey, type VerifierKey } from './checkpoint.js';
-import { AuditError } from './errors.js';
 import { type Case, stringOf } from './verify-case.js';
 import type { Finding } from './verify-report.js';
 
@@ -18,17 +17,20 @@ export function identify(facts: Case): Identity {
   const first = facts.reading.facts.find((fact) => fact.seq === 0 && fact.type === 'log.opened');
   const claimedOrigin = stringOf(first?.details['origin']);
   const claimedKey = stringOf(first?.details['public_key']);
-  const signedBy = (key: VerifierKey) =>
-    facts.folder.entries.find((entry) => entry.note && checkNote(entry.note, [key]) === 'signed');
-  const belonging = facts.keys.filter(
-    (key) => key.text === claimedKey || signedBy(key) !== undefined,
-  );
+  const formed = facts.folder.entries.filter((entry) => entry.note !== undefined);
+  const signs = (key: VerifierKey): boolean =>
+    formed.some(
+      ({ note, checkpoint }) =>
+        checkpoint?.origin === key.name && note && checkNote(note, [key]) === 'signed',
+    );
+  // A folder that names nobody cannot be another log's.
+  const anonymous = first === undefined && formed.length === 0;
+  const belonging = facts.keys.filter((key) => anonymous || key.text === claimedKey || signs(key));
   const known = facts.keys.length > 0 ? belonging : parseKey(claimedKey);
-  const signed = belonging.map(signedBy).find((entry) => entry !== undefined);
   const origin =
-    signed?.checkpoint?.origin ??
+    belonging[0]?.name ??
     claimedOrigin ??
-    facts.folder.entries[0]?.checkpoint?.origin ??
+    formed[0]?.checkpoint?.origin ??
     facts.held[0]?.checkpoint.origin;
   return {
     origin,
@@ -46,7 +48,6 @@ function findForeign(
   belonging: readonly VerifierKey[],
 ): Finding[] {
   const found: Finding[] = [];
-  if (facts.reading.reach === 0 && facts.folder.entries.length === 0) return found;
   for (const { name, note, checkpoint } of facts.held) {
     if (origin !== undefined && checkpoint.origin !== origin) {
       found.push({
@@ -55,16 +56,10 @@ function findForeign(
       });
       continue;
     }
-    if (note === undefined) continue;
-    const state = checkNote(note, [...known, ...facts.keys]);
-    if (state === 'broken') {
-      throw new AuditError(
-        'bad_checkpoint',
-        `${name} has a signature that does not verify; it is no evidence`,
-      );
+    if (note === undefined || known.length === 0) continue;
+    if (checkNote(note, known) !== 'signed') {
+      found.push({ kind: 'key', reason: `${name} carries no good signature of a key of this log` });
     }
-    if (state === 'unknown')
-      found.push({ kind: 'key', reason: `${name} is signed by no key of this log` });
   }
   for (const key of facts.keys) {
     if (!belonging.includes(key)) {

@@ -3,24 +3,18 @@ import { AuditError } from './errors.js';
 /** Deeper nesting is refused, well below what readers' stacks bear. */
 export const valueDepthMax = 256;
 
-// Everything that cannot stand in a JSON string as it is, and every surrogate, paired or not.
-const special = /["\\\u0000-\u001f\ud800-\udfff]/;
-
-/** A string as JSON text; refuses lone surrogates, which have no UTF-8 form. */
-export function quote(text: string, member: string): string {
-  if (!special.test(text)) return `"${text}"`;
-  if (!text.isWellFormed()) {
-    throw new AuditError(
-      'lone_surrogate',
-      `${member} holds a lone surrogate, which has no UTF-8 form; replace it (String.prototype.toWellFormed) or escape it`,
-      { member },
-    );
-  }
-  return JSON.stringify(text);
+/** Refuses text that has no UTF-8 form. */
+export function checkText(text: string, member: string): void {
+  if (text.isWellFormed()) return;
+  throw new AuditError(
+    'lone_surrogate',
+    `${member} holds a lone surrogate, which has no UTF-8 form; replace it (String.prototype.toWellFormed) or escape it`,
+    { member },
+  );
 }
 
-/** A number as JSON text; refuses what another parser would read as another number. */
-export function encodeNumber(value: number, member: string): string {
+/** Refuses a number that another parser would read as another number. */
+export function checkNumber(value: number, member: string): void {
   if (!Number.isFinite(value)) {
     throw new AuditError('not_finite', `${member} is ${value}, which JSON cannot hold`, { member });
   }
@@ -31,7 +25,6 @@ export function encodeNumber(value: number, member: string): string {
       { member },
     );
   }
-  return String(Object.is(value, -0) ? 0 : value);
 }
 
 /**
@@ -41,19 +34,26 @@ export function encodeNumber(value: number, member: string): string {
  * with the path of the member.
  */
 export function encodeJson(value: unknown, member: string): string {
-  return encodeValue(value, member, []);
+  checkJson(value, member);
+  return JSON.stringify(value);
 }
 
-function encodeValue(value: unknown, member: string, ancestors: object[]): string {
+/** Refuses what `encodeJson` would refuse. */
+export function checkJson(value: unknown, member: string): void {
+  checkValue(value, member, []);
+}
+
+function checkValue(value: unknown, member: string, ancestors: object[]): void {
   switch (typeof value) {
     case 'string':
-      return quote(value, member);
+      return checkText(value, member);
     case 'number':
-      return encodeNumber(value, member);
+      return checkNumber(value, member);
     case 'boolean':
-      return value ? 'true' : 'false';
+      return;
     case 'object':
-      return value === null ? 'null' : encodeObject(value, member, ancestors);
+      if (value !== null) checkObject(value, member, ancestors);
+      return;
     case 'bigint':
       throw new AuditError('bigint', `${member} is a BigInt; pass it as a string`, { member });
     default:
@@ -63,7 +63,7 @@ function encodeValue(value: unknown, member: string, ancestors: object[]): strin
   }
 }
 
-function encodeObject(value: object, member: string, ancestors: object[]): string {
+function checkObject(value: object, member: string, ancestors: object[]): void {
   if (ancestors.includes(value)) {
     throw new AuditError('cycle', `${member} leads back to an object that contains it`, { member });
   }
@@ -72,25 +72,16 @@ function encodeObject(value: object, member: string, ancestors: object[]): strin
       member,
     });
   }
-  if (value instanceof Date && Number.isFinite(value.getTime())) return `"${value.toISOString()}"`;
+  if (value instanceof Date && Number.isFinite(value.getTime())) return;
   ancestors.push(value);
-  const text = Array.isArray(value)
-    ? encodeArray(value, member, ancestors)
-    : encodeMembers(value, member, ancestors);
+  if (Array.isArray(value)) {
+    // An index loop also sees the holes of a sparse array, which forEach passes over.
+    for (let i = 0; i < value.length; i++) checkValue(value[i], `${member}[${i}]`, ancestors);
+  } else checkMembers(value, member, ancestors);
   ancestors.pop();
-  return text;
 }
 
-function encodeArray(items: readonly unknown[], member: string, ancestors: object[]): string {
-  let text = '[';
-  for (let i = 0; i < items.length; i++) {
-    if (i > 0) text += ',';
-    text += encodeValue(items[i], `${member}[${i}]`, ancestors);
-  }
-  return `${text}]`;
-}
-
-function encodeMembers(value: object, member: string, ancestors: object[]): string {
+function checkMembers(value: object, member: string, ancestors: object[]): void {
   if (!isPlainObject(value)) {
     throw new AuditError(
       'not_json',
@@ -98,8 +89,8 @@ function encodeMembers(value: object, member: string, ancestors: object[]): stri
       { member },
     );
   }
-  let text = '{';
-  for (const [name, item] of Object.entries(value)) {
+  for (const name of Object.keys(value)) {
+    const item = value[name];
     if (item === undefined) continue;
     const path = `${member}.${name}`;
     if (name === '__proto__') {
@@ -109,10 +100,9 @@ function encodeMembers(value: object, member: string, ancestors: object[]): stri
         { member: path },
       );
     }
-    if (text.length > 1) text += ',';
-    text += `${quote(name, path)}:${encodeValue(item, path, ancestors)}`;
+    checkText(name, path);
+    checkValue(item, path, ancestors);
   }
-  return `${text}}`;
 }
 
 /** Whether an object is a plain one, also when it comes from another realm. */

@@ -1,10 +1,10 @@
-import { createHash, randomBytes } from 'node:crypto';
 import type { Opening } from './acknowledgement.js';
+import { type ContentMember, commitContent, encodedBytes } from './commitment.js';
 import { AuditError, reasonOf } from './errors.js';
 import { type AuditEvent, isEventType } from './event.js';
 import { uuidv7 } from './event-id.js';
 import { eventNames, type Field, type Placed, riskNames, sections } from './fields.js';
-import { cutEncoded, encodeJson, encodeNumber, isPlainObject, quote } from './json-text.js';
+import { checkJson, checkNumber, checkText, encodeJson, isPlainObject } from './json-text.js';
 
 /** A line without its newline is at most this long: the C2SP entry limit. */
 export const lineBytesMax = 65_535;
@@ -14,9 +14,6 @@ export const bodyBytesMax = lineBytesMax - frameBytes;
 /** Content larger than this is refused, not cut: it would have to be hashed whole. */
 export const contentBytesMax = 64 * 1024 * 1024;
 
-/** Names members whose content may be replaced by a commitment when the line is too long. */
-type Committable = 'action.command' | 'action.arguments' | 'result.error' | 'result.output';
-
 export interface Body {
   /** The record's members from `timestamp` to `trace`, without braces. */
   readonly text: string;
@@ -24,6 +21,9 @@ export interface Body {
   readonly timestamp: string;
   readonly openings: readonly Opening[];
 }
+
+/** A record's members under their stored names, in the record's order. */
+type Stored = Record<string, unknown>;
 
 /**
  * Checks an event and makes the middle of its line, everything between `seq` and `epoch` (docs/format.md §2). Throws
@@ -42,30 +42,35 @@ export function encodeEvent(event: AuditEvent, emitter: string): Body {
 }
 
 function encodeChecked(event: AuditEvent, emitter: string): Body {
-  if (typeof event !== 'object' || event === null || !isPlainObject(event)) {
-    throw new AuditError('wrong_type', 'an event is a plain object with an eventType');
-  }
-  if (typeof event.eventType !== 'string') {
-    throw new AuditError('missing_member', 'eventType is missing', { member: 'eventType' });
-  }
-  if (!isEventType(event.eventType)) {
-    throw new AuditError(
-      'unknown_type',
-      `eventType ${JSON.stringify(String(event.eventType).slice(0, 80))} is neither built in nor of the form name.name (lower case, at most 64 bytes, not log.…)`,
-      { member: 'eventType' },
-    );
-  }
+  checkEvent(event);
   const timestamp = encodeTimestamp(event.timestamp);
   const eventId = event.eventId === undefined ? `evt_${uuidv7()}` : checkEventId(event.eventId);
-  const content: Contents = { members: [], measured: false };
-  const build = (): string => encodeMembers(event, timestamp, eventId, emitter, content);
-  const text = build();
+  const content: ContentMember[] = [];
+  const record: Stored = {
+    timestamp,
+    event_id: eventId,
+    event_type: event.eventType,
+    emitter: event.emitter === undefined ? emitter : checkEmitter(event.emitter),
+  };
+  for (const section of sections) {
+    const value: unknown = event[section.name];
+    if (value === undefined) continue;
+    if (section.fields !== undefined) {
+      const stored = storeSection(value, section.name, section.fields, content);
+      if (stored !== undefined) record[section.stored] = stored;
+    } else if (section.kind === 'text') {
+      record[section.stored] = checkedText(value, section.name);
+    } else {
+      record[section.stored] = checkedDetails(value, section.name);
+    }
+  }
+  const text = bodyText(record);
   if (fits(text)) return { text, eventId, timestamp, openings: [] };
-  content.measured = true;
-  const openings = commit(content.members, Buffer.byteLength(text));
-  const cut = build();
-  if (!fits(cut)) throw tooLarge(event, content.members);
-  return { text: cut, eventId, timestamp, openings };
+  return { ...cutToFit(record, text, content), eventId, timestamp };
+}
+
+function bodyText(record: Stored): string {
+  return JSON.stringify(record).slice(1, -1);
 }
 
 function fits(text: string): boolean {
@@ -73,211 +78,166 @@ function fits(text: string): boolean {
   return text.length * 3 <= bodyBytesMax || Buffer.byteLength(text) <= bodyBytesMax;
 }
 
-/** A committable member as it was found, and what stands for it once it was too large. */
-interface ContentMember {
-  readonly name: Committable;
-  readonly content: string;
-  /** Known once the line was found too long. */
-  encodedBytes: number;
-  replacement: string | undefined;
+function cutToFit(
+  record: Stored,
+  text: string,
+  content: readonly ContentMember[],
+): Pick<Body, 'text' | 'openings'> {
+  const contentBytes = content.reduce((sum, member) => sum + encodedBytes(member.content), 0);
+  const openings = commitContent(content, bodyBytesMax - (Buffer.byteLength(text) - contentBytes));
+  const cut = bodyText(record);
+  if (!fits(cut)) throw tooLarge(record);
+  return { text: cut, openings };
 }
 
-/** The committable members of one event: measured while the line is built first, replaced while it is built again. */
-interface Contents {
-  members: ContentMember[];
-  measured: boolean;
-}
-
-function encodeMembers(
-  event: AuditEvent,
-  timestamp: string,
-  eventId: string,
-  emitter: string,
-  content: Contents,
-): string {
-  let text = `"timestamp":"${timestamp}","event_id":"${eventId}","event_type":"${event.eventType}"`;
-  text += `,"emitter":${checkText(event.emitter ?? emitter, 'emitter')}`;
-  if (event.emitter === 'log') {
-    throw new AuditError('wrong_type', 'the emitter "log" is the log itself; use another name', {
-      member: 'emitter',
-    });
-  }
-  for (const name of Object.keys(event)) if (!eventNames.has(name)) throw unknownMember(name, '');
-  for (const section of sections) {
-    const value: unknown = event[section.name];
-    if (value === undefined) continue;
-    if (section.fields === undefined) {
-      text += `,"${section.stored}":${
-        section.kind === 'text'
-          ? checkText(value, section.name)
-          : encodeDetails(value, section.name)
-      }`;
-      continue;
-    }
-    const inner = encodeSection(value, section.name, section.fields, content);
-    if (inner !== '') text += `,"${section.stored}":{${inner}}`;
-  }
-  return text;
-}
-
-function encodeDetails(value: unknown, name: string): string {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new AuditError('wrong_type', `${name} must be an object`, { member: name });
-  }
-  return encodeJson(value, name);
-}
-
-function encodeSection(
-  value: unknown,
-  name: string,
-  fields: ReadonlyMap<string, Placed>,
-  content: Contents,
-): string {
-  if (typeof value !== 'object' || value === null || !isPlainObject(value)) {
-    throw new AuditError('wrong_type', `${name} must be a plain object`, { member: name });
-  }
-  let text = '';
-  let last = -1;
-  for (const key of Object.keys(value)) {
-    const field = fields.get(key);
-    if (field === undefined) throw unknownMember(key, `${name}.`);
-    const item = value[key];
-    if (item === undefined) continue;
-    if (field.place < last) {
-      if (!content.measured)
-        content.members = content.members.filter((entry) => !entry.name.startsWith(`${name}.`));
-      return encodeSection(inOrder(value, fields), name, fields, content);
-    }
-    last = field.place;
-    const encoded = `"${field.stored}":${encodeField(item, field, name, content)}`;
-    text += text === '' ? encoded : `,${encoded}`;
-  }
-  return text;
-}
-
-/** The same members in the record's order. */
-function inOrder(value: object, fields: ReadonlyMap<string, Placed>): Record<string, unknown> {
-  const entries = Object.entries(value).map(([key, item]) => {
-    const field = fields.get(key);
-    return { key, item, place: field === undefined ? -1 : field.place };
-  });
-  entries.sort((a, b) => a.place - b.place);
-  return Object.fromEntries(entries.map(({ key, item }) => [key, item]));
-}
-
-function encodeField(item: unknown, field: Field, section: string, content: Contents): string {
-  const member = `${section}.${field.name}`;
-  switch (field.kind) {
-    case 'text':
-      return checkText(item, member);
-    case 'content':
-      return encodeContent(
-        `${section}.${field.stored}`,
-        checkedString(item, member),
-        member,
-        content,
-      );
-    case 'json':
-      return encodeContent(`${section}.${field.stored}`, encodeJson(item, member), member, content);
-    case 'flag':
-      if (typeof item !== 'boolean') throw wrongType(member, 'true or false');
-      return item ? 'true' : 'false';
-    case 'integer':
-      if (typeof item !== 'number') throw wrongType(member, 'an integer');
-      if (Number.isFinite(item) && !Number.isInteger(item)) throw wrongType(member, 'an integer');
-      return encodeNumber(item, member);
-    case 'number':
-      if (typeof item !== 'number') throw wrongType(member, 'a number');
-      return encodeNumber(item, member);
-    case 'texts':
-      if (!Array.isArray(item)) throw wrongType(member, 'an array of strings');
-      return `[${item.map((text, i) => checkText(text, `${member}[${i}]`)).join(',')}]`;
-    case 'risk':
-      if (typeof item !== 'string' || !riskNames.has(item)) {
-        throw wrongType(member, 'low, medium, high or critical');
-      }
-      return `"${item}"`;
-    case 'phase':
-      if (item !== 'intent' && item !== 'outcome') throw wrongType(member, 'intent or outcome');
-      return `"${item}"`;
-    case 'hex':
-      if (typeof item !== 'string' || item.length !== field.digits || !/^[0-9a-f]+$/.test(item)) {
-        throw wrongType(member, `${field.digits} lower-case hex digits`);
-      }
-      return `"${item}"`;
-  }
-}
-
-/** Text that may become a commitment: the first time it is measured, the second time its replacement stands in. */
-function encodeContent(stored: string, text: string, member: string, content: Contents): string {
-  const known = content.members.find((entry) => entry.name === stored);
-  if (content.measured) return known?.replacement ?? quote(text, member);
-  if (known !== undefined) throw wrongType(member, 'given as a value or as text, not both');
-  if (text.length > contentBytesMax) {
-    throw new AuditError('too_large', `${member} is larger than ${contentBytesMax} bytes`, {
-      member,
-    });
-  }
-  const encoded = quote(text, member);
-  content.members.push({
-    name: stored as Committable,
-    content: text,
-    encodedBytes: -1,
-    replacement: undefined,
-  });
-  return encoded;
-}
-
-/** Bytes a commitment takes besides its preview. */
-const commitmentBytes =
-  '{"preview":"","sha256":"","bytes":,"ref":""}'.length + 64 + 16 + 'cnt_'.length + 36;
-
-/** Shares what room there is among the content members, small ones first, and replaces those that do not fit. */
-function commit(content: ContentMember[], totalBytes: number): Opening[] {
-  const openings: Opening[] = [];
-  for (const entry of content)
-    entry.encodedBytes = Buffer.byteLength(quote(entry.content, entry.name));
-  const sizes = content.reduce((sum, entry) => sum + entry.encodedBytes, 0);
-  let room = bodyBytesMax - (totalBytes - sizes);
-  const bySize = [...content].sort((a, b) => a.encodedBytes - b.encodedBytes);
-  bySize.forEach((entry, i) => {
-    const share = Math.floor(room / (bySize.length - i));
-    if (entry.encodedBytes <= share) {
-      room -= entry.encodedBytes;
-      return;
-    }
-    const preview = cutEncoded(entry.content, Math.max(0, share - commitmentBytes));
-    const salt = randomBytes(32);
-    const ref = `cnt_${uuidv7()}`;
-    const sha256 = createHash('sha256').update(salt).update(entry.content, 'utf8').digest('hex');
-    const bytes = Buffer.byteLength(entry.content);
-    entry.replacement = `{"preview":${JSON.stringify(preview)},"sha256":"${sha256}","bytes":${bytes},"ref":"${ref}"}`;
-    room -= Buffer.byteLength(entry.replacement);
-    openings.push({ ref, member: entry.name, salt, content: entry.content });
-  });
-  return openings;
-}
-
-function tooLarge(event: AuditEvent, content: readonly ContentMember[]): AuditError {
-  let member = 'event';
-  let largest = -1;
-  for (const section of sections) {
-    const value: unknown = event[section.name];
-    if (value === undefined) continue;
-    const replaced = content.filter((entry) => entry.name.startsWith(`${section.name}.`));
-    const bytes =
-      Buffer.byteLength(JSON.stringify(value)) -
-      replaced.reduce((sum, entry) => sum + entry.encodedBytes, 0);
-    if (bytes > largest) {
-      largest = bytes;
-      member = section.name;
-    }
-  }
+function tooLarge(record: Stored): AuditError {
+  const sizes = Object.entries(record).map(([name, value]) => ({
+    name,
+    bytes: Buffer.byteLength(JSON.stringify(value)),
+  }));
+  const member = sizes.sort((a, b) => b.bytes - a.bytes)[0]?.name ?? 'event';
   return new AuditError(
     'too_large',
     `the record would be larger than ${lineBytesMax} bytes, and ${member} takes the most of what cannot be cut; pass less`,
     { member },
   );
+}
+
+function checkEvent(event: AuditEvent): void {
+  if (typeof event !== 'object' || event === null || !isPlainObject(event)) {
+    throw new AuditError('wrong_type', 'an event is a plain object with an eventType');
+  }
+  for (const name of Object.keys(event)) if (!eventNames.has(name)) throw unknownMember(name, '');
+  if (typeof event.eventType !== 'string') {
+    throw new AuditError('missing_member', 'eventType is missing', { member: 'eventType' });
+  }
+  if (isEventType(event.eventType)) return;
+  throw new AuditError(
+    'unknown_type',
+    `eventType ${JSON.stringify(String(event.eventType).slice(0, 80))} is neither built in nor of the form name.name (lower case, at most 64 bytes, not log.…)`,
+    { member: 'eventType' },
+  );
+}
+
+function checkEmitter(emitter: unknown): string {
+  if (emitter === 'log') {
+    throw new AuditError('wrong_type', 'the emitter "log" is the log itself; use another name', {
+      member: 'emitter',
+    });
+  }
+  return checkedText(emitter, 'emitter');
+}
+
+function checkedDetails(value: unknown, name: string): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw wrongType(name, 'an object');
+  }
+  checkJson(value, name);
+  return value;
+}
+
+/** A section's members in the record's order; undefined when there is none. */
+function storeSection(
+  value: unknown,
+  name: string,
+  fields: ReadonlyMap<string, Placed>,
+  content: ContentMember[],
+): Stored | undefined {
+  if (typeof value !== 'object' || value === null || !isPlainObject(value)) {
+    throw wrongType(name, 'a plain object');
+  }
+  const stored: Stored = {};
+  let last = -1;
+  for (const key of inOrder(value, fields, name)) {
+    const item = value[key];
+    if (item === undefined) continue;
+    const field = fields.get(key)!;
+    if (field.stored in stored) {
+      throw wrongType(`${name}.${key}`, 'given as a value or as text, not both');
+    }
+    stored[field.stored] = storeField(item, field, name, stored, content);
+    last = field.place;
+  }
+  return last < 0 ? undefined : stored;
+}
+
+/** The names of a section's members in the record's order; callers mostly have them in that order already. */
+function inOrder(value: object, fields: ReadonlyMap<string, Placed>, name: string): string[] {
+  const keys = Object.keys(value);
+  let last = -1;
+  let ordered = true;
+  for (const key of keys) {
+    const field = fields.get(key);
+    if (field === undefined) throw unknownMember(key, `${name}.`);
+    if (field.place < last) ordered = false;
+    last = field.place;
+  }
+  return ordered ? keys : keys.sort((a, b) => fields.get(a)!.place - fields.get(b)!.place);
+}
+
+function storeField(
+  item: unknown,
+  field: Field,
+  section: string,
+  stored: Stored,
+  content: ContentMember[],
+): unknown {
+  const member = `${section}.${field.name}`;
+  switch (field.kind) {
+    case 'text':
+      return checkedText(item, member);
+    case 'content':
+      return storeContent(checkedText(item, member), field, section, stored, content);
+    case 'json':
+      return storeContent(encodeJson(item, member), field, section, stored, content);
+    case 'flag':
+      if (typeof item !== 'boolean') throw wrongType(member, 'true or false');
+      return item;
+    case 'integer':
+      if (typeof item !== 'number') throw wrongType(member, 'an integer');
+      checkNumber(item, member);
+      if (!Number.isInteger(item)) throw wrongType(member, 'an integer');
+      return item;
+    case 'number':
+      if (typeof item !== 'number') throw wrongType(member, 'a number');
+      checkNumber(item, member);
+      return item;
+    case 'texts':
+      if (!Array.isArray(item)) throw wrongType(member, 'an array of strings');
+      return Array.from(item, (text, i) => checkedText(text, `${member}[${i}]`));
+    case 'risk':
+      if (typeof item !== 'string' || !riskNames.has(item)) {
+        throw wrongType(member, 'low, medium, high or critical');
+      }
+      return item;
+    case 'phase':
+      if (item !== 'intent' && item !== 'outcome') throw wrongType(member, 'intent or outcome');
+      return item;
+    case 'hex':
+      if (typeof item !== 'string' || item.length !== field.digits || !/^[0-9a-f]+$/.test(item)) {
+        throw wrongType(member, `${field.digits} lower-case hex digits`);
+      }
+      return item;
+  }
+}
+
+/** Text that may become a commitment when the line is too long. */
+function storeContent(
+  text: string,
+  field: Field,
+  section: string,
+  stored: Stored,
+  content: ContentMember[],
+): string {
+  const member = `${section}.${field.name}`;
+  if (text.length > contentBytesMax) {
+    throw new AuditError('too_large', `${member} is larger than ${contentBytesMax} bytes`, {
+      member,
+    });
+  }
+  const name = `${section}.${field.stored}`;
+  content.push({ name, section: stored, stored: field.stored, content: text });
+  return text;
 }
 
 function unknownMember(name: string, prefix: string): AuditError {
@@ -292,13 +252,10 @@ function unknownMember(name: string, prefix: string): AuditError {
   );
 }
 
-function checkedString(item: unknown, member: string): string {
+function checkedText(item: unknown, member: string): string {
   if (typeof item !== 'string') throw wrongType(member, 'a string');
+  checkText(item, member);
   return item;
-}
-
-function checkText(item: unknown, member: string): string {
-  return quote(checkedString(item, member), member);
 }
 
 function wrongType(member: string, wanted: string): AuditError {
@@ -336,7 +293,8 @@ function encodeTimestamp(value: unknown): string {
         ? Date.parse(value)
         : Number.NaN;
   const text = Number.isFinite(ms) ? new Date(ms).toISOString() : '';
-  if (text.length !== 24)
+  if (text.length !== 24) {
     throw wrongType('timestamp', 'a Date or an RFC 3339 string of the years 0 to 9999');
+  }
   return text;
 }

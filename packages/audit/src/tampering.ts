@@ -1,4 +1,3 @@
-import * as path from 'node:path';
 import type { Identity } from './identity.js';
 import { readTile, tileEntry, tileWidth } from './tiles.js';
 import { tornHash } from './torn.js';
@@ -125,7 +124,7 @@ function findTorn(facts: Case): Finding[] {
   for (const { seq, type, details } of facts.reading.facts) {
     const name = stringOf(details['torn_file']);
     if (type !== 'log.recovered' || name === undefined) continue;
-    const file = `torn/${path.basename(name)}`;
+    const file = `torn/${name}`;
     const sha256 = tornHash(facts.dir, name);
     if (sha256 !== details['torn_sha256']) {
       found.push({

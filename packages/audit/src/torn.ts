@@ -64,8 +64,9 @@ export function unrecordedTorn(dir: string, seq: number): TornBytes[] {
 
 /** Hex SHA-256 of a torn file, undefined when it is gone or is no such file. */
 export function tornHash(dir: string, name: string): string | undefined {
+  if (!/^[A-Za-z0-9_-][A-Za-z0-9._-]{0,254}$/.test(name)) return undefined;
   try {
-    const bytes = readRegular(path.join(dir, tornFolder, path.basename(name)), tornBytesMax);
+    const bytes = readRegular(path.join(dir, tornFolder, name), tornBytesMax);
     return bytes === undefined ? undefined : createHash('sha256').update(bytes).digest('hex');
   } catch (error) {
     if (error instanceof AuditError) return undefined;

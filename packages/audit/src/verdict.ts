@@ -1,4 +1,5 @@
 import { checkNote } from './checkpoint.js';
+import { readFolderCheckpoints } from './evidence.js';
 import { type Identity, identify } from './identity.js';
 import { findTampering } from './tampering.js';
 import { type Case, type Good, stringOf } from './verify-case.js';
@@ -8,18 +9,18 @@ import type { Finding, Verdict, VerifyReport } from './verify-report.js';
 export function decide(facts: Case): VerifyReport {
   const identity = identify(facts);
   const { good, bad } = sortCheckpoints(facts, identity);
-  const reach = facts.reading.reach;
+  const { reach } = facts.reading;
   const newest = Math.max(0, ...good.filter((entry) => !entry.held).map((entry) => entry.size));
   const rules: readonly (readonly [Verdict, readonly Finding[]])[] = [
     ['wrong_log', identity.foreign],
-    ['tampered', findTampering(facts, identity, good)],
+    ['tampered', findTampering(withoutHole(facts, newest), identity, good)],
     [
       'truncated',
       reach < newest ? [shortOf(reach, newest, 'the newest checkpoint in the folder')] : [],
     ],
     ['rolled_back', findRollback(facts, good)],
     ['missing', facts.reading.missing.map((range) => missingRange(range, facts, good))],
-    ['tampered', [...bad, ...(identity.known.length > 0 ? findOverdue(facts, newest) : [])]],
+    ['tampered', [...bad, ...findOverdue(facts, identity, newest)]],
     ['unverifiable', findLacking(facts)],
   ];
   const verdict = rules.find(([, findings]) => findings.length > 0)?.[0] ?? 'ok';
@@ -33,13 +34,20 @@ export function decide(facts: Case): VerifyReport {
     records: reach,
     size: checked?.size ?? 0,
     ...(checked === undefined ? {} : { root: checked.root }),
-    pending: reach - (checked?.size ?? 0),
+    pending: Math.max(0, reach - (checked?.size ?? 0)),
     segments: facts.segments,
     epochs: facts.reading.epochs,
     ...(forward === undefined ? {} : { forwardSecurity: forward }),
     findings: rules.flatMap(([, findings]) => findings),
     unfinishedBytes: facts.reading.unfinishedBytes,
   };
+}
+
+/** A hole that no checkpoint covers is what a power loss left of an unfinished write; §9.1, rule 6. */
+function withoutHole(facts: Case, newest: number): Case {
+  const { fault, hole } = facts.reading;
+  if (!hole || (fault?.seq ?? 0) < newest) return facts;
+  return { ...facts, reading: { ...facts.reading, fault: undefined } };
 }
 
 function sortCheckpoints(facts: Case, identity: Identity): { good: Good[]; bad: Finding[] } {
@@ -105,9 +113,12 @@ function missingRange(
 }
 
 /** A checkpoint that covers an epoch's end is durable before the next epoch's first record. */
-function findOverdue(facts: Case, newest: number): Finding[] {
+function findOverdue(facts: Case, identity: Identity, newest: number): Finding[] {
   const { required } = facts.reading;
-  if (newest >= required) return [];
+  if (newest >= required || identity.known.length === 0) return [];
+  // A log that is being written may have made it after the checkpoints were read.
+  const later = sortCheckpoints({ ...facts, folder: readFolderCheckpoints(facts.dir) }, identity);
+  if (later.good.some((entry) => !entry.held && entry.size >= required)) return [];
   return [
     {
       kind: 'checkpoint',

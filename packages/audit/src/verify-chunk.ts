@@ -10,6 +10,8 @@ import { type Hash, leafHashInPlace } from './tree.js';
 export interface ChunkTask {
   readonly dir: string;
   readonly path: string;
+  /** What the file is named for. */
+  readonly firstSeq: number;
   /** Byte where a line begins, and where the chunk ends (a line's beginning, or the end of the file). */
   readonly from: number;
   readonly to: number;
@@ -22,6 +24,8 @@ export interface ChunkTask {
 
 export interface Fault {
   readonly seq: number;
+  /** Whether the line holds a zero byte, as a write does that a power loss interrupted. */
+  readonly holey?: boolean;
   readonly offset: number;
   readonly reason: string;
 }
@@ -51,6 +55,7 @@ export interface ChunkResult {
     | undefined;
   readonly count: number;
   readonly lastHash: string;
+  readonly lastType: string;
   /** Epoch expected after the last record. */
   readonly nextEpoch: number;
   /** Subtrees of the leaves, split at the cuts. */
@@ -69,7 +74,7 @@ export interface ChunkResult {
 }
 
 /** A claimed epoch further than this from the last is not derived: an invented number must not keep a verifier busy. */
-const epochJumpMax = 5_000_000;
+export const epochJumpMax = 2 ** 24;
 
 /** Keeps epoch keys between chunks; one for each thread. */
 export class ChunkVerifier {
@@ -90,8 +95,10 @@ export class ChunkVerifier {
     const run = new Run(task);
     while (lines.next()) {
       const wrong = run.check(lines) ?? this.#checkHash(lines, run.line);
-      if (wrong !== undefined)
-        return run.result({ seq: run.seq, offset: lines.offset, reason: wrong }, noRest);
+      if (wrong !== undefined) {
+        const holey = lines.buf.subarray(lines.start, lines.end).includes(0);
+        return run.result({ seq: run.seq, offset: lines.offset, reason: wrong, holey }, noRest);
+      }
       run.take(lines);
     }
     return run.result(undefined, task.endsSegment ? inspectRest(lines.rest()) : noRest);
@@ -111,10 +118,12 @@ export class ChunkVerifier {
 
 const noRest = { bytes: 0, holdsRecord: false };
 
+const wholeEnd = /,"epoch":[0-9]+,"prev_hash":"[0-9a-f]{64}","hash":"[0-9a-f]{64}"\}[\s\S]/;
+
 /** An unfinished write is the beginning of a line; a line with something behind it is a record whose newline was changed. */
 function inspectRest(rest: Buffer): ChunkResult['rest'] {
   const text = rest.toString('latin1');
-  return { bytes: rest.length, holdsRecord: /,"hash":"[0-9a-f]{64}"\}[\s\S]/.test(text) };
+  return { bytes: rest.length, holdsRecord: wholeEnd.test(text) };
 }
 
 /** The state of one chunk while its lines pass. */
@@ -127,6 +136,7 @@ class Run {
   #count = 0;
   seq = -1;
   #lastHash = '';
+  #lastType = '';
   #nextEpoch = -1;
   #required = 0;
   #endsWithEpoch = false;
@@ -146,14 +156,24 @@ class Run {
     if (wrong !== undefined) return wrong;
     if (this.#first === undefined) {
       this.seq = line.seq;
-      return undefined;
+      return line.eventType === 'log.sealed' ? this.#checkSeal(lines) : undefined;
     }
     if (line.seq !== this.seq) return `its seq is ${line.seq}, expected ${this.seq}`;
     if (line.prevHash !== this.#lastHash)
       return 'its prev_hash is not the hash of the record before';
     if (line.epoch !== this.#nextEpoch)
       return `its epoch is ${line.epoch}, expected ${this.#nextEpoch}`;
-    return undefined;
+    if (this.#lastType === 'log.sealed') return 'it stands behind the seal of its segment';
+    return line.eventType === 'log.sealed' ? this.#checkSeal(lines) : undefined;
+  }
+
+  /** A seal counts the segment it ends. */
+  #checkSeal(lines: LineFile): string | undefined {
+    const { firstSeq } = this.#task;
+    const { first_seq, records, bytes } = detailsOf(lines);
+    const counts =
+      first_seq === firstSeq && records === this.line.seq + 1 - firstSeq && bytes === lines.offset;
+    return counts ? undefined : 'the seal does not count its own segment';
   }
 
   take(lines: LineFile): void {
@@ -178,6 +198,7 @@ class Run {
     this.#count++;
     this.seq = line.seq + 1;
     this.#lastHash = line.hash;
+    this.#lastType = line.eventType;
     this.#endsWithEpoch = endsEpoch(line.eventType);
     this.#nextEpoch = line.epoch + (this.#endsWithEpoch ? 1 : 0);
   }
@@ -217,13 +238,10 @@ class Run {
   }
 
   #keepFact(lines: LineFile): void {
-    const parsed = JSON.parse(lines.buf.toString('utf8', lines.start, lines.end)) as {
-      details?: LogFact['details'];
-    };
     this.#facts.push({
       seq: this.line.seq,
       type: this.line.eventType,
-      details: parsed.details ?? {},
+      details: detailsOf(lines),
     });
   }
 
@@ -234,6 +252,7 @@ class Run {
       first: this.#first,
       count: this.#count,
       lastHash: this.#lastHash,
+      lastType: this.#lastType,
       nextEpoch: this.#nextEpoch,
       parts: this.#parts,
       fault,
@@ -245,4 +264,9 @@ class Run {
       rest,
     };
   }
+}
+
+function detailsOf(lines: LineFile): LogFact['details'] {
+  const text = lines.buf.toString('utf8', lines.start, lines.end);
+  return (JSON.parse(text) as { details?: LogFact['details'] }).details ?? {};
 }

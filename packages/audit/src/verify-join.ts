@@ -5,7 +5,7 @@ import { appendRange } from './compact-range.js';
 import type { SegmentName } from './segment.js';
 import { readTile, tileEntry, tilePath, tileWidth } from './tiles.js';
 import { Frontier, type Hash } from './tree.js';
-import type { ChunkResult, Fault, LogFact } from './verify-chunk.js';
+import { type ChunkResult, epochJumpMax, type Fault, type LogFact } from './verify-chunk.js';
 import type { Finding } from './verify-report.js';
 
 /** What reading all lines gave, before anything signed is looked at (docs/format.md §9.1). */
@@ -13,6 +13,8 @@ export interface Reading {
   /** Records up to the end or the first fault, gaps counted. */
   readonly reach: number;
   readonly fault: Finding | undefined;
+  /** Whether the fault may be a hole that a power loss left, if no checkpoint covers it. */
+  readonly hole: boolean;
   /** The first line whose leaf differs from the tile's, as a candidate for the cause of a fault. */
   readonly leafMismatch: Finding | undefined;
   readonly tileFault: Finding | undefined;
@@ -40,9 +42,11 @@ export class Joiner {
   #seq = 0;
   #prevHash: string | undefined = firstPrevHash;
   #epoch: number | undefined = 0;
+  #lastType = '';
   #required = 0;
   #endsWithEpoch = false;
   #fault: Finding | undefined;
+  #hole = false;
   #leafMismatch: Finding | undefined;
   #tileFault: Finding | undefined;
   #unfinishedBytes = 0;
@@ -69,9 +73,10 @@ export class Joiner {
     const begin = this.#checkBegin(segment, startsSegment, isLast, from, chunk);
     if (begin !== undefined) {
       this.#fault = this.#finding(segment, begin);
+      this.#hole = isLast && begin.holey === true;
       return;
     }
-    this.#take(segment, chunk);
+    this.#take(segment, isLast, chunk);
     if (this.#fault === undefined) this.#checkRest(segment, isLast, chunk);
   }
 
@@ -102,9 +107,27 @@ export class Joiner {
       }
       if (segment.firstSeq < this.#seq)
         return fault(segment.firstSeq, 'these records stand in an earlier segment already');
-      if (segment.firstSeq > this.#seq) this.#skip(segment.firstSeq);
+      const unsealed = this.#seq > 0 && this.#lastType !== 'log.sealed';
+      if (unsealed && (segment.firstSeq > this.#seq || first.type !== 'log.recovered')) {
+        return fault(
+          this.#seq,
+          'the segment before was cut off or split: it does not end with its seal',
+        );
+      }
+      if (segment.firstSeq > this.#seq) {
+        const epochs = first.epoch - (this.#epoch ?? 0);
+        if (epochs < 0 || epochs > Math.min(segment.firstSeq - this.#seq, epochJumpMax)) {
+          return fault(
+            segment.firstSeq,
+            `its epoch ${first.epoch} cannot follow the missing range`,
+          );
+        }
+        this.#skip(segment.firstSeq);
+      }
     } else if (first.seq !== this.#seq) {
       return fault(this.#seq, `its seq is ${first.seq}, expected ${this.#seq}`);
+    } else if (this.#lastType === 'log.sealed') {
+      return fault(this.#seq, 'it stands behind the seal of its segment');
     }
     if (this.#prevHash !== undefined && first.prevHash !== this.#prevHash) {
       return fault(this.#seq, 'its prev_hash is not the hash of the record before');
@@ -160,13 +183,14 @@ export class Joiner {
     return true;
   }
 
-  #take(segment: SegmentName, chunk: ChunkResult): void {
+  #take(segment: SegmentName, isLast: boolean, chunk: ChunkResult): void {
     if (chunk.first !== undefined) {
       if (this.#endsWithEpoch) this.#required = this.#seq;
       this.#required = Math.max(this.#required, chunk.required);
       for (const part of chunk.parts) this.#addTree(part);
       this.#seq += chunk.count;
       this.#prevHash = chunk.lastHash;
+      this.#lastType = chunk.lastType;
       this.#epoch = chunk.nextEpoch;
       this.#endsWithEpoch = chunk.endsWithEpoch;
       for (const fact of chunk.facts) this.#keepFact(fact);
@@ -176,7 +200,10 @@ export class Joiner {
       const { level, index, place } = chunk.tileFault;
       this.#noteTile(level, index * tileWidth + place);
     }
-    if (chunk.fault) this.#fault = this.#finding(segment, { ...chunk.fault, seq: this.#seq });
+    if (chunk.fault) {
+      this.#fault = this.#finding(segment, { ...chunk.fault, seq: this.#seq });
+      this.#hole = isLast && chunk.fault.holey === true;
+    }
   }
 
   /** The first and the newest opening, and each recovery that set bytes aside; the rest would grow with the log. */
@@ -239,6 +266,7 @@ export class Joiner {
     return {
       reach: this.#seq,
       fault: this.#fault,
+      hole: this.#hole,
       leafMismatch: this.#leafMismatch,
       tileFault: this.#tileFault,
       missing: this.#missing,

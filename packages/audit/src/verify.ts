@@ -80,6 +80,7 @@ async function readAll(
     (chunk): ChunkTask => ({
       dir: options.dir,
       path: chunk.segment.path,
+      firstSeq: chunk.segment.firstSeq,
       from: chunk.from,
       to: chunk.to,
       endsSegment: chunk.ends,
@@ -160,13 +161,15 @@ async function runTasks(
   try {
     await new Promise<void>((resolve, reject) => {
       const done = new Map<number, ChunkResult>();
+      const idle = [...workers];
       let next = 0;
       let joined = 0;
-      const give = (worker: Worker): void => {
+      const giveOut = (): void => {
         // Results wait for earlier ones; a bound on how far ahead anybody works bounds the memory.
-        if (next >= tasks.length || next - joined > threads * 4) return;
-        worker.postMessage({ id: next, task: tasks[next] });
-        next++;
+        while (idle.length > 0 && next < tasks.length && next - joined <= threads * 4) {
+          idle.pop()?.postMessage({ id: next, task: tasks[next] });
+          next++;
+        }
       };
       for (const worker of workers) {
         worker.on('error', (error) =>
@@ -177,15 +180,16 @@ async function runTasks(
           ),
         );
         worker.on('message', ({ id, result }: { id: number; result: ChunkResult }) => {
+          idle.push(worker);
           done.set(id, result);
           for (let ready = done.get(joined); ready !== undefined; ready = done.get(joined)) {
             done.delete(joined);
             if (!onResult(joined++, ready) || joined === tasks.length) return resolve();
           }
-          give(worker);
+          giveOut();
         });
-        give(worker);
       }
+      giveOut();
     });
   } finally {
     await Promise.all(workers.map((worker) => worker.terminate()));

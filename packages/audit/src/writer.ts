@@ -179,7 +179,10 @@ export class Writer {
     if (this.#failed || now < this.#tickAgainMs) return;
     try {
       if (this.#syncDueMs !== undefined && now >= this.#syncDueMs) this.#sync();
-      if (this.#epochDue(now)) this.#endEpoch();
+      if (this.#epochDue(now)) {
+        if (this.#moving === undefined) this.#mendSegment();
+        this.#endEpoch();
+      }
       if (this.#checkpointDue(now)) this.#tryCheckpoint();
     } catch {
       // Whoever appends next meets the same condition and gets the error.
@@ -224,21 +227,25 @@ export class Writer {
   #prepare(): void {
     this.#checkUsable();
     if (this.#moving) this.#finishMove();
+    this.#mendSegment();
     if (this.#epochDue(this.#clock.monotonicMs())) this.#endEpoch();
     if (this.#segment !== undefined && this.#segment.bytes >= this.#options.segmentBytesMax) {
       this.#seal(this.#segment);
     }
     this.#ensureSegment();
-    if (this.#writeError !== undefined) {
-      this.#writeOwn('log.recovered', {
-        reason: 'write_failed',
-        records_after_head: this.#seq - this.#publisher.head.size,
-        torn_bytes: 0,
-        error: this.#writeError,
-      });
-      this.#writeError = undefined;
-    }
     this.#checkClock();
+  }
+
+  /** After a failed write the next segment begins by saying so: the one before ends without a seal. */
+  #mendSegment(): void {
+    if (this.#writeError === undefined) return;
+    this.#writeOwn('log.recovered', {
+      reason: 'write_failed',
+      records_after_head: this.#seq - this.#publisher.head.size,
+      torn_bytes: 0,
+      error: this.#writeError,
+    });
+    this.#writeError = undefined;
   }
 
   #checkUsable(): void {

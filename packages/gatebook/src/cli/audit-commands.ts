@@ -1,0 +1,188 @@
+import { type Command, Option } from 'commander';
+import { usageError } from './failure.js';
+import {
+  collect,
+  eventId,
+  nonEmpty,
+  nonNegativeInteger,
+  positiveInteger,
+  since,
+  until,
+} from './option-values.js';
+import type { Outcome } from './outcome.js';
+import { placesOf, withPlaces } from './place-options.js';
+import type { Format } from './record-printer.js';
+import type { FilterOptions } from './search-options.js';
+import { runVerify, type VerifyFlags, verifyOptionNames, verifyOptions } from './verify-options.js';
+
+const formats: readonly Format[] = ['table', 'json', 'csv'];
+
+const formatHelp = 'a table for people, the stored lines, or CSV for spreadsheets';
+
+function formatOption(): Option {
+  return new Option('--format <format>', formatHelp).choices([...formats]).default('table');
+}
+
+export function addAuditCommands(program: Command, outcome: Outcome): void {
+  const audit = addSearch(program, outcome);
+  addVerify(audit, outcome);
+  addStatus(audit, outcome);
+  addTail(audit, outcome);
+  addCheckpoint(audit, outcome);
+  addProve(audit, outcome);
+  addCheckProof(audit, outcome);
+}
+
+interface SearchFlags extends FilterOptions, VerifyFlags {
+  readonly limit?: number;
+  readonly format: Format;
+  readonly output?: string;
+  readonly verifySignatures?: boolean;
+}
+
+function addSearch(program: Command, outcome: Outcome): Command {
+  const audit = withPlaces(program.command('audit'))
+    .description('search the log; its subcommands verify, watch and prove it')
+    .option('--user <id>', 'user_id or username; may be repeated', collect)
+    .option('--risk <level>', 'low, medium, high or critical; may be repeated', collect)
+    .option('--type <type>', 'event type; may be repeated', collect)
+    .option('--tool <name>', 'tool; may be repeated', collect)
+    .option('--session <id>', 'session_id; may be repeated', collect)
+    .option('--since <when>', '24h, 7d, 30m, YYYY-MM-DD (UTC) or RFC 3339', since)
+    .option('--until <when>', 'the same; a day counts to its end', until)
+    .option('--violations-only', 'only what was against the rules, or refused')
+    .option('--limit <n>', 'the newest n; all, but 100 in a table', positiveInteger)
+    .addOption(formatOption())
+    .option('--output <file>', 'write to a file that appears when complete (mode 0600)', nonEmpty)
+    .option('--verify-signatures', 'the same as gatebook audit verify, whose options it takes');
+  for (const option of verifyOptions()) audit.addOption(option.hideHelp());
+  return audit.action(async (flags: SearchFlags, command: Command) => {
+    if (flags.verifySignatures) {
+      refuseBeside(
+        command,
+        searchOptionNames,
+        'is for searching; --verify-signatures does not search',
+      );
+      outcome.exitCode = await runVerify(flags, command);
+      return;
+    }
+    refuseBeside(command, verifyOptionNames, 'is for gatebook audit verify');
+    const { filterFrom } = await import('./search-options.js');
+    const { search } = await import('./search.js');
+    const { limit, format, output } = flags;
+    outcome.exitCode = await search({
+      places: placesOf(command),
+      filter: filterFrom(flags),
+      format,
+      limit,
+      output,
+    });
+  });
+}
+
+const searchOptionNames: readonly string[] = [
+  'user',
+  'risk',
+  'type',
+  'tool',
+  'session',
+  'since',
+  'until',
+  'violations-only',
+  'limit',
+  'format',
+  'output',
+];
+function refuseBeside(command: Command, names: readonly string[], why: string): void {
+  for (const option of command.options) {
+    const name = option.long?.slice(2) ?? '';
+    const given = command.getOptionValueSource(option.attributeName()) === 'cli';
+    if (given && names.includes(name)) throw usageError(`--${name} ${why}`);
+  }
+}
+
+function addVerify(audit: Command, outcome: Outcome): void {
+  const verify = withPlaces(audit.command('verify')).description(
+    'prove that nothing in the log was changed, removed or added',
+  );
+  for (const option of verifyOptions()) verify.addOption(option);
+  verify.action(async (flags: VerifyFlags, command: Command) => {
+    outcome.exitCode = await runVerify(flags, command);
+  });
+}
+
+function addStatus(audit: Command, outcome: Outcome): void {
+  withPlaces(audit.command('status'))
+    .description('what lies there, without verifying it')
+    .option('--json', 'print one JSON object')
+    .action(async (flags: { readonly json?: boolean }, command: Command) => {
+      const { status } = await import('./status.js');
+      outcome.exitCode = await status({ places: placesOf(command), json: flags.json ?? false });
+    });
+}
+
+interface TailFlags {
+  readonly follow?: boolean;
+  readonly lines: number;
+  readonly format: Format;
+}
+
+function addTail(audit: Command, outcome: Outcome): void {
+  withPlaces(audit.command('tail'))
+    .description('the newest records')
+    .option('-f, --follow', 'go on with each new record until interrupted')
+    .option('-n, --lines <n>', 'how many to begin with', nonNegativeInteger, 10)
+    .addOption(formatOption())
+    .action(async (flags: TailFlags, command: Command) => {
+      const { tail } = await import('./tail.js');
+      const { lines, format } = flags;
+      outcome.exitCode = await tail({
+        places: placesOf(command),
+        format,
+        lines,
+        follow: flags.follow ?? false,
+      });
+    });
+}
+
+function addCheckpoint(audit: Command, outcome: Outcome): void {
+  withPlaces(audit.command('checkpoint'))
+    .description('print a signed checkpoint of everything recorded so far; keep it elsewhere')
+    .action(async (_flags: object, command: Command) => {
+      const { checkpoint } = await import('./checkpoint.js');
+      outcome.exitCode = await checkpoint(placesOf(command));
+    });
+}
+
+interface ProveFlags {
+  readonly event?: string;
+  readonly seq?: number;
+  readonly output?: string;
+}
+
+function addProve(audit: Command, outcome: Outcome): void {
+  withPlaces(audit.command('prove'))
+    .description('make a proof that one record is in the log, to be checked without the log')
+    .addOption(new Option('--event <id>', 'its event_id').argParser(eventId).conflicts('seq'))
+    .option('--seq <n>', 'or its seq', nonNegativeInteger)
+    .option('-o, --output <file>', 'where to write it (mode 0600); default: stdout', nonEmpty)
+    .action(async (flags: ProveFlags, command: Command) => {
+      const { event, seq, output } = flags;
+      const record =
+        event !== undefined ? { eventId: event } : seq !== undefined ? { seq } : undefined;
+      if (record === undefined) throw usageError('say which record: --event ID or --seq N');
+      const { prove } = await import('./prove.js');
+      outcome.exitCode = await prove({ places: placesOf(command), record, output });
+    });
+}
+
+function addCheckProof(audit: Command, outcome: Outcome): void {
+  withPlaces(audit.command('check-proof'))
+    .description('check a proof against a public key, without the log')
+    .argument('<file>', 'the proof')
+    .requiredOption('--key <file>', 'the public key of the log; may be repeated', collect)
+    .action(async (file: string, flags: { readonly key: readonly string[] }) => {
+      const { checkProofFile } = await import('./check-proof.js');
+      outcome.exitCode = await checkProofFile(file, flags.key);
+    });
+}

@@ -1,0 +1,54 @@
+import { visible } from './visible.js';
+
+/** 1: it could not be done or was found bad; 2: wrong usage; 3: it cannot be verified. */
+export type FailureExit = 1 | 2 | 3;
+
+/** An error whose message is for the person at the terminal, with the exit code it stands for. */
+export class CliError extends Error {
+  readonly exitCode: FailureExit;
+
+  constructor(exitCode: FailureExit, message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.name = 'CliError';
+    this.exitCode = exitCode;
+  }
+}
+
+export function usageError(message: string, cause?: unknown): CliError {
+  return new CliError(2, message, cause === undefined ? undefined : { cause });
+}
+
+/** The message of whatever was thrown. */
+export function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** The `code` of a system error or of an AuditError, or undefined. */
+export function codeOf(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !('code' in error)) return undefined;
+  return typeof error.code === 'string' ? error.code : undefined;
+}
+
+export function exitCodeOf(error: unknown): FailureExit {
+  return error instanceof CliError ? error.exitCode : 1;
+}
+
+/** The one line that reports an error on stderr; with GATEBOOK_DEBUG set, its stack and causes follow. */
+export function describeFailure(error: unknown, debug: boolean): string {
+  // Told by its name, so that a wrong option is reported without loading the log's code.
+  const code = error instanceof Error && error.name === 'AuditError' ? ` (${codeOf(error)})` : '';
+  const line = `gatebook: ${visible(reasonOf(error))}${code}\n`;
+  return debug ? line + stackOf(error) : line;
+}
+
+const causesMax = 10;
+
+function stackOf(error: unknown): string {
+  let text = '';
+  let at: unknown = error;
+  for (let i = 0; i < causesMax && at instanceof Error; i++) {
+    text += `${i === 0 ? '' : 'caused by '}${at.stack ?? at.message}\n`;
+    at = at.cause;
+  }
+  return text;
+}

@@ -1,0 +1,51 @@
+import { join } from 'node:path';
+import { AuditError, type LogStatus, logStatus, openAuditLog } from '@gatebook/audit';
+import { writeStdout } from './destination.js';
+import { readIfThere } from './log-folder.js';
+import type { Places } from './places.js';
+import { warnForwardSecurity } from './talk.js';
+import { visible } from './visible.js';
+
+/** `gatebook init`: sets up folders and keys, or says what is already there without touching it. */
+export async function init(places: Places): Promise<number> {
+  const existing = await existingLog(places);
+  if (existing !== undefined) {
+    await writeStdout(factsText('already there', places, existing));
+    warnForwardSecurity(existing.forwardSecurity);
+    return 0;
+  }
+  // Also finishes a set-up that was interrupted, and refuses folders that do not belong together.
+  const log = await openAuditLog({ dir: places.dir, keysDir: places.keysDir });
+  const facts = { origin: log.origin, publicKey: log.publicKey };
+  await log.close();
+  await writeStdout(factsText('made', places, facts));
+  warnForwardSecurity(log.forwardSecurity);
+  return 0;
+}
+
+/** The log in these places, when its folder and its keys are of the same log. */
+async function existingLog(places: Places): Promise<LogStatus | undefined> {
+  const origin = (await readIfThere(join(places.keysDir, 'origin')))?.trim();
+  if (origin === undefined) return undefined;
+  try {
+    const status = await logStatus({ dir: places.dir, keysDir: places.keysDir });
+    return status.origin === origin ? status : undefined;
+  } catch (error) {
+    if (error instanceof AuditError && error.code === 'not_found') return undefined;
+    throw error;
+  }
+}
+
+function factsText(
+  state: string,
+  places: Places,
+  facts: { readonly origin: string; readonly publicKey: string },
+): string {
+  return [
+    `log         ${visible(places.dir)} (${state})`,
+    `keys        ${visible(places.keysDir)}`,
+    `origin      ${visible(facts.origin)}`,
+    `public key  ${visible(facts.publicKey)}`,
+    '',
+  ].join('\n');
+}

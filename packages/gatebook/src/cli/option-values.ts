@@ -1,0 +1,56 @@
+import { InvalidArgumentError } from 'commander';
+import { type DayEnd, instantForms, parseInstant } from './instant.js';
+
+/** Parsers for option values. What they refuse becomes a usage error that says what is accepted. */
+
+const digits = /^(0|[1-9]\d*)$/;
+
+function integer(text: string, min: number): number {
+  const value = Number(text);
+  if (!digits.test(text) || !Number.isSafeInteger(value) || value < min) {
+    throw new InvalidArgumentError(`Accepted: a whole number from ${min}.`);
+  }
+  return value;
+}
+
+export function positiveInteger(text: string): number {
+  return integer(text, 1);
+}
+
+export function nonNegativeInteger(text: string): number {
+  return integer(text, 0);
+}
+
+/** For an option that may stand more than once. */
+export function collect(text: string, before: readonly string[] | undefined): string[] {
+  return [...(before ?? []), nonEmpty(text)];
+}
+
+/** An empty value is nearly always an unset shell variable. */
+export function nonEmpty(text: string): string {
+  if (text === '') throw new InvalidArgumentError('It is empty.');
+  if (text === '--') throw new InvalidArgumentError('Its value is missing.');
+  return text;
+}
+
+function instant(text: string, dayEnd: DayEnd): number {
+  const ms = parseInstant(text, Date.now(), dayEnd);
+  if (ms === undefined) throw new InvalidArgumentError(`Accepted: ${instantForms}.`);
+  return ms;
+}
+
+export function since(text: string): number {
+  return instant(text, 'first');
+}
+
+export function until(text: string): number {
+  return instant(text, 'last');
+}
+
+const eventIdPattern = /^evt_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+export function eventId(text: string): string {
+  if (!eventIdPattern.test(text))
+    throw new InvalidArgumentError('Accepted: evt_ and a lower-case UUID.');
+  return text;
+}

@@ -1,0 +1,92 @@
+import { Command, Option } from 'commander';
+import { addAuditCommands } from './audit-commands.js';
+import { usageError } from './failure.js';
+import { nonEmpty } from './option-values.js';
+import type { Outcome } from './outcome.js';
+import { placesOf, withPlaces } from './place-options.js';
+
+export interface ProgramOptions {
+  readonly version: string;
+  /** The words of the command line. */
+  readonly argv: readonly string[];
+  readonly outcome: Outcome;
+}
+
+const summary = `The gate between an AI agent and its tools, and the book in which all that passes is written.
+
+The log lies in --log, else GATEBOOK_LOG, else $XDG_STATE_HOME/gatebook/log (~/.local/state/gatebook/log);
+its keys in --keys, else GATEBOOK_KEYS, else $XDG_CONFIG_HOME/gatebook/keys (~/.config/gatebook/keys).
+
+Exit codes: 0 done, 1 failed or found bad, 2 wrong usage, 3 cannot be verified.`;
+
+/** The whole command line. Each action loads its own code, so that start-up stays quick. */
+export function buildProgram(options: ProgramOptions): Command {
+  const { outcome } = options;
+  const program = withPlaces(new Command('gatebook'))
+    .description(summary)
+    .version(options.version, '--version', 'print the version')
+    .helpOption('--help', 'print this help')
+    .enablePositionalOptions()
+    .configureHelp({ helpWidth: 100 });
+  withPlaces(program.command('init'))
+    .description('make the folders and keys of a log, or say what is already there')
+    .action(async (_options: object, command: Command) => {
+      const { init } = await import('./init.js');
+      outcome.exitCode = await init(placesOf(command));
+    });
+  addLaunchCommands(program, options);
+  withPlaces(program.command('record'))
+    .description('record JSON lines from stdin; one acknowledgement a line on stdout')
+    .action(async (_options: object, command: Command) => {
+      const { record } = await import('./intake.js');
+      outcome.exitCode = await record(placesOf(command));
+    });
+  addAuditCommands(program, outcome);
+  return program;
+}
+
+interface LaunchFlags {
+  readonly user?: string;
+  readonly channel?: string;
+  readonly agent?: string;
+  readonly onLogFailure: 'refuse' | 'allow';
+}
+
+function addLaunchCommands(program: Command, options: ProgramOptions): void {
+  const kinds = [
+    ['mcp', 'start an MCP server and record every call on its way through'],
+    ['exec', 'run a command and record it before it starts and when it ends'],
+  ] as const;
+  for (const [kind, description] of kinds) {
+    withPlaces(program.command(kind))
+      .usage('[options] -- COMMAND [ARGUMENT...]')
+      .description(description)
+      .argument('[command...]', 'what to start; its own options are not looked at')
+      .option('--user <id>', 'who the calls are made for', nonEmpty)
+      .option('--channel <name>', 'where they come from: a chat, an editor, …', nonEmpty)
+      .option('--agent <name>', 'which agent makes them', nonEmpty)
+      .addOption(
+        new Option('--on-log-failure <what>', 'what becomes of a call that cannot be recorded')
+          .choices(['refuse', 'allow'])
+          .default('refuse'),
+      )
+      .action(async (words: readonly string[], flags: LaunchFlags, command: Command) => {
+        requireSeparator(kind, words, options.argv);
+        const { launchExec, launchMcp } = await import('./launch.js');
+        const launch = kind === 'mcp' ? launchMcp : launchExec;
+        options.outcome.exitCode = await launch({
+          ...flags,
+          places: placesOf(command),
+          command: words,
+        });
+      });
+  }
+}
+
+/** Without the `--` an option of the other command could be taken for one of ours. */
+function requireSeparator(kind: string, words: readonly string[], argv: readonly string[]): void {
+  if (words.length > 0 && argv[argv.length - words.length - 1] === '--') return;
+  const what =
+    words.length === 0 ? 'there is no command to start' : 'the command must stand behind --';
+  throw usageError(`${what}: gatebook ${kind} [options] -- COMMAND [ARGUMENT...]`);
+}

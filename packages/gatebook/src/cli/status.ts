@@ -1,0 +1,66 @@
+import { type LogStatus, logStatus } from '@gatebook/audit';
+import { writeStdout } from './destination.js';
+import { requireLog } from './log-folder.js';
+import type { Places } from './places.js';
+import { count, counted, forwardSecurityText } from './talk.js';
+import { visible } from './visible.js';
+
+/** `gatebook audit status`: what lies there, without verifying it. */
+export async function status(options: {
+  readonly places: Places;
+  readonly json: boolean;
+}): Promise<number> {
+  const { places } = options;
+  await requireLog(places.dir);
+  const found = await logStatus({ dir: places.dir, keysDir: places.keysDir });
+  await writeStdout(options.json ? `${JSON.stringify(jsonOf(found))}\n` : textOf(places, found));
+  return 0;
+}
+
+/** Snake case, as everything else that leaves as JSON. */
+function jsonOf(found: LogStatus): unknown {
+  const { forwardSecurity: forward } = found;
+  return {
+    origin: found.origin,
+    public_key: found.publicKey,
+    records: found.records,
+    segments: found.segments,
+    bytes: found.bytes,
+    epoch: found.epoch,
+    checkpoint: found.checkpoint,
+    pending: found.pending,
+    forward_security: { on: forward.on, initial_key_file: forward.initialKeyFile },
+    locked_by: found.lockedBy,
+    last_timestamp: found.lastTimestamp,
+  };
+}
+
+function textOf(places: Places, found: LogStatus): string {
+  const { checkpoint } = found;
+  const rows: readonly (readonly [string, string])[] = [
+    ['log', places.dir],
+    ['origin', found.origin],
+    ['public key', found.publicKey],
+    [
+      'records',
+      `${count(found.records)} in ${counted(found.segments, 'segment')}, ${counted(found.bytes, 'byte')}`,
+    ],
+    ['last record', found.lastTimestamp ?? 'none'],
+    ['epoch', count(found.epoch)],
+    [
+      'checkpoint',
+      checkpoint === undefined
+        ? 'none yet'
+        : `size ${count(checkpoint.size)}, root ${checkpoint.root}`,
+    ],
+    ['pending', counted(found.pending, 'record')],
+    ['writer', writerText(found.lockedBy)],
+  ];
+  const lines = rows.map(([name, value]) => `${name.padEnd(12)}${visible(value)}\n`);
+  return `${lines.join('')}${visible(forwardSecurityText(found.forwardSecurity))}\n`;
+}
+
+function writerText(pid: number | undefined): string {
+  if (pid === undefined) return 'none';
+  return pid === 0 ? 'another process' : `process ${pid}`;
+}

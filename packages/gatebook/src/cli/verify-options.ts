@@ -1,0 +1,56 @@
+import { type Command, Option } from 'commander';
+import { collect, nonEmpty } from './option-values.js';
+import { placesOf } from './place-options.js';
+
+/** The options of `gatebook audit verify` as commander gives them. */
+export interface VerifyFlags {
+  readonly key?: readonly string[];
+  readonly hmacKey?: string;
+  readonly checkpoint?: readonly string[];
+  readonly level?: 'public' | 'auditor';
+  readonly strict?: boolean;
+  readonly json?: boolean;
+}
+
+export function verifyOptions(): Option[] {
+  return [
+    new Option(
+      '--key <file>',
+      "a public key; default: the keys folder's; may be repeated",
+    ).argParser(collect),
+    new Option('--hmac-key <file>', 'the initial HMAC key, for the level auditor').argParser(
+      nonEmpty,
+    ),
+    new Option('--checkpoint <file>', 'a checkpoint held from before; may be repeated').argParser(
+      collect,
+    ),
+    new Option('--level <level>', 'default: auditor with --hmac-key, else public').choices([
+      'public',
+      'auditor',
+    ]),
+    new Option('--strict', 'exit 3 when records are under no signature yet'),
+    new Option('--json', 'print the report as one JSON object'),
+  ];
+}
+
+export async function runVerify(flags: VerifyFlags, command: Command): Promise<number> {
+  const { verify } = await import('./verify.js');
+  return await verify({
+    places: placesOf(command),
+    keys: flags.key ?? [],
+    hmacKey: flags.hmacKey,
+    checkpoints: flags.checkpoint ?? [],
+    level: flags.level,
+    strict: flags.strict ?? false,
+    json: flags.json ?? false,
+  });
+}
+
+export const verifyOptionNames: readonly string[] = [
+  'key',
+  'hmac-key',
+  'checkpoint',
+  'level',
+  'strict',
+  'json',
+];

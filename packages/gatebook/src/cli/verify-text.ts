@@ -1,0 +1,100 @@
+import type { VerifyReport } from '@gatebook/audit';
+import { paint } from './colour.js';
+import { count, counted, forwardSecurityText } from './talk.js';
+import { visible } from './visible.js';
+
+/** Something the verifier brought, to be named in the report. */
+export interface Evidence {
+  readonly kind: 'public key' | 'initial HMAC key' | 'checkpoint' | 'head';
+  readonly file: string;
+}
+
+export interface ReportStyle {
+  readonly evidence: readonly Evidence[];
+  /** Whether the log is ok and only `--strict` makes it exit 3. */
+  readonly strictFailed: boolean;
+  readonly colour: boolean;
+}
+
+/** Findings beyond this many are counted, not listed; `--json` has them all. */
+const findingsShownMax = 20;
+
+/** The report for people, verdict first. */
+export function reportText(report: VerifyReport, style: ReportStyle): string {
+  const ok = report.verdict === 'ok';
+  const [first] = report.findings;
+  const reason = first === undefined ? 'no reason was given' : findingText(first);
+  const verdict = paint(report.verdict, ok ? 'green' : 'red', style.colour);
+  const lines = [`${verdict}: ${ok ? extentText(report) : reason}`];
+  const others = ok ? report.findings : report.findings.slice(1);
+  for (const finding of others.slice(0, findingsShownMax)) lines.push(`  ${findingText(finding)}`);
+  const rest = others.length - findingsShownMax;
+  if (rest > 0) lines.push(`  and ${counted(rest, 'more finding')}; --json lists them all`);
+  if (!ok) lines.push(`  ${readText(report)}`);
+  if (report.unfinishedBytes > 0) {
+    lines.push(
+      `  ${counted(report.unfinishedBytes, 'byte')} of an unfinished write behind the last record are ignored`,
+    );
+  }
+  if (style.strictFailed) {
+    lines.push(`  --strict: ${counted(report.pending, 'pending record')} under no signature yet`);
+  }
+  const against = style.evidence.map(({ kind, file }) => `the ${kind} ${visible(file)}`);
+  lines.push(
+    `checked against ${against.length === 0 ? 'nothing but the log itself' : against.join(', ')}`,
+  );
+  return `${lines.join('\n')}\n`;
+}
+
+/** How far and how deep it was checked. */
+function extentText(report: VerifyReport): string {
+  const extent = `${counted(report.records, 'record')}, everything up to size ${count(report.size)} checked at level ${report.level}`;
+  return withForwardSecurity(`${extent}; ${count(report.pending)} pending`, report);
+}
+
+/** For a verdict that is not ok: what was looked at, without a word about how much of it holds. */
+function readText(report: VerifyReport): string {
+  return withForwardSecurity(
+    `${counted(report.records, 'record')} read at level ${report.level}`,
+    report,
+  );
+}
+
+function withForwardSecurity(text: string, { forwardSecurity }: VerifyReport): string {
+  if (forwardSecurity === undefined) return visible(text);
+  return visible(`${text}; ${forwardSecurityText(forwardSecurity)}`);
+}
+
+function findingText(finding: VerifyReport['findings'][number]): string {
+  const where: string[] = [];
+  if (finding.file !== undefined) where.push(`file ${finding.file}`);
+  if (finding.segment !== undefined) where.push(`segment ${finding.segment}`);
+  if (finding.seq !== undefined) where.push(`seq ${finding.seq}`);
+  if (finding.offset !== undefined) where.push(`byte offset ${finding.offset}`);
+  if (finding.range !== undefined)
+    where.push(`records ${finding.range[0]} to ${finding.range[1] - 1}`);
+  const place = where.length === 0 ? '' : `${where.join(', ')}: `;
+  return visible(`${place}${finding.reason} (${finding.kind})`);
+}
+
+/** The whole report as one JSON object, in snake case as everything else that leaves as JSON. */
+export function reportJson(report: VerifyReport): string {
+  const forward = report.forwardSecurity;
+  return `${JSON.stringify({
+    verdict: report.verdict,
+    level: report.level,
+    origin: report.origin,
+    records: report.records,
+    size: report.size,
+    pending: report.pending,
+    root: report.root,
+    segments: report.segments,
+    epochs: report.epochs,
+    forward_security:
+      forward === undefined
+        ? undefined
+        : { on: forward.on, initial_key_file: forward.initialKeyFile },
+    unfinished_bytes: report.unfinishedBytes,
+    findings: report.findings,
+  })}\n`;
+}

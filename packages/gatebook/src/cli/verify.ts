@@ -1,0 +1,122 @@
+import { join } from 'node:path';
+import {
+  readPublicKeyFile,
+  type VerifyOptions,
+  type VerifyReport,
+  verifyExitCode,
+  verifyLog,
+} from '@gatebook/audit';
+import { readKeyFiles } from './check-proof.js';
+import { coloured } from './colour.js';
+import { OutputClosed, writeStdout } from './destination.js';
+import { CliError, codeOf, reasonOf, usageError } from './failure.js';
+import { claimedOrigin, readIfThere, readNamedFile, requireFolder } from './log-folder.js';
+import type { Places } from './places.js';
+import { count } from './talk.js';
+import { type Evidence, reportJson, reportText } from './verify-text.js';
+
+export interface VerifyCommand {
+  readonly places: Places;
+  /** Files with public keys; none: the keys folder's own. */
+  readonly keys: readonly string[];
+  readonly hmacKey?: string | undefined;
+  readonly checkpoints: readonly string[];
+  readonly level?: 'public' | 'auditor' | undefined;
+  readonly strict: boolean;
+  readonly json: boolean;
+}
+
+/** `gatebook audit verify`: the verdict of docs/format.md §9, and its exit code. */
+export async function verify(command: VerifyCommand): Promise<number> {
+  // A folder without segments is not passed over here: what was in it may be missed by the head.
+  await requireFolder(command.places.dir, command.places.dir, 3);
+  const evidence: Evidence[] = [];
+  const options = await gather(command, evidence);
+  const report = await run(options);
+  const exitCode = verifyExitCode(report, command.strict);
+  const text = command.json
+    ? reportJson(report)
+    : reportText(report, {
+        evidence,
+        strictFailed: exitCode === 3 && report.verdict === 'ok',
+        colour: coloured(process.stdout.isTTY === true, process.env),
+      });
+  try {
+    await writeStdout(text);
+  } catch (error) {
+    // The exit code is the answer, whether or not somebody reads the words.
+    if (!(error instanceof OutputClosed)) throw error;
+  }
+  return exitCode;
+}
+
+async function gather(command: VerifyCommand, evidence: Evidence[]): Promise<VerifyOptions> {
+  const { places } = command;
+  const held: { name: string; note: string }[] = [];
+  for (const file of command.checkpoints) {
+    held.push({ name: file, note: await readNamedFile('--checkpoint', file) });
+    evidence.push({ kind: 'checkpoint', file });
+  }
+  const hmacKey =
+    command.hmacKey === undefined ? undefined : await readNamedFile('--hmac-key', command.hmacKey);
+  if (command.hmacKey !== undefined)
+    evidence.push({ kind: 'initial HMAC key', file: command.hmacKey });
+  const publicKeys = await publicKeysOf(command, evidence);
+  const head = await ownHead(places);
+  if (head !== undefined) evidence.push({ kind: 'head', file: join(places.keysDir, 'head') });
+  return {
+    dir: places.dir,
+    publicKeys,
+    level: command.level ?? (hmacKey === undefined ? 'public' : 'auditor'),
+    held,
+    ...(hmacKey === undefined ? {} : { hmacKey }),
+    ...(head === undefined ? {} : { head }),
+  };
+}
+
+async function publicKeysOf(command: VerifyCommand, evidence: Evidence[]): Promise<string[]> {
+  const brought = command.keys.length > 0;
+  const own = join(command.places.keysDir, 'public-key');
+  if (!brought && (await readIfThere(own)) === undefined) return [];
+  const files = brought ? command.keys : [own];
+  for (const file of files) evidence.push({ kind: 'public key', file });
+  if (brought) return await readKeyFiles(files);
+  try {
+    return [await readPublicKeyFile(own)];
+  } catch (error) {
+    throw new CliError(3, `unverifiable: ${reasonOf(error)}`, { cause: error });
+  }
+}
+
+/**
+ * The writer's head, when the keys folder is of this log. A log that does not say whose it is may be what is left of
+ * ours, so the head counts then too.
+ */
+async function ownHead(places: Places): Promise<string | undefined> {
+  const origin = (await readIfThere(join(places.keysDir, 'origin')))?.trim();
+  if (origin === undefined || origin === '') return undefined;
+  const claimed = await claimedOrigin(places.dir);
+  if (claimed !== undefined && claimed !== origin) return undefined;
+  return await readIfThere(join(places.keysDir, 'head'));
+}
+
+async function run(options: VerifyOptions): Promise<VerifyReport> {
+  const progress = process.stderr.isTTY === true ? showProgress : undefined;
+  try {
+    return await verifyLog({
+      ...options,
+      ...(progress === undefined ? {} : { onProgress: progress }),
+    });
+  } catch (error) {
+    const code = codeOf(error);
+    if (code === 'bad_key' || code === 'bad_checkpoint') throw usageError(reasonOf(error), error);
+    // Whatever keeps us from reading the log says nothing about it, so it is neither ok nor tampered.
+    throw new CliError(3, `unverifiable: ${reasonOf(error)}`, { cause: error });
+  } finally {
+    if (progress !== undefined) process.stderr.write('\r\x1b[K');
+  }
+}
+
+function showProgress(records: number, bytes: number): void {
+  process.stderr.write(`\r${count(records)} records, ${count(Math.round(bytes / 1e6))} MB\x1b[K`);
+}
