@@ -16,6 +16,8 @@ export interface ForwardSecurity {
   readonly initialKeyFile?: string;
 }
 
+const batchRecords = 128;
+
 /** One append that was sent and not answered yet. */
 interface InFlight {
   readonly eventId: string;
@@ -144,6 +146,8 @@ export class AuditLog {
       this.#batch.push(text);
       this.#bytes += text.length;
       this.#inFlight.push({ eventId, timestamp, openings, bytes: text.length, resolve, reject });
+      // A long batch goes early, so that the writer hashes these records while the next are encoded here.
+      if (this.#batch.length >= batchRecords) this.#sendBatch();
     });
   }
 

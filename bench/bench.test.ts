@@ -1,0 +1,67 @@
+import { execFile } from 'node:child_process';
+import * as fs from 'node:fs';
+import * as os from 'node:os';
+import * as path from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, expect, test } from 'vitest';
+import type { Answer } from './answer.js';
+
+const run = promisify(execFile);
+const main = path.join(import.meta.dirname, 'main.js');
+const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'gatebook-bench-test-'));
+
+afterAll(() => fs.rmSync(folder, { recursive: true, force: true }));
+
+async function bench(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+  try {
+    return { code: 0, ...(await run(process.execPath, [main, ...args])) };
+  } catch (error) {
+    return error as { code: number; stdout: string; stderr: string };
+  }
+}
+
+/** Paths of everything below a value that is no number to compare: JSON has `null` for NaN and the infinities. */
+function unusable(value: unknown, at: string): string[] {
+  if (typeof value === 'number') return Number.isFinite(value) && value >= 0 ? [] : [at];
+  if (value === null || value === undefined) return [at];
+  if (typeof value !== 'object') return [];
+  return Object.entries(value).flatMap(([name, inner]) => unusable(inner, `${at}.${name}`));
+}
+
+test('a quick run answers every question with numbers and leaves nothing behind', async () => {
+  const { code, stdout, stderr } = await bench('audit', '--quick', '--dir', folder);
+  expect(code, stderr).toBe(0);
+  const lines = stdout.split('\n');
+  const answers = lines
+    .filter((line) => line.startsWith('{'))
+    .map((line) => JSON.parse(line) as Answer);
+  expect(answers.map((answer) => answer.question)).toEqual([
+    'audit-append',
+    'audit-bytes',
+    'audit-verify',
+    'audit-memory',
+    'audit-prove',
+    'audit-open',
+  ]);
+  for (const answer of answers) {
+    expect(answer.tables.length, answer.question).toBeGreaterThan(0);
+    const cells = answer.tables.flatMap((table) => table.rows.map((row) => row.cells));
+    for (const cell of cells) expect(Object.keys(cell), answer.question).not.toEqual([]);
+    expect(unusable(answer, answer.question)).toEqual([]);
+    expect(lines).toContain(`## ${answer.title}`);
+  }
+  expect(answers.flatMap((answer) => answer.targets).length).toBe(11);
+  expect(fs.readdirSync(folder)).toEqual([]);
+}, 120_000);
+
+test('an argument that cannot be is refused before anything is measured', async () => {
+  for (const args of [
+    ['no-such-question'],
+    ['audit', '--rounds', '0'],
+    ['audit', '--quick', '--write'],
+  ]) {
+    const { code, stdout, stderr } = await bench(...args, '--dir', folder);
+    expect([code, stdout], args.join(' ')).toEqual([2, '']);
+    expect(stderr).toContain('usage: npm run bench');
+  }
+});
