@@ -1,0 +1,172 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { basename } from 'node:path';
+import { isatty } from 'node:tty';
+import { AuditError, type AuditEvent, openAuditLog, type Result } from '@gatebook/audit';
+import { delay } from '../mcp/delay.js';
+import { passOn } from '../mcp/exit-status.js';
+import { newCallId, newSessionId } from '../mcp/ids.js';
+import { Ledger, type OnLogFailure, reasonOf } from '../mcp/ledger.js';
+import { noticed } from '../mcp/notice.js';
+import { wellFormed } from '../mcp/server-line.js';
+import { type Exit, StartError, started } from '../mcp/server-process.js';
+import { commandText } from './command-text.js';
+
+export interface ExecOptions {
+  /** The command and its arguments; no shell reads them. */
+  readonly command: readonly string[];
+  readonly user?: string | undefined;
+  readonly channel?: string | undefined;
+  readonly agent?: string | undefined;
+  readonly dir: string;
+  readonly keysDir: string;
+  /** What happens when the command cannot be recorded; default `refuse`. */
+  readonly onLogFailure?: OnLogFailure | undefined;
+  /** The command's environment; default: our own. */
+  readonly env?: NodeJS.ProcessEnv | undefined;
+  /** Where our own messages go; default: our stderr. The command's stdio is always ours. */
+  readonly report?: ((line: string) => void) | undefined;
+  /** How long to wait for a log that another process holds; default 5000. */
+  readonly lockWaitMs?: number | undefined;
+}
+
+/**
+ * Runs a command with our stdio and records it: an intent on disk before the start, an outcome after the end. Returns
+ * the exit code to end with: the command's own; 127 or 126 when it could not be started; 1 when it was not run because
+ * it could not be recorded. When the command dies of a signal, this process dies of the same.
+ */
+export async function runExec(options: ExecOptions): Promise<number> {
+  const report = options.report ?? ((line: string) => void process.stderr.write(`${line}\n`));
+  const { dir, keysDir } = options;
+  const ledger = new Ledger({
+    open: async () => noticed(await openAuditLog({ dir, keysDir }), report),
+    onLogFailure: options.onLogFailure ?? 'refuse',
+    report,
+    reopenAfterMs: 0,
+  });
+  try {
+    await openPatiently(ledger, options);
+  } catch (error) {
+    report(`gatebook: not run, because it cannot be recorded: ${reasonOf(error)}`);
+    return 1;
+  }
+  const frame = frameOf(options);
+  const failure = await ledger.intent(intentOf(frame, options));
+  if (failure !== undefined) {
+    report(`gatebook: not run, because it cannot be recorded: ${failure}`);
+    await ledger.close();
+    return 1;
+  }
+  const since = performance.now();
+  const ended = await runToEnd(options);
+  const durationMs = Math.round((performance.now() - since) * 1000) / 1000;
+  await ledger.fact(outcomeOf(frame, options, { ...resultOf(ended), durationMs }));
+  await ledger.close();
+  if (!(ended instanceof StartError)) return passOn(ended);
+  report(`gatebook: ${ended.message}`);
+  return ended.exitCode;
+}
+
+/** Another process may hold the log only for a moment, as another `gatebook exec` does. */
+async function openPatiently(ledger: Ledger, options: ExecOptions): Promise<void> {
+  const until = performance.now() + (options.lockWaitMs ?? 5000);
+  for (;;) {
+    const lastTry = performance.now() >= until;
+    try {
+      await ledger.open({ passLocked: lastTry && options.onLogFailure === 'allow' });
+      return;
+    } catch (error) {
+      const locked = error instanceof AuditError && error.code === 'log_locked';
+      if (!locked || lastTry) throw error;
+      await delay(50);
+    }
+  }
+}
+
+type Frame = Pick<AuditEvent, 'actor' | 'sessionId' | 'callId' | 'source'>;
+
+function frameOf(options: ExecOptions): Frame {
+  const { user, channel, agent } = options;
+  return {
+    actor: { channel, userId: user, agent },
+    sessionId: newSessionId(),
+    callId: newCallId(),
+    source: basename(options.command[0] ?? ''),
+  };
+}
+
+function intentOf(frame: Frame, options: ExecOptions): AuditEvent {
+  return {
+    eventType: 'command_execution',
+    ...frame,
+    action: {
+      phase: 'intent',
+      command: commandText(options.command).toWellFormed(),
+      arguments: options.command.map((word) => word.toWellFormed()),
+    },
+    details: { cwd: workingDirectory() },
+  };
+}
+
+/** The outcome names the command too, but only its beginning: the intent has all of it. */
+function outcomeOf(frame: Frame, options: ExecOptions, result: Result): AuditEvent {
+  return {
+    eventType: 'command_execution',
+    ...frame,
+    action: { phase: 'outcome', command: wellFormed(commandText(options.command), 1024) },
+    result,
+  };
+}
+
+function workingDirectory(): string {
+  try {
+    return process.cwd().toWellFormed();
+  } catch {
+    return '(gone)';
+  }
+}
+
+function resultOf(ended: Exit | StartError): Result {
+  if (ended instanceof StartError) {
+    return { success: false, status: 'not_started', error: ended.message };
+  }
+  const { code, signal } = ended;
+  const success = code === 0;
+  return {
+    success,
+    status: success ? 'ok' : 'error',
+    ...(code === null ? {} : { exitCode: code }),
+    ...(signal === null ? {} : { signal }),
+  };
+}
+
+const forwarded: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGUSR2'];
+/** A terminal sends these to the whole foreground group, so the command has them already. */
+const fromTerminal: ReadonlySet<string> = new Set(['SIGINT', 'SIGQUIT']);
+
+async function runToEnd(options: ExecOptions): Promise<Exit | StartError> {
+  const [file = '', ...args] = options.command;
+  let child: ChildProcess;
+  try {
+    child = spawn(file, args, { stdio: 'inherit', env: options.env ?? process.env });
+  } catch (error) {
+    return new StartError(file, error);
+  }
+  const pass = (signal: NodeJS.Signals): void => {
+    // Not process.stdin.isTTY: that would open a stream on a pipe that the command is reading.
+    const terminal = isatty(0) || isatty(1) || isatty(2);
+    if (!(terminal && fromTerminal.has(signal))) child.kill(signal);
+  };
+  for (const signal of forwarded) process.on(signal, pass);
+  try {
+    const exited = new Promise<Exit>((resolve) => {
+      child.once('exit', (code, signal) => resolve({ code, signal }));
+    });
+    await started(child, file);
+    child.on('error', () => undefined);
+    return await exited;
+  } catch (error) {
+    return error instanceof StartError ? error : new StartError(file, error);
+  } finally {
+    for (const signal of forwarded) process.off(signal, pass);
+  }
+}

@@ -1,0 +1,203 @@
+import { AuditError, type AuditEvent } from '@gatebook/audit';
+
+/** What the relay needs of a log. */
+export interface Book {
+  append(event: AuditEvent): Promise<unknown>;
+  drained(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export type OnLogFailure = 'refuse' | 'allow';
+
+export interface LedgerOptions {
+  readonly open: () => Promise<Book>;
+  readonly onLogFailure: OnLogFailure;
+  /** Takes one line for the operator, without newline. */
+  readonly report: (line: string) => void;
+  /** Least time between two attempts to open the log again; default 1000. */
+  readonly reopenAfterMs?: number;
+}
+
+/** Errors of the event, not of the log: the next event may be recorded all the same. */
+const eventFaults: ReadonlySet<string> = new Set([
+  'cycle',
+  'bigint',
+  'unsafe_integer',
+  'not_finite',
+  'lone_surrogate',
+  'prototype_key',
+  'not_json',
+  'too_large',
+  'too_deep',
+  'unknown_type',
+  'unknown_member',
+  'missing_member',
+  'wrong_type',
+]);
+
+/** After these the log that is open will not take anything any more. */
+const endOfLog: ReadonlySet<string> = new Set(['log_failed', 'log_closed']);
+
+/** How often one outcome waits for room in the log's queue before it is given up. */
+const roomTriesMax = 100;
+
+/**
+ * The log as the relay sees it: it may fail, be locked by another process, and come back. Knows whether it fails,
+ * says so once per failure, and marks the first record after a failure with what is missing before it.
+ */
+export class Ledger {
+  readonly #options: LedgerOptions;
+  readonly #reopenAfterMs: number;
+  #book: Book | undefined;
+  #opening: Promise<void> | undefined;
+  #lastError: unknown;
+  #lastTryMs = Number.NEGATIVE_INFINITY;
+  #failing = false;
+  #missing = 0;
+  #closed = false;
+
+  constructor(options: LedgerOptions) {
+    this.#options = options;
+    this.#reopenAfterMs = options.reopenAfterMs ?? 1000;
+  }
+
+  get #allows(): boolean {
+    return this.#options.onLogFailure === 'allow';
+  }
+
+  /**
+   * Opens the log. A log that another process holds may come free: with `passLocked` the ledger then says so and tries
+   * again when something is to be recorded. With any other failure it throws, unless the operator allows calls to pass
+   * unrecorded.
+   */
+  async open(options: { readonly passLocked: boolean }): Promise<void> {
+    await this.#tryOpen();
+    if (this.#book !== undefined) return;
+    const locked = codeOf(this.#lastError) === 'log_locked';
+    if (locked ? !options.passLocked : !this.#allows) throw this.#lastError;
+    this.#reportFailing(this.#lastError);
+  }
+
+  /** Records what must be on disk before something happens. Returns why it must not happen, or undefined. */
+  async intent(event: AuditEvent): Promise<string | undefined> {
+    const reason = await this.#append(event);
+    return this.#allows ? undefined : reason;
+  }
+
+  /** Records what has happened already; waits for room where there is none. Returns whether it was recorded. */
+  async fact(event: AuditEvent): Promise<boolean> {
+    return (await this.#append(event, true)) === undefined;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    const book = this.#book;
+    this.#book = undefined;
+    try {
+      await book?.close();
+    } catch (error) {
+      this.#options.report(`gatebook: the log could not be closed: ${reasonOf(error)}`);
+    }
+    if (this.#missing > 0) {
+      this.#options.report(
+        `gatebook: ${this.#missing} record(s) are missing from the log at the end of this run`,
+      );
+    }
+  }
+
+  async #append(event: AuditEvent, mayWait = false): Promise<string | undefined> {
+    if (this.#book === undefined) await this.#tryOpen();
+    const book = this.#book;
+    if (book === undefined) return this.#failed(this.#lastError);
+    for (let tries = 0; ; tries++) {
+      const missing = this.#missing;
+      this.#missing = 0;
+      try {
+        await book.append(missing === 0 ? event : this.#marked(event, missing));
+        this.#works();
+        return undefined;
+      } catch (error) {
+        this.#missing += missing;
+        if (mayWait && codeOf(error) === 'queue_full' && tries < roomTriesMax) {
+          await book.drained();
+          continue;
+        }
+        if (endOfLog.has(codeOf(error)) && this.#book === book) this.#leave(book, error);
+        return this.#failed(error);
+      }
+    }
+  }
+
+  /** Lets go of a log that has failed for good, so that its lock is free when it is opened again. */
+  #leave(book: Book, error: unknown): void {
+    this.#book = undefined;
+    this.#lastError = error;
+    this.#lastTryMs = performance.now();
+    this.#opening = book
+      .close()
+      .catch(() => undefined)
+      .finally(() => {
+        this.#opening = undefined;
+      });
+  }
+
+  async #tryOpen(): Promise<void> {
+    await this.#opening;
+    if (this.#book !== undefined || this.#closed) return;
+    if (performance.now() - this.#lastTryMs < this.#reopenAfterMs) return;
+    this.#opening ??= this.#openNow();
+    await this.#opening;
+  }
+
+  async #openNow(): Promise<void> {
+    this.#lastTryMs = performance.now();
+    try {
+      this.#book = await this.#options.open();
+    } catch (error) {
+      this.#lastError = error;
+    } finally {
+      this.#opening = undefined;
+    }
+  }
+
+  #failed(error: unknown): string {
+    this.#missing++;
+    const reason = reasonOf(error);
+    if (eventFaults.has(codeOf(error))) {
+      this.#options.report(`gatebook: one event could not be recorded: ${reason}`);
+    } else {
+      this.#reportFailing(error);
+    }
+    return reason;
+  }
+
+  #reportFailing(error: unknown): void {
+    if (this.#failing) return;
+    this.#failing = true;
+    const what = this.#allows
+      ? 'calls PASS UNRECORDED (--on-log-failure allow)'
+      : 'calls are refused until it works again';
+    this.#options.report(`gatebook: the log fails, ${what}: ${reasonOf(error)}`);
+  }
+
+  #works(): void {
+    if (!this.#failing) return;
+    this.#failing = false;
+    this.#options.report('gatebook: the log works again');
+  }
+
+  #marked(event: AuditEvent, missing: number): AuditEvent {
+    const details = { ...event.details, unrecorded_before: missing };
+    if (!this.#allows) return { ...event, details };
+    return { ...event, details, security: { ...event.security, notEnforced: ['audit'] } };
+  }
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof AuditError ? error.code : '';
+}
+
+export function reasonOf(error: unknown): string {
+  if (error instanceof AuditError) return `${error.code}: ${error.message}`;
+  return error instanceof Error ? error.message : String(error);
+}
