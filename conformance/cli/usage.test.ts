@@ -40,7 +40,6 @@ const wrong: readonly (readonly string[])[] = [
   ['exec'],
   ['exec', '--'],
   ['mcp', '--user', '--', 'node'],
-  ['mcp', 'node', 'server.js'],
   ['exec', 'ls', '--', 'x'],
   ['mcp', '--on-log-failure', 'maybe', '--', 'node'],
   ['audit', 'nonsense'],

@@ -5,10 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type Bench, finished, gatebookBin, openBench, type Ran } from '../cli/gatebook.js';
 import { briefly, callRecords, everything, filesystem, inspector } from './gate.js';
 
-/**
- * The Inspector takes one `--` away itself and its inner program another, and wants its own options before them and the
- * first word of the command before its options.
- */
+/** The Inspector takes the `--` away; gatebook must find the command without it. */
 async function inspect(
   bench: Bench,
   how: 'direct' | 'gate',
@@ -16,7 +13,7 @@ async function inspect(
   method: readonly string[],
 ): Promise<Ran> {
   const gate = how === 'gate' ? [gatebookBin, 'mcp', '--user', 'u1', '--', process.execPath] : [];
-  const words = ['--cli', process.execPath, '--method', ...method, '--', '--', ...gate, ...server];
+  const words = ['--cli', process.execPath, ...gate, ...server, '--method', ...method];
   const child = spawn(process.execPath, [inspector, ...words], {
     env: { ...process.env, GATEBOOK_LOG: bench.log, GATEBOOK_KEYS: bench.keys },
   });

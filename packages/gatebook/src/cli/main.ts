@@ -22,7 +22,7 @@ export async function runCli(argv: readonly string[]): Promise<number> {
 
 async function parseAndRun(argv: readonly string[]): Promise<number> {
   const outcome: Outcome = { exitCode: 0 };
-  const program = buildProgram({ version: ownVersion(), argv, outcome });
+  const program = buildProgram({ version: ownVersion(), outcome });
   for (const each of [program, ...program.commands.flatMap((sub) => [sub, ...sub.commands])]) {
     each.exitOverride().configureOutput({ outputError: writeUsageError });
   }

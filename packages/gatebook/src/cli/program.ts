@@ -7,8 +7,6 @@ import { placesOf, withPlaces } from './place-options.js';
 
 export interface ProgramOptions {
   readonly version: string;
-  /** The words of the command line. */
-  readonly argv: readonly string[];
   readonly outcome: Outcome;
 }
 
@@ -62,6 +60,8 @@ function addLaunchCommands(program: Command, options: ProgramOptions): void {
       .usage('[options] -- COMMAND [ARGUMENT...]')
       .description(description)
       .argument('[command...]', 'what to start; its own options are not looked at')
+      // From the command's first word on nothing is ours, also where a launcher in front of us has eaten the "--".
+      .passThroughOptions()
       .option('--user <id>', 'who the calls are made for', nonEmpty)
       .option('--channel <name>', 'where they come from: a chat, an editor, …', nonEmpty)
       .option('--agent <name>', 'which agent makes them', nonEmpty)
@@ -71,7 +71,11 @@ function addLaunchCommands(program: Command, options: ProgramOptions): void {
           .default('refuse'),
       )
       .action(async (words: readonly string[], flags: LaunchFlags, command: Command) => {
-        requireSeparator(kind, words, options.argv);
+        if (words.length === 0) {
+          throw usageError(
+            `there is no command to start: gatebook ${kind} [options] -- COMMAND [ARGUMENT...]`,
+          );
+        }
         const { launchExec, launchMcp } = await import('./launch.js');
         const launch = kind === 'mcp' ? launchMcp : launchExec;
         options.outcome.exitCode = await launch({
@@ -81,12 +85,4 @@ function addLaunchCommands(program: Command, options: ProgramOptions): void {
         });
       });
   }
-}
-
-/** Without the `--` an option of the other command could be taken for one of ours. */
-function requireSeparator(kind: string, words: readonly string[], argv: readonly string[]): void {
-  if (words.length > 0 && argv[argv.length - words.length - 1] === '--') return;
-  const what =
-    words.length === 0 ? 'there is no command to start' : 'the command must stand behind --';
-  throw usageError(`${what}: gatebook ${kind} [options] -- COMMAND [ARGUMENT...]`);
 }
