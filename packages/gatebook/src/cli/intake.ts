@@ -20,8 +20,12 @@ export const lineBytesMax = 16 * 1024 * 1024;
 const inFlight = { linesMax: 16_384, bytesMax: 16 * 1024 * 1024 };
 
 /** `gatebook record`: every line on stdin becomes a record, or is refused by name; one acknowledgement each. */
-export async function record(places: Places, input: Readable = process.stdin): Promise<number> {
-  const log = await openAuditLog({ dir: places.dir, keysDir: places.keysDir });
+export async function record(
+  options: Places & { readonly segmentBytesMax?: number | undefined },
+  input: Readable = process.stdin,
+): Promise<number> {
+  const { dir, keysDir, segmentBytesMax } = options;
+  const log = await openAuditLog({ dir, keysDir, segmentBytesMax });
   warnForwardSecurity(log.forwardSecurity);
   try {
     return await takeIn(log, input);

@@ -8,6 +8,7 @@ export interface LaunchOptions {
   readonly channel?: string | undefined;
   readonly agent?: string | undefined;
   readonly onLogFailure: 'refuse' | 'allow';
+  readonly segmentBytesMax?: number | undefined;
 }
 
 function runOptions(options: LaunchOptions): {
@@ -18,13 +19,15 @@ function runOptions(options: LaunchOptions): {
   dir: string;
   keysDir: string;
   onLogFailure: 'refuse' | 'allow';
+  segmentBytesMax: number | undefined;
 } {
-  const { places, command, user, channel, agent, onLogFailure } = options;
+  const { places, command, user, channel, agent, onLogFailure, segmentBytesMax } = options;
   return {
     command: [...command],
     dir: places.dir,
     keysDir: places.keysDir,
     onLogFailure,
+    segmentBytesMax,
     ...(user === undefined ? {} : { user }),
     ...(channel === undefined ? {} : { channel }),
     ...(agent === undefined ? {} : { agent }),

@@ -21,6 +21,15 @@ export function nonNegativeInteger(text: string): number {
   return integer(text, 0);
 }
 
+/** Mebibytes, fractions allowed, as bytes: the size at which a segment is sealed. */
+export function segmentBytes(text: string): number {
+  const bytes = Math.round(Number(text) * 1024 * 1024);
+  if (!/^\d{1,7}(\.\d{1,6})?$/.test(text) || bytes < 4_096 || bytes > 2 ** 40) {
+    throw new InvalidArgumentError('Accepted: a number of mebibytes from 0.004 to 1048576.');
+  }
+  return bytes;
+}
+
 /** For an option that may stand more than once. */
 export function collect(text: string, before: readonly string[] | undefined): string[] {
   return [...(before ?? []), nonEmpty(text)];

@@ -1,7 +1,7 @@
 import { Command, Option } from 'commander';
 import { addAuditCommands } from './audit-commands.js';
 import { usageError } from './failure.js';
-import { nonEmpty } from './option-values.js';
+import { nonEmpty, segmentBytes } from './option-values.js';
 import type { Outcome } from './outcome.js';
 import { placesOf, withPlaces } from './place-options.js';
 
@@ -35,15 +35,28 @@ export function buildProgram(options: ProgramOptions): Command {
   addLaunchCommands(program, options);
   withPlaces(program.command('record'))
     .description('record JSON lines from stdin; one acknowledgement a line on stdout')
-    .action(async (_options: object, command: Command) => {
+    .addOption(maxSizeOption())
+    .action(async (flags: { readonly maxSizeMb?: number }, command: Command) => {
       const { record } = await import('./intake.js');
-      outcome.exitCode = await record(placesOf(command));
+      outcome.exitCode = await record({
+        ...placesOf(command),
+        segmentBytesMax: flags.maxSizeMb,
+      });
     });
   addAuditCommands(program, outcome);
   return program;
 }
 
+function maxSizeOption(): Option {
+  return new Option(
+    '--max-size-mb <n>',
+    'seal a segment of the log when it has reached this many mebibytes (default: 100)',
+  ).argParser(segmentBytes);
+}
+
 interface LaunchFlags {
+  /** In bytes. */
+  readonly maxSizeMb?: number;
   readonly user?: string;
   readonly channel?: string;
   readonly agent?: string;
@@ -65,6 +78,7 @@ function addLaunchCommands(program: Command, options: ProgramOptions): void {
       .option('--user <id>', 'who the calls are made for', nonEmpty)
       .option('--channel <name>', 'where they come from: a chat, an editor, …', nonEmpty)
       .option('--agent <name>', 'which agent makes them', nonEmpty)
+      .addOption(maxSizeOption())
       .addOption(
         new Option('--on-log-failure <what>', 'what becomes of a call that cannot be recorded')
           .choices(['refuse', 'allow'])
@@ -78,8 +92,10 @@ function addLaunchCommands(program: Command, options: ProgramOptions): void {
         }
         const { launchExec, launchMcp } = await import('./launch.js');
         const launch = kind === 'mcp' ? launchMcp : launchExec;
+        const { maxSizeMb, ...rest } = flags;
         options.outcome.exitCode = await launch({
-          ...flags,
+          ...rest,
+          segmentBytesMax: maxSizeMb,
           places: placesOf(command),
           command: words,
         });

@@ -19,6 +19,8 @@ export interface ExecOptions {
   readonly agent?: string | undefined;
   readonly dir: string;
   readonly keysDir: string;
+  /** When a segment of the log is sealed; default: the log's. */
+  readonly segmentBytesMax?: number | undefined;
   /** What happens when the command cannot be recorded; default `refuse`. */
   readonly onLogFailure?: OnLogFailure | undefined;
   /** The command's environment; default: our own. */
@@ -36,9 +38,9 @@ export interface ExecOptions {
  */
 export async function runExec(options: ExecOptions): Promise<number> {
   const report = options.report ?? ((line: string) => void process.stderr.write(`${line}\n`));
-  const { dir, keysDir } = options;
+  const { dir, keysDir, segmentBytesMax } = options;
   const ledger = new Ledger({
-    open: async () => noticed(await openAuditLog({ dir, keysDir }), report),
+    open: async () => noticed(await openAuditLog({ dir, keysDir, segmentBytesMax }), report),
     onLogFailure: options.onLogFailure ?? 'refuse',
     report,
     reopenAfterMs: 0,

@@ -23,6 +23,8 @@ export interface McpOptions {
   readonly agent?: string | undefined;
   readonly dir: string;
   readonly keysDir: string;
+  /** When a segment of the log is sealed; default: the log's. */
+  readonly segmentBytesMax?: number | undefined;
   /** What happens to calls that cannot be recorded; default `refuse`. */
   readonly onLogFailure?: OnLogFailure | undefined;
   readonly stdin?: Readable | undefined;
@@ -43,9 +45,9 @@ export async function runMcp(options: McpOptions): Promise<number> {
   const report = (line: string): void => {
     stderr.write(`${line}\n`);
   };
-  const { dir, keysDir } = options;
+  const { dir, keysDir, segmentBytesMax } = options;
   const ledger = new Ledger({
-    open: async () => noticed(await openAuditLog({ dir, keysDir }), report),
+    open: async () => noticed(await openAuditLog({ dir, keysDir, segmentBytesMax }), report),
     onLogFailure: options.onLogFailure ?? 'refuse',
     report,
   });
