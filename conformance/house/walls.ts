@@ -168,7 +168,8 @@ function judgeDoor(house: House, name: string, subpath: string): Verdict {
 function isDeclared(house: House, folder: string, file: string, name: string): boolean {
   const own = house.manifests.get(folder)!;
   if (own.dependencies.includes(name)) return true;
-  const shipped = folder.startsWith('packages/') && !/\.(test|test-d)\.[cm]?ts$/.test(file);
+  const ships = !/\.(test|test-d)\.[cm]?ts$|\/src\/testing\/|\/fixture-[\w-]+\.ts$/.test(file);
+  const shipped = folder.startsWith('packages/') && ships;
   if (shipped) return false;
   const root = house.manifests.get('')!;
   return own.devDependencies.includes(name) || root.devDependencies.includes(name);

@@ -8,6 +8,7 @@ TYPES = dict(seq=int, timestamp=str, event_id=str, event_type=str, emitter=str, 
 REQUIRED = {"seq", "timestamp", "event_id", "event_type", "emitter", "epoch", "prev_hash", "hash"}
 START = re.compile(rb'\{"seq":(0|[1-9][0-9]{0,15})(?![0-9])')
 END = re.compile(rb',"epoch":(0|[1-9][0-9]{0,15}),"prev_hash":"([0-9a-f]{64})","hash":"([0-9a-f]{64})"\}\Z')
+TOKENS = re.compile(r'("(?:[^"\\]|\\.)*"|[][{},:])', re.DOTALL)
 BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"|[][{}]', re.DOTALL)
 
 
@@ -36,6 +37,19 @@ def check_depth(text):
             raise ValueError("nested deeper than 512")
 
 
+def check_escapes(text):
+    """No backslash in a top-level name, nor in the values of timestamp, event_id and event_type."""
+    depth, name, value = 0, "", False
+    for (token,) in (match.groups() for match in TOKENS.finditer(text)):
+        depth += {"{": 1, "[": 1, "}": -1, "]": -1}.get(token, 0)
+        if depth == 1 and token in (",", ":"):
+            value = token == ":"
+        elif depth == 1 and token[0] == '"':
+            name = name if value else token
+            if "\\" in token and (not value or name in ('"timestamp"', '"event_id"', '"event_type"')):
+                raise ValueError("an escape where none may be")
+
+
 def parse_start(line):
     """The seq a line begins with, or None."""
     match = START.match(line)
@@ -58,6 +72,8 @@ def parse_line(line):
     if text.count("{") + text.count("[") > 512:
         check_depth(text)
     record = JSON.decode(text)
+    if "\\" in text:
+        check_escapes(text)
     if [name for name in TYPES if name in record] != list(record) or not REQUIRED <= record.keys():
         raise ValueError("members are missing, unknown or out of order")
     for name, value in record.items():

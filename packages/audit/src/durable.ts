@@ -66,8 +66,9 @@ export function readRegular(file: string, bytesMax: number): Buffer | undefined 
     fd = fs.openSync(file, O_RDONLY | O_NONBLOCK | O_NOFOLLOW);
   } catch (error) {
     if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return undefined;
-    if (systemCode(error) !== 'ELOOP') throw error;
-    throw new AuditError('log_damaged', `${file} is a link, not a file`, { cause: error });
+    // A link (or a loop of them) and a socket cannot be opened this way.
+    if (systemCode(error) !== 'ELOOP' && systemCode(error) !== 'ENXIO') throw error;
+    throw new AuditError('log_damaged', `${file} is not a regular file`, { cause: error });
   }
   try {
     const stat = fs.fstatSync(fd);
@@ -80,6 +81,11 @@ export function readRegular(file: string, bytesMax: number): Buffer | undefined 
   } finally {
     fs.closeSync(fd);
   }
+}
+
+/** Whether an error of listing a folder means that there is none: nothing, a file, or links that lead nowhere. */
+export function isNoFolder(error: unknown): boolean {
+  return ['ENOENT', 'ENOTDIR', 'ELOOP'].includes(systemCode(error) ?? '');
 }
 
 /** Fills `bytes` from `position`; returns how many there were. */

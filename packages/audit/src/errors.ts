@@ -51,7 +51,13 @@ export class AuditError extends Error {
 
 /** The message of whatever was thrown, for putting into another error's message. */
 export function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  if (error instanceof Error) return error.message;
+  try {
+    return String(error);
+  } catch {
+    // Somebody threw an object that has no text.
+    return typeof error;
+  }
 }
 
 /** The `code` of a Node system error (`ENOENT`), or undefined. */

@@ -7,8 +7,8 @@ import {
   parseCheckpointText,
   parseNote,
 } from './checkpoint.js';
-import { readRegular } from './durable.js';
-import { AuditError, reasonOf, systemCode } from './errors.js';
+import { isNoFolder, readRegular } from './durable.js';
+import { AuditError, reasonOf } from './errors.js';
 import { parseHead } from './head.js';
 import { sequenceName } from './segment.js';
 
@@ -43,7 +43,7 @@ function namesIn(folder: string): string[] {
   try {
     return fs.readdirSync(folder).sort();
   } catch (error) {
-    if (systemCode(error) === 'ENOENT') return [];
+    if (isNoFolder(error)) return [];
     throw error;
   }
 }

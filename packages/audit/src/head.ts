@@ -54,6 +54,7 @@ export function parseHead(text: string): Head {
   } catch (error) {
     throw damaged(`it is not JSON (${String(error)})`);
   }
+  if (typeof value !== 'object' || value === null) throw damaged('it is no object');
   const string = (name: string): string => {
     const item = value[name];
     if (typeof item !== 'string') throw damaged(`${name} is missing`);

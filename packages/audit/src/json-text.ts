@@ -1,5 +1,8 @@
 import { AuditError } from './errors.js';
 
+/** Content larger than this is refused, not cut: it would have to be hashed whole. */
+export const contentBytesMax = 64 * 1024 * 1024;
+
 /** Deeper nesting is refused, well below what readers' stacks bear. */
 export const valueDepthMax = 256;
 
@@ -31,78 +34,125 @@ export function checkNumber(value: number, member: string): void {
  * A JSON value as compact JSON text. Plain objects, arrays, strings, finite numbers, booleans, null and valid Dates (as
  * ISO strings) are taken; members that are undefined are left out, as `JSON.stringify` does. Everything that would
  * lose something on the way (cycles, BigInt, unsafe integers, lone surrogates, `__proto__`, Map, functions) is refused
- * with the path of the member.
+ * with the path of the member, and so is a text of more than `charsMax` UTF-16 units. Every member is read once, and
+ * no `toJSON` is asked, so what was checked is what is written.
  */
-export function encodeJson(value: unknown, member: string): string {
-  checkJson(value, member);
-  return JSON.stringify(value);
+export function encodeJson(value: unknown, member: string, charsMax = contentBytesMax): string {
+  return new Encoder(member, charsMax).encode(value, member);
 }
 
-/** Refuses what `encodeJson` would refuse. */
-export function checkJson(value: unknown, member: string): void {
-  checkValue(value, member, []);
-}
+class Encoder {
+  readonly #member: string;
+  readonly #charsMax: number;
+  readonly #ancestors: object[] = [];
+  #chars = 0;
 
-function checkValue(value: unknown, member: string, ancestors: object[]): void {
-  switch (typeof value) {
-    case 'string':
-      return checkText(value, member);
-    case 'number':
-      return checkNumber(value, member);
-    case 'boolean':
-      return;
-    case 'object':
-      if (value !== null) checkObject(value, member, ancestors);
-      return;
-    case 'bigint':
-      throw new AuditError('bigint', `${member} is a BigInt; pass it as a string`, { member });
-    default:
-      throw new AuditError('not_json', `${member} is ${describe(value)}, which JSON cannot hold`, {
-        member,
-      });
+  constructor(member: string, charsMax: number) {
+    this.#member = member;
+    this.#charsMax = charsMax;
   }
-}
 
-function checkObject(value: object, member: string, ancestors: object[]): void {
-  if (ancestors.includes(value)) {
-    throw new AuditError('cycle', `${member} leads back to an object that contains it`, { member });
+  encode(value: unknown, member: string): string {
+    switch (typeof value) {
+      case 'string':
+        return this.#count(quote(value, member));
+      case 'number':
+        checkNumber(value, member);
+        return this.#count(Object.is(value, -0) ? '0' : String(value));
+      case 'boolean':
+        return this.#count(value ? 'true' : 'false');
+      case 'object':
+        return value === null ? this.#count('null') : this.#object(value, member);
+      case 'bigint':
+        throw new AuditError('bigint', `${member} is a BigInt; pass it as a string`, { member });
+      default:
+        throw new AuditError(
+          'not_json',
+          `${member} is ${describe(value)}, which JSON cannot hold`,
+          { member },
+        );
+    }
   }
-  if (ancestors.length >= valueDepthMax) {
-    throw new AuditError('too_deep', `${member} is nested deeper than ${valueDepthMax}`, {
-      member,
-    });
-  }
-  if (value instanceof Date && Number.isFinite(value.getTime())) return;
-  ancestors.push(value);
-  if (Array.isArray(value)) {
-    // An index loop also sees the holes of a sparse array, which forEach passes over.
-    for (let i = 0; i < value.length; i++) checkValue(value[i], `${member}[${i}]`, ancestors);
-  } else checkMembers(value, member, ancestors);
-  ancestors.pop();
-}
 
-function checkMembers(value: object, member: string, ancestors: object[]): void {
-  if (!isPlainObject(value)) {
-    throw new AuditError(
-      'not_json',
-      `${member} is ${describe(value)}; pass plain objects, arrays, strings, numbers, booleans or null`,
-      { member },
-    );
-  }
-  for (const name of Object.keys(value)) {
-    const item = value[name];
-    if (item === undefined) continue;
-    const path = `${member}.${name}`;
-    if (name === '__proto__') {
+  /** An object that repeats itself can stand for more text than there is memory. */
+  #count(text: string): string {
+    this.#chars += text.length + 1;
+    if (this.#chars > this.#charsMax) {
       throw new AuditError(
-        'prototype_key',
-        `${path}: a member called __proto__ changes the prototype of the object a careless reader builds; rename it`,
-        { member: path },
+        'too_large',
+        `${this.#member} is larger than a record can hold; pass less`,
+        {
+          member: this.#member,
+        },
       );
     }
-    checkText(name, path);
-    checkValue(item, path, ancestors);
+    return text;
   }
+
+  #object(value: object, member: string): string {
+    const ancestors = this.#ancestors;
+    if (ancestors.includes(value)) {
+      throw new AuditError('cycle', `${member} leads back to an object that contains it`, {
+        member,
+      });
+    }
+    if (ancestors.length >= valueDepthMax) {
+      throw new AuditError('too_deep', `${member} is nested deeper than ${valueDepthMax}`, {
+        member,
+      });
+    }
+    const ms = value instanceof Date ? Date.prototype.getTime.call(value) : Number.NaN;
+    if (Number.isFinite(ms)) return this.#count(`"${new Date(ms).toISOString()}"`);
+    ancestors.push(value);
+    const text = Array.isArray(value) ? this.#array(value, member) : this.#members(value, member);
+    ancestors.pop();
+    return text;
+  }
+
+  #array(items: readonly unknown[], member: string): string {
+    let text = '[';
+    // An index loop also sees the holes of a sparse array, which forEach passes over.
+    for (let i = 0; i < items.length; i++) {
+      if (i > 0) text += ',';
+      text += this.encode(items[i], `${member}[${i}]`);
+    }
+    return `${text}]`;
+  }
+
+  #members(value: object, member: string): string {
+    if (!isPlainObject(value)) {
+      throw new AuditError(
+        'not_json',
+        `${member} is ${describe(value)}; pass plain objects, arrays, strings, numbers, booleans or null`,
+        { member },
+      );
+    }
+    let text = '{';
+    for (const name of Object.keys(value)) {
+      const item = value[name];
+      if (item === undefined) continue;
+      const path = `${member}.${name}`;
+      if (name === '__proto__') {
+        throw new AuditError(
+          'prototype_key',
+          `${path}: a member called __proto__ changes the prototype of the object a careless reader builds; rename it`,
+          { member: path },
+        );
+      }
+      if (text.length > 1) text += ',';
+      text += `${this.#count(quote(name, path))}:${this.encode(item, path)}`;
+    }
+    return `${text}}`;
+  }
+}
+
+// Everything that cannot stand in a JSON string as it is, and every surrogate, paired or not.
+const special = /["\\\u0000-\u001f\ud800-\udfff]/;
+
+function quote(text: string, member: string): string {
+  if (!special.test(text)) return `"${text}"`;
+  checkText(text, member);
+  return JSON.stringify(text);
 }
 
 /** Whether an object is a plain one, also when it comes from another realm. */

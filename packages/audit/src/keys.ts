@@ -31,6 +31,8 @@ export function readKeys(folder: string): Keys | undefined {
   if (origin === undefined || origin === '') return undefined;
   checkPrivate(folder);
   checkPrivate(path.join(folder, names.signingKey));
+  const initialKey = initialKeyOnHost(folder);
+  if (initialKey !== undefined) checkPrivate(initialKey);
   let signingKey: KeyObject;
   try {
     signingKey = createPrivateKey(fs.readFileSync(path.join(folder, names.signingKey)));
@@ -141,14 +143,17 @@ export function storeNextEpochKey(keys: Keys, epoch: number, key: Uint8Array): B
 /** Overwrites and removes the key of an epoch that has ended. What a disk keeps besides is not in our hands. */
 export function eraseEpochKey(keys: Keys, epoch: number): void {
   const file = epochKeyPath(keys.folder, epoch);
-  const fd = fs.openSync(file, 'r+');
-  try {
-    fs.writeSync(fd, Buffer.alloc(fs.fstatSync(fd).size), 0);
-    fs.fsyncSync(fd);
-  } finally {
-    fs.closeSync(fd);
+  // A repeated attempt may find it gone already, and only the folder left to sync.
+  if (fs.existsSync(file)) {
+    const fd = fs.openSync(file, 'r+');
+    try {
+      fs.writeSync(fd, Buffer.alloc(fs.fstatSync(fd).size), 0);
+      fs.fsyncSync(fd);
+    } finally {
+      fs.closeSync(fd);
+    }
+    fs.rmSync(file);
   }
-  fs.rmSync(file);
   syncFolder(keys.folder);
 }
 

@@ -122,6 +122,9 @@ function checkMembers(
     }
     if (kinds[place] !== kind) wrong ??= `${order[place]} is a JSON ${kind}`;
     if (required[place]) seen++;
+    if (place >= 1 && place <= 3 && buf.subarray(valueStart, valueEnd).includes(0x5c)) {
+      wrong ??= `${order[place]} holds an escape`;
+    }
     if (place === 3) facts.eventType = buf.toString('utf8', valueStart + 1, valueEnd - 1);
     place++;
   });

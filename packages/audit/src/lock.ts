@@ -21,7 +21,7 @@ export function takeLock(file: string, what: string): KernelLock {
   const fd = fs.openSync(file, fs.constants.O_RDWR | fs.constants.O_CREAT, 0o600);
   let taken = false;
   try {
-    taken = locks.tryLock(fd);
+    taken = tryPatiently(fd);
     if (!taken) {
       throw new AuditError(
         'log_locked',
@@ -34,6 +34,16 @@ export function takeLock(file: string, what: string): KernelLock {
     if (!taken) fs.closeSync(fd);
   }
   return { release: () => fs.closeSync(fd) };
+}
+
+/** Whoever asks for the holder (`lockHolder`) has the lock for a moment; a start waits that long. */
+function tryPatiently(fd: number): boolean {
+  const sleeper = new Int32Array(new SharedArrayBuffer(4));
+  for (let attempt = 0; attempt < 10; attempt++) {
+    if (locks.tryLock(fd)) return true;
+    Atomics.wait(sleeper, 0, 0, 5);
+  }
+  return false;
 }
 
 /** The pid of the process that holds the lock on `file`, 0 when held by an unknown one, undefined when free or absent. */

@@ -1,7 +1,7 @@
 import type { JsonObject } from './event.js';
 import { uuidv7 } from './event-id.js';
 import { encodeJson } from './json-text.js';
-import { formatTime } from './record.js';
+import { formatTime, lineBytesMax } from './record.js';
 
 /** The log's own records; docs/format.md §3. */
 export type LogEventType =
@@ -15,5 +15,5 @@ export type LogEventType =
 /** The middle of a line for one of the log's own records. */
 export function encodeLogEvent(type: LogEventType, nowMs: number, details: JsonObject): string {
   const id = `evt_${uuidv7()}`;
-  return `"timestamp":"${formatTime(nowMs)}","event_id":"${id}","event_type":"${type}","emitter":"log","details":${encodeJson(details, 'details')}`;
+  return `"timestamp":"${formatTime(nowMs)}","event_id":"${id}","event_type":"${type}","emitter":"log","details":${encodeJson(details, 'details', lineBytesMax)}`;
 }

@@ -41,10 +41,14 @@ export async function openAuditLog(options: AuditLogOptions): Promise<AuditLog> 
     name: 'gatebook-log',
     workerData: { options: normalised, port: port2, signal },
     transferList: [port2],
-    stdin: false,
+    // The flags of the program around us (--input-type, --cpu-prof) are not the thread's.
+    execArgv: [],
   });
   const first = await firstMessage(port1, worker);
-  if (first.kind === 'refused') throw fromPlainError(first.error);
+  if (first.kind === 'refused') {
+    port1.close();
+    throw fromPlainError(first.error);
+  }
   if (first.kind !== 'ready')
     throw new AuditError('log_failed', `the writer said ${first.kind} first`);
   return new AuditLog(normalised, worker, port1, signal, first);
@@ -54,13 +58,23 @@ function firstMessage(port: MessagePort, worker: Worker): Promise<FromWriter> {
   return new Promise((resolve, reject) => {
     port.once('message', resolve);
     worker.once('error', (error) => {
-      reject(
-        new AuditError('log_failed', `the writer's thread failed: ${error.message}`, {
-          cause: error,
-        }),
-      );
+      const message = `the writer's thread failed: ${error.message}`;
+      reject(new AuditError('log_failed', message, { cause: error }));
+    });
+    worker.once('exit', () => {
+      reject(new AuditError('log_failed', 'the writer ended before it was ready'));
     });
   });
+}
+
+/** The open logs of this process. One that was forgotten is closed when the process runs out of work. */
+const openLogs = new Set<AuditLog>();
+
+function closeForgotten(): void {
+  for (const log of openLogs) {
+    // Nobody waits for this one; what was not closed is recovered at the next opening.
+    log.close().catch(() => {});
+  }
 }
 
 /**
@@ -91,9 +105,6 @@ export class AuditLog {
   #closing: Promise<void> | undefined;
   #closed: { resolve(): void; reject(error: AuditError): void } | undefined;
   #failed: AuditError | undefined;
-  readonly #onBeforeExit = (): void => {
-    this.close().catch(() => {});
-  };
 
   /** Use `openAuditLog`. */
   constructor(
@@ -117,8 +128,8 @@ export class AuditLog {
     worker.on('error', (error) => this.#die(`the writer's thread failed: ${error.message}`, error));
     worker.on('exit', () => this.#die('the writer has ended', undefined));
     this.#unref();
-    // A program that forgets to close still ends its log cleanly when it runs out of work.
-    process.once('beforeExit', this.#onBeforeExit);
+    if (openLogs.size === 0) process.on('beforeExit', closeForgotten);
+    openLogs.add(this);
   }
 
   /**
@@ -132,9 +143,10 @@ export class AuditLog {
       if (this.#closing) throw new AuditError('log_closed', 'the log is closed; open it again');
       const { text, eventId, timestamp, openings } = encodeEvent(event, this.#options.emitter);
       const waiting = this.#inFlight.length - this.#oldest;
+      const bytes = openings.reduce((sum, { content }) => sum + content.length, text.length);
       if (
         waiting >= this.#options.queueRecordsMax ||
-        this.#bytes + text.length > this.#options.queueBytesMax
+        this.#bytes + bytes > this.#options.queueBytesMax
       ) {
         throw new AuditError(
           'queue_full',
@@ -144,8 +156,8 @@ export class AuditLog {
       if (waiting === 0) this.#ref();
       if (this.#batch.length === 0) process.nextTick(this.#sendBatch);
       this.#batch.push(text);
-      this.#bytes += text.length;
-      this.#inFlight.push({ eventId, timestamp, openings, bytes: text.length, resolve, reject });
+      this.#bytes += bytes;
+      this.#inFlight.push({ eventId, timestamp, openings, bytes, resolve, reject });
       // A long batch goes early, so that the writer hashes these records while the next are encoded here.
       if (this.#batch.length >= batchRecords) this.#sendBatch();
     });
@@ -183,7 +195,7 @@ export class AuditLog {
    */
   close(): Promise<void> {
     this.#closing ??= new Promise((resolve, reject) => {
-      process.removeListener('beforeExit', this.#onBeforeExit);
+      this.#forget();
       if (this.#failed) throw this.#failed;
       this.#ref();
       this.#closed = { resolve, reject };
@@ -265,11 +277,17 @@ export class AuditLog {
     this.#port.close();
   }
 
+  #forget(): void {
+    openLogs.delete(this);
+    if (openLogs.size === 0) process.removeListener('beforeExit', closeForgotten);
+  }
+
   /** The thread has gone although it was not asked to: nothing in flight will be answered. */
   #die(reason: string, cause: unknown): void {
     if (this.#failed) return;
     const error = new AuditError('log_failed', `${reason}; open the log again`, { cause });
     this.#failed = error;
+    this.#forget();
     this.#closed?.reject(error);
     this.#closed = undefined;
     this.#rejectAll(error);

@@ -34,6 +34,8 @@ export type WriterOptions = {
   readonly [K in keyof AuditLogOptions]-?: NonNullable<AuditLogOptions[K]>;
 };
 
+const emitterBytesMax = 1_000;
+
 /** Fills in the defaults and refuses what cannot work, naming the option. */
 export function normaliseOptions(options: AuditLogOptions): WriterOptions {
   const { dir, keysDir } = folders(options);
@@ -44,7 +46,7 @@ export function normaliseOptions(options: AuditLogOptions): WriterOptions {
   return {
     dir,
     keysDir,
-    emitter: options.emitter ?? `pid:${process.pid}`,
+    emitter: checkEmitter(options.emitter ?? `pid:${process.pid}`),
     durability,
     syncIntervalMs: number(options, 'syncIntervalMs', 1_000, 1, 60_000),
     checkpointIntervalMs: number(options, 'checkpointIntervalMs', 1_000, 1, 86_400_000),
@@ -54,6 +56,18 @@ export function normaliseOptions(options: AuditLogOptions): WriterOptions {
     queueRecordsMax: number(options, 'queueRecordsMax', 65_536, 1, 2 ** 20),
     queueBytesMax: number(options, 'queueBytesMax', 64 * 1024 * 1024, 65_536, 2 ** 30),
   };
+}
+
+function checkEmitter(emitter: unknown): string {
+  const good =
+    typeof emitter === 'string' &&
+    emitter !== 'log' &&
+    emitter.isWellFormed() &&
+    Buffer.byteLength(emitter) <= emitterBytesMax;
+  if (!good) {
+    throw badOption('emitter', `a text of at most ${emitterBytesMax} bytes other than "log"`);
+  }
+  return emitter;
 }
 
 function folders(options: AuditLogOptions): { dir: string; keysDir: string } {

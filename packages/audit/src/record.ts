@@ -4,15 +4,13 @@ import { AuditError, reasonOf } from './errors.js';
 import { type AuditEvent, isEventType } from './event.js';
 import { uuidv7 } from './event-id.js';
 import { eventNames, type Field, type Placed, riskNames, sections } from './fields.js';
-import { checkJson, checkNumber, checkText, encodeJson, isPlainObject } from './json-text.js';
+import { checkNumber, checkText, contentBytesMax, encodeJson, isPlainObject } from './json-text.js';
 
 /** A line without its newline is at most this long: the C2SP entry limit. */
 export const lineBytesMax = 65_535;
 /** What the writer puts around a body: seq, epoch, prev_hash and hash at their longest. */
 const frameBytes = 203;
 export const bodyBytesMax = lineBytesMax - frameBytes;
-/** Content larger than this is refused, not cut: it would have to be hashed whole. */
-export const contentBytesMax = 64 * 1024 * 1024;
 
 export interface Body {
   /** The record's members from `timestamp` to `trace`, without braces. */
@@ -41,7 +39,8 @@ export function encodeEvent(event: AuditEvent, emitter: string): Body {
   }
 }
 
-function encodeChecked(event: AuditEvent, emitter: string): Body {
+function encodeChecked(given: AuditEvent, emitter: string): Body {
+  const event = snapshot(given);
   checkEvent(event);
   const timestamp = encodeTimestamp(event.timestamp);
   const eventId = event.eventId === undefined ? `evt_${uuidv7()}` : checkEventId(event.eventId);
@@ -52,6 +51,7 @@ function encodeChecked(event: AuditEvent, emitter: string): Body {
     event_type: event.eventType,
     emitter: event.emitter === undefined ? emitter : checkEmitter(event.emitter),
   };
+  let details = '';
   for (const section of sections) {
     const value: unknown = event[section.name];
     if (value === undefined) continue;
@@ -61,16 +61,39 @@ function encodeChecked(event: AuditEvent, emitter: string): Body {
     } else if (section.kind === 'text') {
       record[section.stored] = checkedText(value, section.name);
     } else {
-      record[section.stored] = checkedDetails(value, section.name);
+      details = `,"${section.stored}":${encodeDetails(value, section.name)}`;
     }
   }
-  const text = bodyText(record);
+  const text = bodyText(record, details);
   if (fits(text)) return { text, eventId, timestamp, openings: [] };
-  return { ...cutToFit(record, text, content), eventId, timestamp };
+  return { ...cutToFit(record, details, text, content), eventId, timestamp };
 }
 
-function bodyText(record: Stored): string {
-  return JSON.stringify(record).slice(1, -1);
+/** The event's own members, each read once: a getter cannot change what was checked, a prototype cannot add to it. */
+function snapshot(given: AuditEvent): AuditEvent {
+  if (typeof given !== 'object' || given === null || !isPlainObject(given)) {
+    throw new AuditError('wrong_type', 'an event is a plain object with an eventType');
+  }
+  return { __proto__: null, ...given } as AuditEvent;
+}
+
+/** The body's text; `details` is encoded already, and stands before `trace`. */
+function bodyText(record: Stored, details: string): string {
+  if ('toJSON' in Object.prototype) shield(record);
+  if (details === '' || record['trace'] === undefined) {
+    return JSON.stringify(record).slice(1, -1) + details;
+  }
+  const { trace, ...rest } = record;
+  if ('toJSON' in Object.prototype) shield(rest);
+  return `${JSON.stringify(rest).slice(1, -1)}${details},"trace":${JSON.stringify(trace)}`;
+}
+
+/** Somebody has given every object a `toJSON`; ours get one of their own that does nothing. */
+function shield(value: object): void {
+  Object.defineProperty(value, 'toJSON', { value: undefined, configurable: true });
+  for (const item of Object.values(value)) {
+    if (typeof item === 'object' && item !== null) shield(item);
+  }
 }
 
 function fits(text: string): boolean {
@@ -80,13 +103,14 @@ function fits(text: string): boolean {
 
 function cutToFit(
   record: Stored,
+  details: string,
   text: string,
   content: readonly ContentMember[],
 ): Pick<Body, 'text' | 'openings'> {
   const contentBytes = content.reduce((sum, member) => sum + encodedBytes(member.content), 0);
   const openings = commitContent(content, bodyBytesMax - (Buffer.byteLength(text) - contentBytes));
-  const cut = bodyText(record);
-  if (!fits(cut)) throw tooLarge(record);
+  const cut = bodyText(record, details);
+  if (!fits(cut)) throw tooLarge({ ...record, details });
   return { text: cut, openings };
 }
 
@@ -104,9 +128,6 @@ function tooLarge(record: Stored): AuditError {
 }
 
 function checkEvent(event: AuditEvent): void {
-  if (typeof event !== 'object' || event === null || !isPlainObject(event)) {
-    throw new AuditError('wrong_type', 'an event is a plain object with an eventType');
-  }
   for (const name of Object.keys(event)) if (!eventNames.has(name)) throw unknownMember(name, '');
   if (typeof event.eventType !== 'string') {
     throw new AuditError('missing_member', 'eventType is missing', { member: 'eventType' });
@@ -128,12 +149,13 @@ function checkEmitter(emitter: unknown): string {
   return checkedText(emitter, 'emitter');
 }
 
-function checkedDetails(value: unknown, name: string): unknown {
+function encodeDetails(value: unknown, name: string): string {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw wrongType(name, 'an object');
   }
-  checkJson(value, name);
-  return value;
+  const text = encodeJson(value, name, lineBytesMax);
+  if (!text.startsWith('{')) throw wrongType(name, 'an object');
+  return text;
 }
 
 /** A section's members in the record's order; undefined when there is none. */
@@ -284,17 +306,28 @@ export function formatTime(ms: number): string {
   return lastText;
 }
 
+const timePattern = /^(\d{4})-(\d\d)-(\d\d)[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)$/;
+
 function encodeTimestamp(value: unknown): string {
   if (value === undefined) return formatTime(Date.now());
   const ms =
     value instanceof Date
-      ? value.getTime()
-      : typeof value === 'string' && /^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d/.test(value)
-        ? Date.parse(value)
+      ? Date.prototype.getTime.call(value)
+      : typeof value === 'string'
+        ? parseTime(value)
         : Number.NaN;
   const text = Number.isFinite(ms) ? new Date(ms).toISOString() : '';
   if (text.length !== 24) {
     throw wrongType('timestamp', 'a Date or an RFC 3339 string of the years 0 to 9999');
   }
   return text;
+}
+
+function parseTime(text: string): number {
+  const match = timePattern.exec(text);
+  if (!match) return Number.NaN;
+  const [year, month, day] = [Number(match[1]), Number(match[2]), Number(match[3])];
+  // Date.parse takes a 30th of February for a day of March.
+  const days = new Date(Date.UTC(2000 + (year % 400), month, 0)).getUTCDate();
+  return day > days ? Number.NaN : Date.parse(text.toUpperCase());
 }

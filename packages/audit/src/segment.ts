@@ -1,6 +1,6 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import { systemCode } from './errors.js';
+import { isNoFolder } from './durable.js';
 
 /** The files that hold the lines: `segments/<first seq, 20 digits>.jsonl`, never renamed. */
 
@@ -32,13 +32,15 @@ export function listSegments(dir: string): SegmentName[] {
   try {
     entries = fs.readdirSync(folder, { withFileTypes: true });
   } catch (error) {
-    if (systemCode(error) === 'ENOENT') return [];
+    if (isNoFolder(error)) return [];
     throw error;
   }
   const segments: SegmentName[] = [];
   for (const entry of entries) {
-    const firstSeq = Number(segmentPattern.exec(entry.name)?.[1] ?? Number.NaN);
-    if (!Number.isSafeInteger(firstSeq) || !entry.isFile()) continue;
+    const digits = segmentPattern.exec(entry.name)?.[1];
+    if (digits === undefined || !entry.isFile()) continue;
+    // A number beyond every seq stays in the list: no record can begin with it, and the reader says so.
+    const firstSeq = Number(digits);
     segments.push({ name: entry.name, firstSeq, path: path.join(folder, entry.name) });
   }
   return segments.sort((a, b) => a.firstSeq - b.firstSeq);

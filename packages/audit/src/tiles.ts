@@ -1,6 +1,6 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import { readRegular } from './durable.js';
+import { isNoFolder, readRegular } from './durable.js';
 import { AuditError, systemCode } from './errors.js';
 import { Frontier, type Hash } from './tree.js';
 
@@ -53,7 +53,7 @@ function partialWidths(full: string): number[] {
       .filter((name) => /^[1-9][0-9]{0,2}$/.test(name))
       .map(Number);
   } catch (error) {
-    if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return [];
+    if (isNoFolder(error)) return [];
     throw error;
   }
 }

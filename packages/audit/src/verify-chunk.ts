@@ -154,6 +154,8 @@ class Run {
     const { line } = this;
     const wrong = checkLine(lines.buf, lines.start, lines.end, line);
     if (wrong !== undefined) return wrong;
+    // No epoch is empty; an invented one must not have its key derived.
+    if (line.epoch > line.seq) return `its epoch is ${line.epoch}, higher than its seq`;
     if (this.#first === undefined) {
       this.seq = line.seq;
       return line.eventType === 'log.sealed' ? this.#checkSeal(lines) : undefined;

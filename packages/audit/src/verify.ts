@@ -37,6 +37,12 @@ const threadsFromBytes = 32 * 1024 * 1024;
  * brought cannot be used; everything about the log itself is a verdict.
  */
 export async function verifyLog(options: VerifyOptions): Promise<VerifyReport> {
+  const { threads } = options;
+  if (threads !== undefined && !(Number.isSafeInteger(threads) && threads >= 1 && threads <= 64)) {
+    throw new AuditError('bad_option', 'threads must be an integer from 1 to 64', {
+      member: 'threads',
+    });
+  }
   const keys = options.publicKeys.map(parseVerifierKey);
   const hmac = options.hmacKey === undefined ? undefined : parseHmacKey(options.hmacKey);
   const level = options.level ?? (hmac === undefined ? 'public' : 'auditor');
@@ -107,6 +113,7 @@ interface Chunk {
   readonly from: number;
   readonly to: number;
   readonly ends: boolean;
+  readonly bytes: number;
 }
 
 /** Cuts a segment where lines begin; the last chunk reads to whatever the end is by then. */
@@ -123,10 +130,11 @@ function chunksOf(segment: SegmentName): Chunk[] {
       // Without a line end where one must be, the rest is one chunk, and its reader finds the fault.
       if (newline < 0) break;
       const to = from + chunkBytes + newline + 1;
-      chunks.push({ segment, from, to, ends: false });
+      chunks.push({ segment, from, to, ends: false, bytes: to - from });
       from = to;
     }
-    chunks.push({ segment, from, to: Number.POSITIVE_INFINITY, ends: true });
+    const bytes = size - from;
+    chunks.push({ segment, from, to: Number.POSITIVE_INFINITY, ends: true, bytes });
   } finally {
     fs.closeSync(fd);
   }
@@ -134,7 +142,7 @@ function chunksOf(segment: SegmentName): Chunk[] {
 }
 
 function threadsFor(options: VerifyOptions, chunks: readonly Chunk[]): number {
-  const bytes = chunks.length * chunkBytes;
+  const bytes = chunks.reduce((sum, chunk) => sum + chunk.bytes, 0);
   const threads = Math.min(options.threads ?? Math.min(cpus().length, 8), chunks.length);
   return bytes < threadsFromBytes || threads < 2 ? 0 : threads;
 }
@@ -182,11 +190,15 @@ async function runTasks(
         worker.on('message', ({ id, result }: { id: number; result: ChunkResult }) => {
           idle.push(worker);
           done.set(id, result);
-          for (let ready = done.get(joined); ready !== undefined; ready = done.get(joined)) {
-            done.delete(joined);
-            if (!onResult(joined++, ready) || joined === tasks.length) return resolve();
+          try {
+            for (let ready = done.get(joined); ready !== undefined; ready = done.get(joined)) {
+              done.delete(joined);
+              if (!onResult(joined++, ready) || joined === tasks.length) return resolve();
+            }
+            giveOut();
+          } catch (error) {
+            reject(error);
           }
-          giveOut();
         });
       }
       giveOut();

@@ -172,14 +172,18 @@ function main(): void {
   try {
     opened = openWriter();
   } catch (error) {
-    send({ kind: 'refused', error: toPlainError(error) });
-    port.close();
+    sendLast({ kind: 'refused', error: toPlainError(error) });
     return;
   }
   const error = serve(opened.writer);
   for (const lock of opened.locks) lock.release();
-  send({ kind: 'closed', error: error === undefined ? undefined : toPlainError(error) });
-  port.close();
+  sendLast({ kind: 'closed', error: error === undefined ? undefined : toPlainError(error) });
+}
+
+/** The thread lives until the log has closed its port, for the end of a thread can overtake its last message. */
+function sendLast(message: FromWriter): void {
+  port.on('message', () => {});
+  send(message);
 }
 
 main();

@@ -106,6 +106,8 @@ export class Writer {
     // The record at seq 0 says what log this is, whatever else there is to say.
     if (standing.seq === 0) this.#writeOpened();
     this.#recordRecovery(standing);
+    // How long ago this epoch began is not known any more, so it ends now.
+    if (standing.seq > 0 && !endsEpoch(standing.lastType)) this.#endEpoch('opened');
     const now = this.#clock.wallMs();
     const last = Date.parse(standing.lastTimestamp);
     if (last - now >= clockJumpMs) this.#writeClockJump(last, now);
@@ -181,7 +183,7 @@ export class Writer {
       if (this.#syncDueMs !== undefined && now >= this.#syncDueMs) this.#sync();
       if (this.#epochDue(now)) {
         if (this.#moving === undefined) this.#mendSegment();
-        this.#endEpoch();
+        this.#endEpoch('age');
       }
       if (this.#checkpointDue(now)) this.#tryCheckpoint();
     } catch {
@@ -228,7 +230,7 @@ export class Writer {
     this.#checkUsable();
     if (this.#moving) this.#finishMove();
     this.#mendSegment();
-    if (this.#epochDue(this.#clock.monotonicMs())) this.#endEpoch();
+    if (this.#epochDue(this.#clock.monotonicMs())) this.#endEpoch('age');
     if (this.#segment !== undefined && this.#segment.bytes >= this.#options.segmentBytesMax) {
       this.#seal(this.#segment);
     }
@@ -369,9 +371,9 @@ export class Writer {
     return this.#epochStartMs !== undefined && nowMs - this.#epochStartMs >= this.#options.epochMs;
   }
 
-  #endEpoch(): void {
+  #endEpoch(reason: 'age' | 'opened'): void {
     if (this.#moving === undefined) {
-      this.#writeOwn('log.epoch', { next_epoch: this.#epoch + 1, reason: 'age' });
+      this.#writeOwn('log.epoch', { next_epoch: this.#epoch + 1, reason });
     }
     this.#finishMove();
   }

@@ -1,0 +1,62 @@
+import * as fs from 'node:fs';
+import * as os from 'node:os';
+import * as path from 'node:path';
+import { onTestFinished } from 'vitest';
+
+/** The folder of this package, whose `dist` holds the running test. */
+export const packageRoot = path.resolve(import.meta.dirname, '..', '..');
+
+export function makeTemporary(): string {
+  return fs.mkdtempSync(path.join(os.tmpdir(), 'gatebook-audit-'));
+}
+
+export function removeTemporary(folder: string): void {
+  fs.rmSync(folder, { recursive: true, force: true });
+}
+
+/** A folder of its own that is gone when the running test has finished. */
+export function temporaryFolder(): string {
+  const folder = makeTemporary();
+  onTestFinished(() => removeTemporary(folder));
+  return folder;
+}
+
+export interface Folders {
+  readonly dir: string;
+  readonly keysDir: string;
+}
+
+export function foldersIn(folder: string): Folders {
+  return { dir: path.join(folder, 'log'), keysDir: path.join(folder, 'keys') };
+}
+
+/** Paths for a log and its keys that do not exist yet. */
+export function temporaryLog(): Folders {
+  return foldersIn(temporaryFolder());
+}
+
+/** A copy of a log and its keys that a test may spoil. */
+export function copyOf(folders: Folders): Folders {
+  const copy = temporaryLog();
+  fs.cpSync(folders.dir, copy.dir, { recursive: true });
+  fs.cpSync(folders.keysDir, copy.keysDir, { recursive: true });
+  return copy;
+}
+
+export function segmentFiles(dir: string): string[] {
+  const folder = path.join(dir, 'segments');
+  return fs
+    .readdirSync(folder)
+    .sort()
+    .map((name) => path.join(folder, name));
+}
+
+/** All lines of a log, without newlines. */
+export function linesOf(dir: string): string[] {
+  return segmentFiles(dir).flatMap((file) =>
+    fs
+      .readFileSync(file, 'utf8')
+      .split('\n')
+      .filter((line) => line !== ''),
+  );
+}
