@@ -14,7 +14,10 @@ export function syncFolder(folder: string): void {
   }
 }
 
-/** Creates a folder and its missing parents (0700) and makes each of them durable in its parent. */
+/**
+ * Creates a folder and its missing parents (0700) and makes each of them durable in its parent; also one that is there
+ * already, for whoever made it may have been killed before it was synced.
+ */
 export function makeFolder(folder: string): void {
   const parent = path.dirname(folder);
   if (parent !== folder && !fs.existsSync(parent)) makeFolder(parent);
@@ -22,9 +25,26 @@ export function makeFolder(folder: string): void {
     fs.mkdirSync(folder, { mode: 0o700 });
   } catch (error) {
     if (systemCode(error) !== 'EEXIST') throw error;
-    return;
+    return syncReadable(parent);
   }
   syncFolder(parent);
+}
+
+/** Makes a folder and all above it durable. */
+export function settleFolder(folder: string): void {
+  for (let at = folder; ; at = path.dirname(at)) {
+    syncReadable(at);
+    if (path.dirname(at) === at) return;
+  }
+}
+
+/** A folder that this user may not read holds nothing that this user has made there. */
+function syncReadable(folder: string): void {
+  try {
+    syncFolder(folder);
+  } catch (error) {
+    if (systemCode(error) !== 'EACCES' && systemCode(error) !== 'EPERM') throw error;
+  }
 }
 
 /** Replaces a file whole or not at all; its bytes are synced, its name only after `syncFolder`. */

@@ -4,7 +4,6 @@ import { describe, expect, test } from 'vitest';
 import { AuditError } from './errors.js';
 import { type AuditEvent, eventTypes } from './event.js';
 import type { Commitment, LogRecord } from './index.js';
-import { contentBytesMax } from './json-text.js';
 import { checkLine, type LineFacts } from './line-check.js';
 import { bodyBytesMax, encodeEvent, lineBytesMax } from './record.js';
 

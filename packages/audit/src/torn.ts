@@ -36,7 +36,11 @@ export function setAside(
     const sha256 = createHash('sha256').update(bytes).digest('hex');
     const folder = path.join(dir, tornFolder);
     makeFolder(folder);
-    replaceFileDurably(path.join(folder, `${sequenceName(seq)}-${sha256.slice(0, 16)}.bin`), bytes);
+    const waiting = unrecordedTorn(dir, seq);
+    if (!waiting.some((one) => one.sha256 === sha256)) {
+      const place = sequenceName(Math.max(seq, 1) + waiting.length);
+      replaceFileDurably(path.join(folder, `${place}-${sha256.slice(0, 16)}.bin`), bytes);
+    }
     fs.ftruncateSync(fd, torn.at);
     fs.fsyncSync(fd);
   } finally {
@@ -44,13 +48,16 @@ export function setAside(
   }
 }
 
-/** Torn files named for the seq that comes next: a recovery record would have taken that seq, so none names them yet. */
+/**
+ * Torn files that no record names yet. Each is named for a seq from the next one on: a record that named it would have taken
+ * a seq behind the ones before, and at seq 0 stands `log.opened`.
+ */
 export function unrecordedTorn(dir: string, seq: number): TornBytes[] {
   const folder = path.join(dir, tornFolder);
   if (!fs.existsSync(folder)) return [];
   return fs
     .readdirSync(folder)
-    .filter((file) => file.startsWith(`${sequenceName(seq)}-`) && file.endsWith('.bin'))
+    .filter((file) => /^\d{20}-[0-9a-f]{16}\.bin$/.test(file) && Number(file.slice(0, 20)) >= seq)
     .sort()
     .map((file) => {
       const bytes = readRegular(path.join(folder, file), tornBytesMax) ?? Buffer.alloc(0);

@@ -2,7 +2,7 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { systemClock } from './clock.js';
-import { makeFolder } from './durable.js';
+import { makeFolder, settleFolder } from './durable.js';
 import { AuditError } from './errors.js';
 import { createKeys, initialKeyOnHost, readKeys } from './keys.js';
 import { type KernelLock, takeLock } from './lock.js';
@@ -37,6 +37,10 @@ function openWriter(): { writer: Writer; locks: KernelLock[] } {
     checkFolders(dir, keysDir);
     locks.push(takeLock(path.join(dir, 'lock'), `the log ${dir}`));
     locks.push(takeLock(path.join(keysDir, 'lock'), `the keys folder ${keysDir}`));
+    if (listSegments(dir).length === 0) {
+      settleFolder(dir);
+      settleFolder(keysDir);
+    }
     const keys = readKeys(keysDir) ?? firstKeys();
     const writer = new Writer(options, keys, findStanding(dir, keys), systemClock);
     send({

@@ -97,7 +97,11 @@ export class Writer {
     if (recordsAfterHead > 0 && endsEpoch(lastType)) {
       this.#moving = lastType as LogEventType;
       this.#finishMove();
-    } else if (lastType === 'log.sealed' && this.#segment?.firstSeq === standing.head.segment) {
+    } else if (endsEpoch(lastType)) {
+      // The head was made, but what follows it may not have been; the next record relies on it.
+      this.#publish(lastType === 'log.sealed' ? 'kept' : 'durable');
+    }
+    if (lastType === 'log.sealed' && this.#segment?.firstSeq === standing.head.segment) {
       this.#closeSegment();
     }
   }
@@ -415,7 +419,7 @@ export class Writer {
   }
 
   /** Publishes a checkpoint of everything that is on disk. */
-  #publish(): void {
+  #publish(wanted?: 'durable' | 'kept'): void {
     this.#sync();
     this.#checkpointMs = this.#clock.monotonicMs();
     const tip = {
@@ -429,7 +433,12 @@ export class Writer {
       timestamp: this.#lastTimestamp,
     };
     const lasting =
-      this.#moving === undefined ? 'published' : this.#moving === 'log.sealed' ? 'kept' : 'durable';
+      wanted ??
+      (this.#moving === undefined
+        ? 'published'
+        : this.#moving === 'log.sealed'
+          ? 'kept'
+          : 'durable');
     this.#publisher.publish(tip, lasting, () => this.#tree.writePartialTiles());
   }
 }

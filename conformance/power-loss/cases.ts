@@ -1,0 +1,111 @@
+import { type Random, shuffled } from '../crash/random.js';
+import { Disk, type Sync } from './disk.js';
+import { type Bounds, fatesOf } from './fates.js';
+import type { Case } from './judge.js';
+import { type DiskState, StateReader } from './states.js';
+import type { Call } from './trace.js';
+import type { Tree } from './tree.js';
+
+/** Programs that ran one after the other on a disk; only crashes during the last one are looked at. */
+export interface Scenario {
+  readonly name: string;
+  /** What lies on the disk, all of it synced, and what had been said until then. */
+  readonly base: Tree;
+  readonly said: readonly string[];
+  /** All but the last were killed: what they had not synced is in memory, and goes on being unsynced. */
+  readonly programs: readonly (readonly Call[])[];
+}
+
+export type Lost = (sync: Sync) => boolean;
+export const nothingLost: Lost = () => false;
+
+export interface FoundCase extends Case {
+  /** All kept or all dropped: such states are always checked. */
+  readonly extreme: boolean;
+}
+
+/** Every state the bounds allow at every crash point, in order; the same state may come again with more said. */
+export function* casesOf(
+  scenario: Scenario,
+  lost: Lost,
+  bounds: Bounds | 'extremes',
+  random: Random,
+): Generator<FoundCase> {
+  const disk = new Disk(scenario.base);
+  const reader = new StateReader(disk);
+  const said = [...scenario.said];
+  // Before the first sync is lost nothing differs from the writer as it is.
+  let differs = lost === nothingLost;
+  const watch = (sync: Sync): boolean => {
+    const isLost = lost(sync);
+    differs ||= isLost;
+    return isLost;
+  };
+  for (const [at, calls] of scenario.programs.entries()) {
+    disk.startProgram();
+    for (const call of calls) {
+      disk.apply(call, watch);
+      if (call.kind === 'said') said.push(call.line);
+      const idle = call.kind === 'close' || (call.kind === 'open' && !call.create);
+      if (idle || !differs || at < scenario.programs.length - 1) continue;
+      yield* casesAt(disk, reader, [...said], bounds, random);
+    }
+  }
+}
+
+function* casesAt(
+  disk: Disk,
+  reader: StateReader,
+  said: readonly string[],
+  bounds: Bounds | 'extremes',
+  random: Random,
+): Generator<FoundCase> {
+  const pending = disk.pending();
+  let place = 0;
+  const none = { exhaustive: 0, derived: 0, cuts: 1, random: 0 };
+  for (const fates of fatesOf(pending, bounds === 'extremes' ? none : bounds, random)) {
+    const extreme = place++ < 2;
+    if (!extreme && bounds === 'extremes') return;
+    yield { state: reader.read(fates), said, extreme };
+  }
+}
+
+/** The distinct states, each with the most that was said before it, at most `most` of them; extremes first. */
+export function distinctCases(
+  scenario: Scenario,
+  bounds: Bounds,
+  random: Random,
+  most: number,
+): { readonly cases: FoundCase[]; readonly found: number } {
+  const distinct = new Map<string, FoundCase>();
+  for (const one of casesOf(scenario, nothingLost, bounds, random)) {
+    const extreme = one.extreme || distinct.get(one.state.digest)?.extreme === true;
+    distinct.set(one.state.digest, { ...one, extreme });
+  }
+  const all = [...distinct.values()];
+  const extremes = shuffled(
+    all.filter(({ extreme }) => extreme),
+    random,
+  );
+  const others = shuffled(
+    all.filter(({ extreme }) => !extreme),
+    random,
+  );
+  return { cases: [...extremes, ...others].slice(0, most), found: all.length };
+}
+
+/** The state after so many calls of a scenario's last program, and what had been said. */
+export function stateAfter(scenario: Scenario, count: number, fate: 'kept' | 'dropped'): Case {
+  const disk = new Disk(scenario.base);
+  const said = [...scenario.said];
+  for (const [at, calls] of scenario.programs.entries()) {
+    disk.startProgram();
+    const isLast = at === scenario.programs.length - 1;
+    for (const call of isLast ? calls.slice(0, count) : calls) {
+      disk.apply(call, nothingLost);
+      if (call.kind === 'said') said.push(call.line);
+    }
+  }
+  const state: DiskState = new StateReader(disk).read(() => fate);
+  return { state, said };
+}

@@ -1,0 +1,89 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import {
+  type BookRecord,
+  promisedBy,
+  readRecords,
+  recordsOf,
+  wrongAnswer,
+  wrongFiles,
+  wrongKeys,
+  wrongRecords,
+} from '../crash/book.js';
+import type { Answer, Checker } from '../crash/checker.js';
+import type { DiskState } from './states.js';
+import { writeTree } from './tree.js';
+
+/** Where the two folders lie in a traced folder: each in a parent of its own that must be made too. */
+export const places = { log: 'data/log', keys: 'vault/keys' } as const;
+
+/** A state and what the program had said when it could have come about. */
+export interface Case {
+  readonly state: DiskState;
+  readonly said: readonly string[];
+}
+
+/** Puts a state on a real disk, lets a checker open it, and says everything that is wrong with it. */
+export async function judge(one: Case, checker: Checker, folder: string): Promise<string[]> {
+  const log = join(folder, places.log);
+  const keys = join(folder, places.keys);
+  writeTree(folder, one.state.tree);
+  try {
+    const found = segmentsIn(one.state);
+    const recordsBefore = recordsOf(found);
+    const wrong = keysLeft(one.state, recordsBefore);
+    const answer = await checker.check(log, keys);
+    wrong.push(...wrongAnswer(answer, recordsBefore.length));
+    if (answer.error !== undefined) return wrong;
+    const records = readRecords(log);
+    wrong.push(...wrongRecords(records, promisedBy(one.said)));
+    wrong.push(...wrongFiles(log, records), ...wrongKeys(keys, records));
+    wrong.push(...notRecorded(records, recordsBefore, answer));
+    return wrong;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function segmentsIn(state: DiskState): Buffer[] {
+  const segments: Buffer[] = [];
+  for (const [path, content] of state.tree) {
+    if (content !== null && path.startsWith(`${places.log}/segments/`)) segments.push(content);
+  }
+  return segments;
+}
+
+/** Once a record of an epoch is on disk, the keys of the epochs before must be gone, from their blocks too. */
+function keysLeft(state: DiskState, records: readonly BookRecord[]): string[] {
+  const newest = records.at(-1);
+  const origin = records[0]?.details?.['origin'];
+  if (newest === undefined) return [];
+  const left: string[] = [];
+  const old = (path: string): boolean =>
+    Number(/epoch-(\d+)\.key/.exec(path)?.[1] ?? Number.POSITIVE_INFINITY) < newest.epoch;
+  for (const path of state.tree.keys()) {
+    if (old(path)) left.push(`${path} is still there in epoch ${newest.epoch}`);
+  }
+  for (const { path, bytes } of state.nameless) {
+    if (old(path) && bytes.toString('latin1').startsWith(`${origin}+`))
+      left.push(`the blocks of ${path} still hold its key in epoch ${newest.epoch}`);
+  }
+  return left;
+}
+
+/** An opening after a crash says so in the book, and counts what it set aside. */
+function notRecorded(
+  records: readonly BookRecord[],
+  before: readonly BookRecord[],
+  answer: Answer,
+): string[] {
+  const last = before.at(-1);
+  const torn = answer.before.public.unfinishedBytes ?? 0;
+  const recovered = records
+    .slice(before.length)
+    .filter(({ event_type }) => event_type === 'log.recovered');
+  if (last !== undefined && last.event_type !== 'log.closed' && recovered.length === 0)
+    return ['the recovery is not recorded'];
+  const counted = recovered.some(({ details }) => details?.['torn_bytes'] === torn);
+  return torn === 0 || counted ? [] : [`an unfinished write of ${torn} bytes is not counted`];
+}
