@@ -83,9 +83,9 @@ class Reading:
                 first > self.reach or b',"event_type":"log.recovered",' not in line):
             self.fail("the segment before was cut off or split: it does not end with its seal")
         if first > self.reach:
-            # No epoch is empty, so a range holds no more epochs than records (§4). The other bound, 30 years of
+            # No epoch is empty, so a range holds no more epochs than records (§4). The other bound, half a year of
             # epochs, keeps one forged line from making the auditor derive keys for ever.
-            if not end or not 0 <= end[0] - self.epoch <= min(first - self.reach, 1 << 24):
+            if not end or not 0 <= end[0] - self.epoch <= min(first - self.reach, 1 << 18):
                 self.fail("the epoch cannot follow the one before the missing range", first)
             self.missing.append((self.reach, first))
             self.reach, self.epoch_ended, self.last_type, (self.epoch, self.prev_hash, _) = first, False, None, end

@@ -25,7 +25,8 @@ export function makeFolder(folder: string): void {
     fs.mkdirSync(folder, { mode: 0o700 });
   } catch (error) {
     if (systemCode(error) !== 'EEXIST') throw error;
-    return syncReadable(parent);
+    syncReadable(parent);
+    return;
   }
   syncFolder(parent);
 }

@@ -153,6 +153,16 @@ describe('the queue', () => {
     expect(codes).toContain('queue_full');
   });
 
+  test('takes one event of any allowed size when nothing is waiting, so that waiting for it ends', async () => {
+    const log = temporaryLog();
+    const opened = await open(log, { queueBytesMax: 65_536 });
+    const event = { eventType: 'a.b' as const, action: { command: 'x'.repeat(200_000) } };
+    for (let i = 0; i < 3; i++) {
+      await opened.drained();
+      expect(await codeOf(opened.append(event))).toBe('fulfilled');
+    }
+  });
+
   test('a producer that waits for drained() loses nothing', async () => {
     const log = temporaryLog();
     const opened = await open(log, { queueRecordsMax: 16 });

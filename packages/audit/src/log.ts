@@ -144,10 +144,11 @@ export class AuditLog {
       const { text, eventId, timestamp, openings } = encodeEvent(event, this.#options.emitter);
       const waiting = this.#inFlight.length - this.#oldest;
       const bytes = openings.reduce((sum, { content }) => sum + content.length, text.length);
-      if (
+      // One event is always taken when nothing waits, or whoever awaits drained() would wait for ever.
+      const full =
         waiting >= this.#options.queueRecordsMax ||
-        this.#bytes + bytes > this.#options.queueBytesMax
-      ) {
+        (waiting > 0 && this.#bytes + bytes > this.#options.queueBytesMax);
+      if (full) {
         throw new AuditError(
           'queue_full',
           `${waiting} records wait for the disk; await drained() before appending more`,

@@ -1,7 +1,8 @@
+import { generateKeyPairSync } from 'node:crypto';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { parseCheckpointText, parseNote } from './checkpoint.js';
+import { parseCheckpointText, parseNote, signCheckpoint, verifierKey } from './checkpoint.js';
 import { AuditError } from './errors.js';
 import { checkProof, findEvent, proveConsistency, proveRecord } from './proof.js';
 import type { LogRecord } from './stored-record.js';
@@ -17,7 +18,7 @@ import {
   segmentFiles,
   temporaryLog,
 } from './testing/folders.js';
-import { checkConsistency } from './tree.js';
+import { checkConsistency, leafHash } from './tree.js';
 
 pretendToSync();
 
@@ -114,6 +115,18 @@ describe('a proof', () => {
     expect(await codeOf(() => checkProof(proof, []))).toBe('bad_proof');
     expect(await codeOf(() => checkProof(proof, ['x']))).toBe('bad_key');
     expect(checkProof(proof, [publicKeyOf(other), ...keys()]).index).toBe(4);
+  });
+
+  test('is checked against the seq that the line itself names', () => {
+    // A key holder may sign a tree whose leaf 0 says that it is record 7.
+    const { privateKey } = generateKeyPairSync('ed25519');
+    const line = Buffer.from('{"seq":7}');
+    const note = signCheckpoint({ origin: 'x', size: 1, root: leafHash(line) }, privateKey);
+    const proof = `c2sp.org/tlog-proof@v1\nextra ${line.toString('base64')}\nindex 0\n\n${note}`;
+    const vkey = verifierKey('x', privateKey).text;
+    expect(() => checkProof(proof, [vkey])).toThrow(
+      expect.objectContaining({ code: 'bad_proof', message: expect.stringContaining('seq 7') }),
+    );
   });
 
   test.each([

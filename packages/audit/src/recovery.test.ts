@@ -115,6 +115,10 @@ describe('a torn end', () => {
       'a sector that was never written',
       (bytes: Buffer) => Buffer.from(bytes.fill(0, bytes.length - 600, bytes.length - 300)),
     ],
+    [
+      'more than what is written behind it',
+      (bytes: Buffer) => Buffer.concat([bytes, Buffer.from(`{"seq":9,${'x'.repeat(30_000)}`)]),
+    ],
     ['one byte', (bytes: Buffer) => Buffer.concat([bytes, Buffer.from('{')])],
   ])('%s: set aside, counted, recorded; verify is content before and after', async (_, tear) => {
     const log = copyOf(died);

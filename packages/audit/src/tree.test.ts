@@ -19,6 +19,7 @@ import {
   inclusionProof,
   leafHash,
   leafHashInPlace,
+  nodeHash,
   rootFromInclusion,
   type SubtreeHash,
 } from './tree.js';
@@ -208,6 +209,18 @@ describe('what must not be believed', () => {
         expect(checkConsistency(first, old, size, emptyRoot, proof)).toBe(false);
       }),
     );
+  });
+
+  test('an inner node passes for no leaf: a path too short for its place is refused', () => {
+    for (const size of [2, 3, 4, 7, 8, 100, 256]) {
+      const proof = inclusionProof(0, size, subtree);
+      let node = leaves[0]!.toString('hex');
+      proof.forEach((sibling, i) => {
+        node = nodeHash(node, sibling);
+        expect(rootFromInclusion(0, size, node, proof.slice(i + 1))).toBeUndefined();
+      });
+      expect(node).toBe(rootOf(size));
+    }
   });
 
   test('the edges of consistency: equal sizes need equal roots, from nothing nothing is proven', () => {

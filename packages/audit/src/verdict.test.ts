@@ -463,3 +463,98 @@ test('a chain written anew with good HMACs but a skipped epoch is tampered for t
   expect(report.verdict).toBe('tampered');
   expect(report.findings[0]).toMatchObject({ kind: 'record', seq: 4 });
 });
+
+describe('records behind the newest checkpoint, at the public level', () => {
+  const pendingLog = (): Folders => {
+    const pending = copyOf(log);
+    appendEvents(openDirect(pending), numbered(0, 6));
+    return pending;
+  };
+  const seqOf = (of: Folders, back: number): number => linesOf(of.dir).length - back;
+
+  test.each<[string, number, (line: string) => string]>([
+    [
+      'a prev_hash changed',
+      3,
+      (line) =>
+        line
+          .replace(/"prev_hash":"./, '"prev_hash":"x')
+          .replace('x', line.includes('"prev_hash":"0') ? '1' : '0'),
+    ],
+    [
+      'a hash changed',
+      4,
+      (line) => line.replace(/"hash":"./, (start) => `"hash":"${start.endsWith('0') ? '1' : '0'}`),
+    ],
+    [
+      'an epoch raised',
+      3,
+      (line) => line.replace(/"epoch":([0-9]+)/, (_, epoch) => `"epoch":${Number(epoch) + 1}`),
+    ],
+    [
+      'an epoch lowered',
+      3,
+      (line) => line.replace(/"epoch":([0-9]+)/, (_, epoch) => `"epoch":${Number(epoch) - 1}`),
+    ],
+    [
+      'a seq raised',
+      3,
+      (line) => line.replace(/"seq":([0-9]+)/, (_, seq) => `"seq":${Number(seq) + 1}`),
+    ],
+    ['a record taken out', 3, () => ''],
+    ['a record doubled', 3, (line) => `${line}\n${line}`],
+  ])('%s: tampered there', async (_, back, change) => {
+    const pending = pendingLog();
+    const seq = seqOf(pending, back);
+    edit(pending, seq, (line) => {
+      const changed = change(line.toString().trimEnd());
+      return Buffer.from(changed === '' ? '' : `${changed}\n`);
+    });
+    const report = await publicly(pending);
+    expect(report.verdict).toBe('tampered');
+    expect(report.findings[0]).toMatchObject({ kind: 'record', seq: expect.any(Number) });
+    expect(Math.abs((report.findings[0]?.seq ?? -9) - seq)).toBeLessThanOrEqual(1);
+  });
+
+  test('a later segment that does not follow the one before', async () => {
+    const pending = copyOf(log);
+    const writer = openDirect(pending, { segmentBytesMax: 4_096 });
+    const before = segmentFiles(pending.dir).length;
+    for (let n = 0; segmentFiles(pending.dir).length <= before; n++) {
+      appendEvents(writer, numbered(n, 1));
+    }
+    const last = segmentFiles(pending.dir).at(-1)!;
+    const lines = fs.readFileSync(last, 'utf8').split('\n');
+    const first = lines[0]!.replace(
+      /"prev_hash":"[0-9a-f]{64}"/,
+      `"prev_hash":"${'0'.repeat(64)}"`,
+    );
+    fs.writeFileSync(last, [first, ...lines.slice(1)].join('\n'));
+    const report = await publicly(pending);
+    expect(report.verdict).toBe('tampered');
+    expect(report.findings[0]).toMatchObject({ kind: 'record', segment: path.basename(last) });
+  });
+});
+
+test('two signed checkpoints of one size with different roots are tampered, also where the records do not reach', async () => {
+  const { origin, signingKey } = readKeys(log.keysDir)!;
+  const forged = signCheckpoint({ origin, size: 900, root: 'ab'.repeat(32) }, signingKey);
+  const other = signCheckpoint({ origin, size: 900, root: 'cd'.repeat(32) }, signingKey);
+  const held = [
+    { name: 'one', note: forged },
+    { name: 'two', note: other },
+  ];
+  const report = await publicly(log, { held });
+  expect(report).toMatchObject({ verdict: 'tampered' });
+  expect(report.findings[0]).toMatchObject({ kind: 'fork' });
+});
+
+test('a byte made zero where a checkpoint covers it is tampered, not an accident', async () => {
+  const spoilt = copyOf(log);
+  const seq = linesOf(log.dir).length - 2;
+  edit(spoilt, seq, (line) => line.fill(0, 40, 41));
+  for (const report of [await audit(spoilt), await publicly(spoilt)]) {
+    expect(report.verdict).toBe('tampered');
+    expect(report.findings[0]).toMatchObject({ kind: 'record', seq });
+  }
+});

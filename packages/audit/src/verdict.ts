@@ -10,7 +10,7 @@ export function decide(facts: Case): VerifyReport {
   const identity = identify(facts);
   const { good, bad } = sortCheckpoints(facts, identity);
   const { reach } = facts.reading;
-  const newest = Math.max(0, ...good.filter((entry) => !entry.held).map((entry) => entry.size));
+  const newest = good.reduce((max, entry) => (entry.held ? max : Math.max(max, entry.size)), 0);
   const rules: readonly (readonly [Verdict, readonly Finding[]])[] = [
     ['wrong_log', identity.foreign],
     ['tampered', findTampering(withoutHole(facts, newest), identity, good)],

@@ -18,6 +18,8 @@ export interface ChunkTask {
   readonly endsSegment: boolean;
   /** Sizes at which a root will be wanted. */
   readonly cuts: readonly number[];
+  /** A higher epoch is not believed. */
+  readonly epochMax: number;
   /** Initial HMAC key for the auditor's level. */
   readonly hmac: { readonly origin: string; readonly key: Uint8Array } | undefined;
 }
@@ -73,13 +75,12 @@ export interface ChunkResult {
   readonly rest: { readonly bytes: number; readonly holdsRecord: boolean };
 }
 
-/** A claimed epoch further than this from the last is not derived: an invented number must not keep a verifier busy. */
-export const epochJumpMax = 2 ** 24;
+/** Epochs that a gap may hide: half a year of them. An invented number must not keep a verifier busy. */
+export const epochJumpMax = 2 ** 18;
 
 /** Keeps epoch keys between chunks; one for each thread. */
 export class ChunkVerifier {
   #keys: EpochKeys | undefined;
-  #epoch = 0;
 
   verify(task: ChunkTask): ChunkResult {
     if (task.hmac !== undefined) this.#keys ??= new EpochKeys(task.hmac.key, task.hmac.origin);
@@ -94,7 +95,7 @@ export class ChunkVerifier {
   #verifyLines(lines: LineFile, task: ChunkTask): ChunkResult {
     const run = new Run(task);
     while (lines.next()) {
-      const wrong = run.check(lines) ?? this.#checkHash(lines, run.line);
+      const wrong = run.check(lines) ?? this.#checkHash(lines, run.line, task.epochMax);
       if (wrong !== undefined) {
         const holey = lines.buf.subarray(lines.start, lines.end).includes(0);
         return run.result({ seq: run.seq, offset: lines.offset, reason: wrong, holey }, noRest);
@@ -104,11 +105,9 @@ export class ChunkVerifier {
     return run.result(undefined, task.endsSegment ? inspectRest(lines.rest()) : noRest);
   }
 
-  #checkHash(lines: LineFile, facts: LineFacts): string | undefined {
+  #checkHash(lines: LineFile, facts: LineFacts, epochMax: number): string | undefined {
     if (this.#keys === undefined) return undefined;
-    if (facts.epoch - this.#epoch > epochJumpMax)
-      return `its epoch ${facts.epoch} is beyond what can be derived`;
-    this.#epoch = facts.epoch;
+    if (facts.epoch > epochMax) return `its epoch ${facts.epoch} is beyond what can be derived`;
     const body = lines.buf.subarray(lines.start, lines.end - hashMemberBytes);
     return recordHash(this.#keys.at(facts.epoch), body) === facts.hash
       ? undefined

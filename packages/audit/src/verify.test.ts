@@ -3,6 +3,7 @@ import * as fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import * as net from 'node:net';
 import * as path from 'node:path';
+import { pathToFileURL } from 'node:url';
 import workerThreads from 'node:worker_threads';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { AuditError } from './errors.js';
@@ -23,6 +24,7 @@ import {
   foldersIn,
   linesOf,
   makeTemporary,
+  packageRoot,
   removeTemporary,
   segmentFiles,
   temporaryLog,
@@ -153,6 +155,15 @@ describe('threads', () => {
     expect(started).toBe(0);
     expect(await audit(big, { threads: 2 })).toMatchObject({ level: 'auditor' });
     expect(started).toBe(2);
+  });
+
+  test('do not take over the flags of a program given on the command line', () => {
+    const index = pathToFileURL(path.join(packageRoot, 'dist', 'index.js')).href;
+    const program = `import { verifyLog } from ${JSON.stringify(index)};
+      const report = await verifyLog({ dir: ${JSON.stringify(big.dir)}, publicKeys: [${JSON.stringify(publicKeyOf(big))}], threads: 2 });
+      console.log(report.verdict);`;
+    const flags = ['--input-type=module', '-e', program];
+    expect(execFileSync(process.execPath, flags, { encoding: 'utf8' })).toBe('ok\n');
   });
 
   test('give the same report as one thread, also of a log that was changed', async () => {
@@ -393,8 +404,8 @@ describe('a hostile folder', () => {
 
   test('an invented epoch does not keep the verifier busy', async () => {
     const log = copyOf(small);
-    const seq = linesOf(log.dir).length + 5;
-    const line = `{"seq":${seq},"timestamp":"2026-01-02T03:04:05.678Z","event_id":"evt_01890000-0000-7000-8000-000000000000","event_type":"a.b","emitter":"x","epoch":250000,"prev_hash":"${'0'.repeat(64)}","hash":"${'a'.repeat(64)}"}\n`;
+    const seq = 1_100_010;
+    const line = `{"seq":${seq},"timestamp":"2026-01-02T03:04:05.678Z","event_id":"evt_01890000-0000-7000-8000-000000000000","event_type":"a.b","emitter":"x","epoch":1100000,"prev_hash":"${'0'.repeat(64)}","hash":"${'a'.repeat(64)}"}\n`;
     fs.writeFileSync(
       path.join(log.dir, 'segments', `${String(seq).padStart(20, '0')}.jsonl`),
       line,

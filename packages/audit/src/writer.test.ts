@@ -17,6 +17,7 @@ import {
 import { FakeClock } from './testing/fake-clock.js';
 import { countCalls, pretendToSync, withFaults } from './testing/faults.js';
 import { type Folders, linesOf, segmentFiles, temporaryLog } from './testing/folders.js';
+import type { Writer } from './writer.js';
 
 pretendToSync();
 
@@ -140,6 +141,95 @@ describe('after a write or sync that failed', () => {
       await expectOk(log);
     },
   );
+
+  test.each<[string, (writer: Writer, clock: FakeClock) => void]>([
+    [
+      'an append when the epoch has ended',
+      (writer, clock) => {
+        clock.pass(10_000);
+        appendEvents(writer, numbered(50, 1));
+      },
+    ],
+    [
+      'the epoch’s end by itself',
+      (writer, clock) => {
+        clock.pass(10_000);
+        writer.tick();
+      },
+    ],
+    [
+      'a jump of the clock',
+      (writer, clock) => {
+        clock.jump(90_000);
+        appendEvents(writer, numbered(50, 1));
+      },
+    ],
+    ['a checkpoint', (writer) => void writer.checkpoint()],
+    ['a close', (writer) => writer.close()],
+    [
+      'another failure, then an append',
+      (writer) => {
+        withFaults(
+          (name) => name === 'fdatasyncSync',
+          () => appendEvents(writer, numbered(40, 1)),
+        );
+        appendEvents(writer, numbered(50, 1));
+      },
+    ],
+    ['a death', () => {}],
+  ])('and then %s: verify is content', async (_, next) => {
+    const log = temporaryLog();
+    const clock = new FakeClock();
+    const writer = openDirect(log, { epochMs: 10_000 }, clock);
+    appendEvents(writer, numbered(0, 3));
+    withFaults(
+      (name) => name === 'fdatasyncSync',
+      () => appendEvents(writer, numbered(100, 2)),
+    );
+    next(writer, clock);
+    await expectOk(log);
+    openDirect(log, {}, clock).close();
+    await expectOk(log);
+    expect(numbers(log).slice(0, 3)).toEqual([0, 1, 2]);
+    expect(numbers(log)).not.toContain(100);
+  });
+
+  test('when it is an epoch’s own end that cannot be written, verify is content too', async () => {
+    const log = temporaryLog();
+    const clock = new FakeClock();
+    const writer = openDirect(log, { epochMs: 10_000 }, clock);
+    appendEvents(writer, numbered(0, 3));
+    clock.pass(10_000);
+    withFaults(
+      (name) => name === 'fdatasyncSync',
+      () => writer.tick(),
+    );
+    clock.pass(5_000);
+    writer.tick();
+    await expectOk(log);
+    appendEvents(writer, numbered(3, 1));
+    writer.close();
+    await expectOk(log);
+  });
+
+  test('when it is a seal that cannot be written, verify is content too', async () => {
+    const log = temporaryLog();
+    const writer = openDirect(log, { segmentBytesMax: 4_096 });
+    while (fs.statSync(segmentFiles(log.dir).at(-1)!).size < 4_096) {
+      appendEvents(writer, numbered(0, 1));
+    }
+    withFaults(
+      (name) => name === 'fdatasyncSync',
+      () => appendEvents(writer, numbered(1, 1)),
+    );
+    await expectOk(log);
+    expect(appendEvents(writer, numbered(2, 1))).toMatchObject([
+      { count: 1, firstSeq: expect.any(Number) },
+    ]);
+    await expectOk(log);
+    writer.close();
+    await expectOk(log);
+  });
 
   test('a write that wrote a part leaves no half line', async () => {
     const log = temporaryLog();
