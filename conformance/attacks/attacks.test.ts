@@ -52,6 +52,7 @@ async function allAttacks(
   const files = await makeBroughtFiles(dir, logs, stolen);
   const held = {
     last: await readFile(logs.held.last),
+    pending: await readFile(logs.held.pending),
     other: await readFile(logs.held.other),
   };
   return {

@@ -149,7 +149,7 @@ export function checkpointEdits(logs: Logs): Attack[] {
 /** Checkpoints put where they do not belong, and older ones put back. */
 export function movedCheckpoints(
   logs: Logs,
-  held: { readonly last: Buffer; readonly other: Buffer },
+  held: { readonly last: Buffer; readonly pending: Buffer; readonly other: Buffer },
 ): Attack[] {
   const { folder, covered } = logs.closed;
   const sealed = pathsIn(folder, 'checkpoints');
@@ -166,21 +166,33 @@ export function movedCheckpoints(
     expected,
   });
   const last = sealed.at(-1)!;
+  const behind = covered - parseCheckpoint(held.last).size;
   const within = put(folder, 'checkpoint', held.last);
   return [
-    // Every opening ends the epoch it finds open, so a checkpoint from before it is overdue.
-    attack('one from before the last opening put back', within, tamperedFile('checkpoint')),
+    attack('an older one of the same epoch put back', within, { verdict: 'ok', pending: behind }),
     attack(
-      'one from before the last opening put back, auditor',
+      'an older one of the same epoch put back, auditor',
       within,
-      tamperedFile('checkpoint'),
+      { verdict: 'ok', pending: behind },
       asAuditor(logs),
     ),
     attack(
-      'one from before the last opening put back, the newer held',
+      'an older one of the same epoch put back, strict',
       within,
-      tamperedFile('checkpoint'),
+      { verdict: 'ok', exit: 3, pending: behind },
+      asPublic(logs, { strict: true }),
+    ),
+    attack(
+      'an older one of the same epoch put back, the newer held',
+      within,
+      { verdict: 'ok', pending: 0 },
       asPublic(logs, { held: [logs.held.closed], strict: true }),
+    ),
+    // Between sessions an epoch ends, and a checkpoint that covers its end was made.
+    attack(
+      'one from before the last opening put back',
+      put(folder, 'checkpoint', held.pending),
+      tamperedFile('checkpoint'),
     ),
     ...sealed.map((path) =>
       attack(

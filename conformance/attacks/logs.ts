@@ -37,8 +37,7 @@ export interface Logs {
   readonly hmacKey: string;
   readonly otherPublicKey: string;
   readonly otherHmacKey: string;
-  /** Paths of checkpoints kept elsewhere, by what they were taken of. `pending` and `last` cover a part of the last epoch of `open`
-   * and of `closed`. */
+  /** Paths of checkpoints kept elsewhere. `pending` and `last` cover part of the last epoch of `open` and of `closed`. */
   readonly held: Readonly<Record<HeldName, string>>;
   readonly heldSizes: Readonly<Record<HeldName, number>>;
 }

@@ -61,15 +61,20 @@ class Reading:
 
     def read_tail(self, file, tail, is_last):
         """The bytes behind the last newline; `tail` is the beginning of them, or of a line that is too long."""
-        complete = False
+        complete, length, zero = False, len(tail), False
         while True:
             complete = complete or bool(COMPLETE.search(tail))
+            zero = zero or b"\0" in tail
             chunk = file.read(65536)
             if b"\n" in chunk:
                 self.fail("the line is longer than 65,535 bytes")
             if not chunk:
                 break
+            length += len(chunk)
             tail = tail[-LONGEST_END:] + chunk
+        if length > MAX_LINE and is_last:
+            self.hole = zero
+            self.fail("an unfinished line is longer than 65,535 bytes")
         if complete or not is_last:
             self.fail("a newline is missing")
 

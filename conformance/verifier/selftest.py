@@ -213,7 +213,8 @@ def lines(closed, still_open):
 def tails(closed, still_open):
     for title, tail, wanted in (
             ("half a line", b'{"seq":52,"timest', "ok"), ("a page of zeros", bytes(4096), "ok"),
-            ("a long unfinished line", b"x" * 200000, "ok"),
+            ("a long unfinished line", b"x" * 200000, "tampered"),
+            ("a long hole", b"\0" * 200000, "ok"),
             ("a line too long", b"x" * 70000 + b"\n", "tampered"),
             ("a whole line without its newline", b'{"seq":52,"hash":"' + b"0" * 64 + b'"}', "ok"),
             ("a whole line and a byte", b'{"seq":52' + WHOLE_END + b" ", "tampered"),

@@ -35,6 +35,13 @@ export function readTile(dir: string, level: number, index: number): Buffer {
   return widest;
 }
 
+/** Every form in which a tile is on disk: full, and the partial ones that may stand beside. */
+export function readTileForms(dir: string, level: number, index: number): Buffer[] {
+  const full = path.join(dir, tilePath(level, index));
+  const partial = partialWidths(full).map((width) => path.join(`${full}.p`, String(width)));
+  return [full, ...partial].map(readTileFile).filter((bytes) => bytes.length > 0);
+}
+
 const noBytes = Buffer.alloc(0);
 
 function readTileFile(file: string): Buffer {

@@ -3,7 +3,7 @@ import { CompactRange, type Subtree } from './compact-range.js';
 import { EpochKeys } from './epoch-keys.js';
 import { checkLine, type LineFacts } from './line-check.js';
 import { LineFile } from './line-file.js';
-import { readTile, tileEntry, tileWidth } from './tiles.js';
+import { readTileForms, tileEntry, tileWidth } from './tiles.js';
 import { type Hash, leafHashInPlace } from './tree.js';
 
 /** A run of lines of one segment, checked on its own; `verify.ts` joins the results in order. */
@@ -143,7 +143,7 @@ class Run {
   #nextCut = Number.POSITIVE_INFINITY;
   #leafMismatch: Fault | undefined;
   #tileFault: TileFault | undefined;
-  readonly #tiles: { index: number; bytes: Buffer }[] = [];
+  readonly #tiles: { index: number; forms: Buffer[] }[] = [];
 
   constructor(task: ChunkTask) {
     this.#task = task;
@@ -213,29 +213,34 @@ class Run {
   }
 
   #compareLeaf(leaf: Hash, offset: number): void {
-    const stored = this.#tileEntry(0, this.line.seq);
-    if (stored === undefined || stored === leaf) return;
-    this.#leafMismatch ??= {
-      seq: this.line.seq,
-      offset,
-      reason: 'its leaf hash is not the one in the tree',
-    };
+    const { seq } = this.line;
+    if (!this.#differs(0, seq, leaf)) return;
+    const reason = 'its leaf hash is not the one in the tree';
+    this.#leafMismatch ??= { seq, offset, reason };
   }
 
   #compareTile(level: number, index: number, hash: Hash): void {
-    const stored = this.#tileEntry(level, index);
-    if (stored === undefined || stored === hash) return;
-    this.#tileFault ??= { level, index: Math.floor(index / tileWidth), place: index % tileWidth };
+    if (!this.#differs(level, index, hash)) return;
+    this.#tileFault ??= {
+      level,
+      index: Math.floor(index / tileWidth),
+      place: index % tileWidth,
+    };
   }
 
-  #tileEntry(level: number, index: number): Hash | undefined {
+  /** Whether a tile on disk, in any of its forms, holds another hash at this place. */
+  #differs(level: number, index: number, hash: Hash): boolean {
     const tileIndex = Math.floor(index / tileWidth);
     let tile = this.#tiles[level];
     if (tile === undefined || tile.index !== tileIndex) {
-      tile = { index: tileIndex, bytes: readTile(this.#task.dir, level, tileIndex) };
+      tile = { index: tileIndex, forms: readTileForms(this.#task.dir, level, tileIndex) };
       this.#tiles[level] = tile;
     }
-    return tileEntry(tile.bytes, index % tileWidth);
+    for (const bytes of tile.forms) {
+      const stored = tileEntry(bytes, index % tileWidth);
+      if (stored !== undefined && stored !== hash) return true;
+    }
+    return false;
   }
 
   #keepFact(lines: LineFile): void {

@@ -3,7 +3,7 @@ import { firstPrevHash } from './chain.js';
 import { parseVerifierKey } from './checkpoint.js';
 import { appendRange } from './compact-range.js';
 import type { SegmentName } from './segment.js';
-import { readTile, tileEntry, tilePath, tileWidth } from './tiles.js';
+import { readTile, readTileForms, tileEntry, tilePath, tileWidth } from './tiles.js';
 import { Frontier, type Hash } from './tree.js';
 import { type ChunkResult, epochJumpMax, type Fault, type LogFact } from './verify-chunk.js';
 import type { Finding } from './verify-report.js';
@@ -218,12 +218,12 @@ export class Joiner {
   #addTree(part: ChunkResult['parts'][number]): void {
     if (!this.#treeKnown) return;
     appendRange(this.#frontier, part.subtrees, (level, index, hash) => {
-      const stored = tileEntry(
-        readTile(this.#dir, level, Math.floor(index / tileWidth)),
-        index % tileWidth,
-      );
-      if (stored !== undefined && stored !== hash && this.#missing.length === 0)
-        this.#noteTile(level, index);
+      const forms = readTileForms(this.#dir, level, Math.floor(index / tileWidth));
+      const differs = forms.some((bytes) => {
+        const stored = tileEntry(bytes, index % tileWidth);
+        return stored !== undefined && stored !== hash;
+      });
+      if (differs && this.#missing.length === 0) this.#noteTile(level, index);
     });
     this.#rootAt(part.end);
   }
