@@ -241,26 +241,26 @@ describe('gatebook record', () => {
     await once(child, 'close');
   });
 
-  it.each(['SIGTERM', 'SIGINT'] as const)(
-    'on %s finishes what was read and closes the log',
-    async (signal) => {
-      const child = bench.start(['record']);
-      const end = finished(child);
-      const first = once(child.stdout, 'data');
-      child.stdin.write(`${line({ i: 0 })}\n`);
-      await first;
-      child.stdin.write(`${line({ i: 1 })}\n{"event_type":"test.ev`);
-      await sleep(200);
-      child.kill(signal);
-      const ran = await end;
-      expect(ran.code).toBe(0);
-      expect(acknowledgements(ran.stdout)).toHaveLength(2);
-      expect(ran.stderr).toContain('of a line without its end were not recorded');
-      const records = await bench.records();
-      expect(records.at(-1)?.event_type).toBe('log.closed');
-      expect((await bench.run(['audit', 'verify', '--strict'])).code).toBe(0);
-    },
-  );
+  it.each([
+    'SIGTERM',
+    'SIGINT',
+  ] as const)('on %s finishes what was read and closes the log', async (signal) => {
+    const child = bench.start(['record']);
+    const end = finished(child);
+    const first = once(child.stdout, 'data');
+    child.stdin.write(`${line({ i: 0 })}\n`);
+    await first;
+    child.stdin.write(`${line({ i: 1 })}\n{"event_type":"test.ev`);
+    await sleep(200);
+    child.kill(signal);
+    const ran = await end;
+    expect(ran.code).toBe(0);
+    expect(acknowledgements(ran.stdout)).toHaveLength(2);
+    expect(ran.stderr).toContain('of a line without its end were not recorded');
+    const records = await bench.records();
+    expect(records.at(-1)?.event_type).toBe('log.closed');
+    expect((await bench.run(['audit', 'verify', '--strict'])).code).toBe(0);
+  });
 
   it('records what it read when nobody reads the acknowledgements any more', async () => {
     const child = bench.start(['record']);

@@ -74,28 +74,26 @@ describe('usage', () => {
   });
   afterAll(() => bench.remove());
 
-  it.each(commands.map((words) => [words.join(' '), words] as const))(
-    'gatebook %s --help prints its options, all of them in docs/cli.md',
-    async (_name, words) => {
-      const ran = await bench.run([...words, '--help']);
-      expect(ran).toMatchObject({ code: 0, stderr: '' });
-      const docs = await sectionsFor(words);
-      const options = ran.stdout.match(/(?<=^ {2,}|, )--?[a-z][a-z-]*/gm) ?? [];
-      expect(options.length).toBeGreaterThan(0);
-      for (const option of options) expect(docs, option).toContain(`\`${option}`);
-    },
-  );
+  it.each(
+    commands.map((words) => [words.join(' '), words] as const),
+  )('gatebook %s --help prints its options, all of them in docs/cli.md', async (_name, words) => {
+    const ran = await bench.run([...words, '--help']);
+    expect(ran).toMatchObject({ code: 0, stderr: '' });
+    const docs = await sectionsFor(words);
+    const options = ran.stdout.match(/(?<=^ {2,}|, )--?[a-z][a-z-]*/gm) ?? [];
+    expect(options.length).toBeGreaterThan(0);
+    for (const option of options) expect(docs, option).toContain(`\`${option}`);
+  });
 
-  it.each(wrong.map((args) => [args.join(' '), args] as const))(
-    'gatebook %s exits 2 and says why on stderr',
-    async (_name, args) => {
-      const ran = await bench.run(args);
-      expect(ran).toMatchObject({ code: 2, stdout: '' });
-      expect(ran.stderr).not.toBe('');
-      expect(ran.stderr).not.toContain('    at ');
-      if (args.length > 0) expect(ran.stderr).toMatch(/^gatebook: /);
-    },
-  );
+  it.each(
+    wrong.map((args) => [args.join(' '), args] as const),
+  )('gatebook %s exits 2 and says why on stderr', async (_name, args) => {
+    const ran = await bench.run(args);
+    expect(ran).toMatchObject({ code: 2, stdout: '' });
+    expect(ran.stderr).not.toBe('');
+    expect(ran.stderr).not.toContain('    at ');
+    if (args.length > 0) expect(ran.stderr).toMatch(/^gatebook: /);
+  });
 
   it.each([
     [['audit', '--since', 'yesterday'], '24h'],

@@ -1,5 +1,5 @@
 """Files of a log folder, which an attacker may have laid out: only plain ones are opened, only small ones are read whole."""
-import os, re, stat
+import errno, os, re, stat
 
 
 class NotPlain(ValueError):
@@ -7,7 +7,12 @@ class NotPlain(ValueError):
 
 
 def open_plain(path):
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO):  # a link, a socket
+            raise NotPlain("it is not a plain file") from error
+        raise
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise NotPlain("it is not a plain file")

@@ -51,12 +51,16 @@ describe('the key’s line', () => {
     }
   });
 
-  test.each(['', '+', 'a+b', 'a+b+c', `${origin}+00000000+`, 'x'.repeat(100_000)])(
-    'refuses %j',
-    (text) => {
-      expect(() => parseHmacKey(text)).toThrow(expect.objectContaining({ code: 'bad_key' }));
-    },
-  );
+  test.each([
+    '',
+    '+',
+    'a+b',
+    'a+b+c',
+    `${origin}+00000000+`,
+    'x'.repeat(100_000),
+  ])('refuses %j', (text) => {
+    expect(() => parseHmacKey(text)).toThrow(expect.objectContaining({ code: 'bad_key' }));
+  });
 });
 
 /** The shell commands of docs/format.md §4, as they stand there. */

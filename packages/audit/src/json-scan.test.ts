@@ -137,12 +137,15 @@ describe('accepts exactly what JSON.parse accepts', () => {
 });
 
 describe('stricter than JSON.parse', () => {
-  test.each(['\n1', '1\r', '[1,\n2]', '{"a":\r1}', '\r\n'])(
-    'line ends are no white space: %j',
-    (text) => {
-      expect(scan(text)).toBeDefined();
-    },
-  );
+  test.each([
+    '\n1',
+    '1\r',
+    '[1,\n2]',
+    '{"a":\r1}',
+    '\r\n',
+  ])('line ends are no white space: %j', (text) => {
+    expect(scan(text)).toBeDefined();
+  });
 
   test('nesting of 512 passes, of 513 is a fault', () => {
     const nested = (open: string, close: string, depth: number): string =>

@@ -439,27 +439,28 @@ describe('callers that mean harm', () => {
     expect(line.includes(10)).toBe(false);
   });
 
-  test.each(['log.closed', 'a.b","emitter":"log', 'x\n'])(
-    'a type that changes after it was checked is not recorded: %j',
-    (later) => {
-      for (let good = 1; good < 8; good++) {
-        let reads = 0;
-        const event = {
-          get eventType(): string {
-            return reads++ < good ? 'a.b' : later;
-          },
-        };
-        let text: string;
-        try {
-          ({ text } = encodeEvent(event as AuditEvent, 'me'));
-        } catch (error) {
-          expect(error).toBeInstanceOf(AuditError);
-          continue;
-        }
-        expect(text).toContain('"event_type":"a.b"');
+  test.each([
+    'log.closed',
+    'a.b","emitter":"log',
+    'x\n',
+  ])('a type that changes after it was checked is not recorded: %j', (later) => {
+    for (let good = 1; good < 8; good++) {
+      let reads = 0;
+      const event = {
+        get eventType(): string {
+          return reads++ < good ? 'a.b' : later;
+        },
+      };
+      let text: string;
+      try {
+        ({ text } = encodeEvent(event as AuditEvent, 'me'));
+      } catch (error) {
+        expect(error).toBeInstanceOf(AuditError);
+        continue;
       }
-    },
-  );
+      expect(text).toContain('"event_type":"a.b"');
+    }
+  });
 
   test('an emitter that changes after it was checked is not "log"', () => {
     for (let good = 0; good < 5; good++) {
@@ -560,23 +561,22 @@ describe('a record that would be too long', () => {
     'three bytes': '\u2028'.repeat(200_000),
     mixed: '\u0001é😀"\n\u2028x'.repeat(60_000),
   };
-  test.each(Object.entries(floods))(
-    '%s: the preview fills the line and ends at a character',
-    (_, flood) => {
-      const event: AuditEvent = { eventType: 'a.b', action: { command: flood } };
-      const { text, openings } = encodeEvent(event, 'me');
-      expect(Buffer.byteLength(text)).toBeLessThanOrEqual(bodyBytesMax);
-      expect(Buffer.byteLength(text)).toBeGreaterThan(bodyBytesMax - 64);
-      const record = recordOf(event);
-      const { preview, sha256, bytes } = commitmentOf(record.action?.command);
-      expect(preview?.isWellFormed()).toBe(true);
-      expect(flood.startsWith(preview ?? '?')).toBe(true);
-      expect(bytes).toBe(Buffer.byteLength(flood));
-      expect(sha256).not.toBe(createHash('sha256').update(flood).digest('hex'));
-      expect(openings).toHaveLength(1);
-      expect(openings[0]).toMatchObject({ member: 'action.command', content: flood });
-    },
-  );
+  test.each(
+    Object.entries(floods),
+  )('%s: the preview fills the line and ends at a character', (_, flood) => {
+    const event: AuditEvent = { eventType: 'a.b', action: { command: flood } };
+    const { text, openings } = encodeEvent(event, 'me');
+    expect(Buffer.byteLength(text)).toBeLessThanOrEqual(bodyBytesMax);
+    expect(Buffer.byteLength(text)).toBeGreaterThan(bodyBytesMax - 64);
+    const record = recordOf(event);
+    const { preview, sha256, bytes } = commitmentOf(record.action?.command);
+    expect(preview?.isWellFormed()).toBe(true);
+    expect(flood.startsWith(preview ?? '?')).toBe(true);
+    expect(bytes).toBe(Buffer.byteLength(flood));
+    expect(sha256).not.toBe(createHash('sha256').update(flood).digest('hex'));
+    expect(openings).toHaveLength(1);
+    expect(openings[0]).toMatchObject({ member: 'action.command', content: flood });
+  });
 
   test('an opening opens its commitment: SHA-256 over 32 bytes of salt and the content', () => {
     const event: AuditEvent = {

@@ -371,14 +371,16 @@ describe('keys', () => {
     expect(openCode(log)).not.toBe('opened');
   });
 
-  test.each(['signing-key.pem', 'epoch-0.key', 'initial-hmac-key', '.'])(
-    'open to others: %s',
-    (name) => {
-      const log = copyOf(died);
-      fs.chmodSync(path.join(log.keysDir, name), name === '.' ? 0o755 : 0o644);
-      expect(openCode(log)).toBe('keys_unsafe');
-    },
-  );
+  test.each([
+    'signing-key.pem',
+    'epoch-0.key',
+    'initial-hmac-key',
+    '.',
+  ])('open to others: %s', (name) => {
+    const log = copyOf(died);
+    fs.chmodSync(path.join(log.keysDir, name), name === '.' ? 0o755 : 0o644);
+    expect(openCode(log)).toBe('keys_unsafe');
+  });
 
   test('the epoch key of another log', () => {
     const log = copyOf(died);

@@ -18,13 +18,23 @@ export function findTampering(facts: Case, identity: Identity, good: readonly Go
   const fork = forks.sort((a, b) => a.size - b.size)[0];
   if (fork && !reading.fault) found.push(locate(fork, facts, good));
   found.push(...findSplit(good));
-  // When the lines give the signed root, a leaf that differs from its tile is the tile's fault.
   if (cause?.seq !== undefined && !fork && !reading.fault) {
-    found.push(tileFinding(facts.dir, 0, Math.floor(cause.seq / tileWidth), cause.seq % tileWidth));
+    found.push(blameLeaf(cause, cause.seq, facts, good));
   } else if (reading.tileFault && !fork && !reading.fault) found.push(reading.tileFault);
   if (reading.fault?.seq !== 0) found.push(...findFirstRecord(identity));
   found.push(...findTorn(facts));
   return found;
+}
+
+/**
+ * A leaf differs from its tile, and no signed root that the lines reach contradicts them: where the lines lead to such a root
+ * it is the tile's fault; where they end before one, an authentic tile says that it is the record's.
+ */
+function blameLeaf(cause: Finding, seq: number, facts: Case, good: readonly Good[]): Finding {
+  const { roots } = facts.reading;
+  const proved = good.some((entry) => entry.size > seq && roots.get(entry.size) === entry.root);
+  if (!proved && tilesAuthentic(facts, good, seq)) return cause;
+  return tileFinding(facts.dir, 0, Math.floor(seq / tileWidth), seq % tileWidth);
 }
 
 /** Two good checkpoints of one size must have one root. */

@@ -83,33 +83,32 @@ describe('a move to the next epoch or segment, interrupted', () => {
     }
   });
 
-  test.each(moves.slice(0, 2))(
-    '%s: one call fails once, the same writer goes on without being opened again',
-    async (_, prepare) => {
-      for (let at = 0; ; at++) {
-        const log = temporaryLog();
-        const clock = new FakeClock();
-        const act = prepare(log, clock);
-        let calls = 0;
-        let failed: unknown;
-        withFaults(
-          () => calls++ === at,
-          () => {
-            try {
-              act();
-            } catch (error) {
-              failed = error;
-            }
-          },
-        );
-        clock.pass(2_000);
-        expect(act, `after call ${at} failed (${String(failed)})`).not.toThrow();
-        const report = await audit(log);
-        expect(report.findings, `call ${at}`).toEqual([]);
-        if (calls <= at) break;
-      }
-    },
-  );
+  test.each(
+    moves.slice(0, 2),
+  )('%s: one call fails once, the same writer goes on without being opened again', async (_, prepare) => {
+    for (let at = 0; ; at++) {
+      const log = temporaryLog();
+      const clock = new FakeClock();
+      const act = prepare(log, clock);
+      let calls = 0;
+      let failed: unknown;
+      withFaults(
+        () => calls++ === at,
+        () => {
+          try {
+            act();
+          } catch (error) {
+            failed = error;
+          }
+        },
+      );
+      clock.pass(2_000);
+      expect(act, `after call ${at} failed (${String(failed)})`).not.toThrow();
+      const report = await audit(log);
+      expect(report.findings, `call ${at}`).toEqual([]);
+      if (calls <= at) break;
+    }
+  });
 
   test('opening, killed at any call and opened again, comes to the same', async () => {
     for (let at = 0; ; at++) {

@@ -114,33 +114,33 @@ describe('group commit', () => {
 });
 
 describe('after a write or sync that failed', () => {
-  test.each(['fdatasyncSync', 'writeSync'] as const)(
-    '%s: the caller gets the error, nothing of the record stays, the log goes on in a new segment and says so',
-    async (call) => {
-      const log = temporaryLog();
-      const writer = openDirect(log);
-      appendEvents(writer, numbered(0, 3));
-      const before = linesOf(log.dir);
-      let failures = 0;
-      const told = withFaults(
-        (name) => name === call && failures++ === 0,
-        () => appendEvents(writer, numbered(100, 2)),
-      );
-      expect(told).toHaveLength(1);
-      expect(told[0]).toMatchObject({ count: 2, error: { code: 'write_failed' } });
-      expect(linesOf(log.dir)).toEqual(before);
-      expect(fs.readFileSync(segmentFiles(log.dir)[0]!).at(-1)).toBe(10);
+  test.each([
+    'fdatasyncSync',
+    'writeSync',
+  ] as const)('%s: the caller gets the error, nothing of the record stays, the log goes on in a new segment and says so', async (call) => {
+    const log = temporaryLog();
+    const writer = openDirect(log);
+    appendEvents(writer, numbered(0, 3));
+    const before = linesOf(log.dir);
+    let failures = 0;
+    const told = withFaults(
+      (name) => name === call && failures++ === 0,
+      () => appendEvents(writer, numbered(100, 2)),
+    );
+    expect(told).toHaveLength(1);
+    expect(told[0]).toMatchObject({ count: 2, error: { code: 'write_failed' } });
+    expect(linesOf(log.dir)).toEqual(before);
+    expect(fs.readFileSync(segmentFiles(log.dir)[0]!).at(-1)).toBe(10);
 
-      expect(appendEvents(writer, numbered(3, 1))).toEqual([{ firstSeq: 5, count: 1 }]);
-      expect(segmentFiles(log.dir)).toHaveLength(2);
-      const recovered = records(log)[4]!;
-      expect(recovered.event_type).toBe('log.recovered');
-      expect(recovered.details).toMatchObject({ reason: 'write_failed', error: 'EIO' });
-      writer.close();
-      expect(numbers(log)).toEqual([0, 1, 2, 3]);
-      await expectOk(log);
-    },
-  );
+    expect(appendEvents(writer, numbered(3, 1))).toEqual([{ firstSeq: 5, count: 1 }]);
+    expect(segmentFiles(log.dir)).toHaveLength(2);
+    const recovered = records(log)[4]!;
+    expect(recovered.event_type).toBe('log.recovered');
+    expect(recovered.details).toMatchObject({ reason: 'write_failed', error: 'EIO' });
+    writer.close();
+    expect(numbers(log)).toEqual([0, 1, 2, 3]);
+    await expectOk(log);
+  });
 
   test.each<[string, (writer: Writer, clock: FakeClock) => void]>([
     [

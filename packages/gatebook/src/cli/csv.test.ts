@@ -13,14 +13,17 @@ describe('csv', () => {
     expect(cells({}).split(',')).toHaveLength(csvHeader.length);
   });
 
-  it.each(['=1+1', '+1', '-1+1', '@SUM(A1)', '\t=1', '\r=1', '＝1'])(
-    'keeps a spreadsheet from running %j',
-    (text) => {
-      expect(cells({ actor: { user_id: text } })).toMatch(
-        new RegExp(`,"?'${escapeRegExp(text)}"?,`),
-      );
-    },
-  );
+  it.each([
+    '=1+1',
+    '+1',
+    '-1+1',
+    '@SUM(A1)',
+    '\t=1',
+    '\r=1',
+    '＝1',
+  ])('keeps a spreadsheet from running %j', (text) => {
+    expect(cells({ actor: { user_id: text } })).toMatch(new RegExp(`,"?'${escapeRegExp(text)}"?,`));
+  });
 
   it('leaves numbers numbers, negative ones too', () => {
     expect(cells({ result: { exit_code: -1 } })).toContain(',-1,');

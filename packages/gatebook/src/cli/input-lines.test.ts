@@ -23,14 +23,16 @@ describe('LineSplitter', () => {
     expect(split('', size)).toEqual([]);
   });
 
-  it.each([1, 4, 1000])(
-    'drops a line beyond the bound and goes on behind it, pieces of %i',
-    (size) => {
-      expect(
-        split(`${'x'.repeat(11)}\nok\n${'y'.repeat(10)}\n${'z'.repeat(11)}`, size, 10),
-      ).toEqual([undefined, 'ok', 'y'.repeat(10), undefined]);
-    },
-  );
+  it.each([
+    1, 4, 1000,
+  ])('drops a line beyond the bound and goes on behind it, pieces of %i', (size) => {
+    expect(split(`${'x'.repeat(11)}\nok\n${'y'.repeat(10)}\n${'z'.repeat(11)}`, size, 10)).toEqual([
+      undefined,
+      'ok',
+      'y'.repeat(10),
+      undefined,
+    ]);
+  });
 
   it('says how much of an unended line it holds', () => {
     const splitter = new LineSplitter(10);

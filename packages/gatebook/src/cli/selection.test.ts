@@ -52,16 +52,15 @@ describe('selection', () => {
     expect(await newestMatches(dir, () => false, 3)).toMatchObject({ untilSeq: -1, more: false });
   });
 
-  it.each([1, 9, 10, 11, 20, 25, 29])(
-    'finds the newest %i of all without reading all',
-    async (count) => {
-      expect(await newestMatches(dir, undefined, count)).toEqual({
-        fromSeq: 30 - count,
-        untilSeq: 29,
-        more: true,
-      });
-    },
-  );
+  it.each([
+    1, 9, 10, 11, 20, 25, 29,
+  ])('finds the newest %i of all without reading all', async (count) => {
+    expect(await newestMatches(dir, undefined, count)).toEqual({
+      fromSeq: 30 - count,
+      untilSeq: 29,
+      more: true,
+    });
+  });
 
   it.each([30, 31, 1_000_000])('finds everything when %i are wanted', async (count) => {
     expect(await newestMatches(dir, undefined, count)).toEqual({
