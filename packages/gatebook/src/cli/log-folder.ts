@@ -34,10 +34,24 @@ const headerBytesMax = 65_536;
 export async function claimedOrigin(dir: string): Promise<string | undefined> {
   const first = await firstLine(join(dir, 'segments', `${'0'.repeat(20)}.jsonl`));
   if (first !== undefined) {
+    const origin = openedOrigin(first);
+    if (origin !== undefined) return origin;
+    // A damaged line still says whose log it was meant to be.
     const match = /"origin":"([A-Za-z0-9.-]+\/gatebook\/[0-9a-f]{32})"/.exec(first);
     if (match) return match[1];
   }
   return await firstLine(join(dir, 'checkpoint'));
+}
+
+/** `details.origin` of a line, and of no other member that looks like it. */
+function openedOrigin(line: string): string | undefined {
+  try {
+    const record = JSON.parse(line) as { details?: { origin?: unknown } };
+    const origin = record.details?.origin;
+    return typeof origin === 'string' ? origin : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 async function firstLine(path: string): Promise<string | undefined> {
