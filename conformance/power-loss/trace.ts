@@ -59,7 +59,7 @@ export function readTrace(text: string, root: string): Call[] {
   return placed.sort((a, b) => a.at - b.at).map(({ call }) => call);
 }
 
-/** The calls in the order in which they returned, each with its place. */
+/** The calls in the order in which they returned, each with its place; a `close` where it began. */
 function* events(text: string): Generator<[number, Event]> {
   const unfinished = new Map<string, { head: string; at: number }>();
   let at = 0;
@@ -68,12 +68,17 @@ function* events(text: string): Generator<[number, Event]> {
     const [, pid, rest] = /^(\d+) +(.*)$/.exec(line) ?? [];
     if (pid === undefined || rest === undefined || /^[-+]{3}/.test(rest)) continue;
     if (rest.endsWith(' <unfinished ...>')) {
-      unfinished.set(pid, { head: rest.slice(0, -' <unfinished ...>'.length), at });
+      const head = rest.slice(0, -' <unfinished ...>'.length);
+      unfinished.set(pid, { head, at });
+      // Another thread may be given the number again before this one returns.
+      const closed = /^close\((\d+)/.exec(head)?.[1];
+      if (closed !== undefined) yield [at, { name: 'close', args: closed, result: 0, began: at }];
       continue;
     }
-    const resumed = /^<\.\.\. \w+ resumed>(.*)$/.exec(rest);
+    const resumed = /^<\.\.\. (\w+) resumed>(.*)$/.exec(rest);
+    if (resumed?.[1] === 'close') continue;
     const begun = resumed === null ? undefined : unfinished.get(pid);
-    const whole = begun === undefined ? rest : begun.head + (resumed?.[1] ?? '');
+    const whole = begun === undefined ? rest : begun.head + (resumed?.[2] ?? '');
     const [, name, args, result] = /^(\w+)\((.*)\) += (-?\d+|\?)/.exec(whole) ?? [];
     if (name === undefined || args === undefined) throw new Error(`strange trace line: ${line}`);
     // A call that never returned, because the process was killed, may or may not have happened.
