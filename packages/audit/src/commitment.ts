@@ -1,16 +1,15 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { Opening } from './acknowledgement.js';
-import type { Commitment } from './event.js';
 import { uuidv7 } from './event-id.js';
 import { cutEncoded } from './json-text.js';
 
-/** A text member that a commitment may stand for, and where it stands in the record being built. */
+/** A text member that a commitment may stand for, and where its JSON stands in the body (UTF-16 units). */
 export interface ContentMember {
   /** Path in the record: `action.arguments`. */
   readonly name: string;
-  readonly section: Record<string, unknown>;
-  readonly stored: string;
   readonly content: string;
+  readonly at: number;
+  readonly length: number;
 }
 
 /** Bytes a commitment takes besides its preview. */
@@ -18,46 +17,64 @@ const commitmentBytes =
   '{"preview":"","sha256":"","bytes":,"ref":""}'.length + 64 + 16 + 'cnt_'.length + 36;
 
 /**
- * Makes a record fit: shares `room`, the bytes left for these members' JSON, among them, small ones first, and puts commitments
- * with previews (docs/format.md §2.1) in place of those that do not fit. Returns what opens them.
+ * Makes a body fit into `bytesMax`: shares the bytes left for these members' JSON among them, small ones first, and puts
+ * commitments with previews (docs/format.md §2.1) in place of those that do not fit. Returns what opens them.
  */
-export function commitContent(members: readonly ContentMember[], room: number): Opening[] {
+export function commitContent(
+  text: string,
+  members: readonly ContentMember[],
+  bytesMax: number,
+): { readonly text: string; readonly openings: Opening[] } {
   const openings: Opening[] = [];
+  const standIns = new Map<ContentMember, string>();
   const bySize = members
-    .map((member) => ({ member, bytes: encodedBytes(member.content) }))
+    .map((member) => ({ member, bytes: jsonBytes(text, member) }))
     .sort((a, b) => a.bytes - b.bytes);
-  let left = room;
+  let left = bytesMax - Buffer.byteLength(text) + bySize.reduce((sum, { bytes }) => sum + bytes, 0);
   bySize.forEach(({ member, bytes }, i) => {
     const share = Math.floor(left / (bySize.length - i));
     if (bytes <= share) {
       left -= bytes;
       return;
     }
-    const { commitment, opening } = commit(member, Math.max(0, share - commitmentBytes));
-    member.section[member.stored] = commitment;
-    left -= Buffer.byteLength(JSON.stringify(commitment));
+    const { standIn, opening } = commit(member, Math.max(0, share - commitmentBytes));
+    standIns.set(member, standIn);
+    left -= Buffer.byteLength(standIn);
     openings.push(opening);
   });
-  return openings;
+  return { text: withStandIns(text, members, standIns), openings };
 }
 
-/** Bytes of a text's JSON form. */
-export function encodedBytes(text: string): number {
-  return Buffer.byteLength(JSON.stringify(text));
+function jsonBytes(text: string, { at, length }: ContentMember): number {
+  return Buffer.byteLength(text.slice(at, at + length));
+}
+
+function withStandIns(
+  text: string,
+  members: readonly ContentMember[],
+  standIns: ReadonlyMap<ContentMember, string>,
+): string {
+  let cut = '';
+  let from = 0;
+  for (const member of members) {
+    const standIn = standIns.get(member);
+    if (standIn === undefined) continue;
+    cut += text.slice(from, member.at) + standIn;
+    from = member.at + member.length;
+  }
+  return cut + text.slice(from);
 }
 
 function commit(
-  member: ContentMember,
+  { name, content }: ContentMember,
   previewBytes: number,
-): { commitment: Commitment; opening: Opening } {
-  const { name, content } = member;
+): { standIn: string; opening: Opening } {
   const salt = randomBytes(32);
   const ref = `cnt_${uuidv7()}`;
-  const commitment = {
-    preview: cutEncoded(content, previewBytes),
-    sha256: createHash('sha256').update(salt).update(content, 'utf8').digest('hex'),
-    bytes: Buffer.byteLength(content),
-    ref,
-  };
-  return { commitment, opening: { ref, member: name, salt, content } };
+  const preview = JSON.stringify(cutEncoded(content, previewBytes));
+  const sha256 = createHash('sha256').update(salt).update(content, 'utf8').digest('hex');
+  const bytes = Buffer.byteLength(content);
+  // Put together by hand: an object would ask a toJSON that somebody may have given all objects.
+  const standIn = `{"preview":${preview},"sha256":"${sha256}","bytes":${bytes},"ref":"${ref}"}`;
+  return { standIn, opening: { ref, member: name, salt, content } };
 }

@@ -1,4 +1,5 @@
-import { createHash, createSecretKey, hkdfSync, type KeyObject } from 'node:crypto';
+import { createHash, hkdfSync } from 'node:crypto';
+import { RecordHasher } from './chain.js';
 import { AuditError } from './errors.js';
 
 const keyBytes = 32;
@@ -43,18 +44,18 @@ export class EpochKeys {
   readonly #firstKey: Buffer;
   #epoch = 0;
   #key: Buffer;
-  #object: KeyObject;
+  #hasher: RecordHasher;
 
   constructor(initialKey: Uint8Array, origin: string) {
     this.#origin = origin;
     this.#firstKey = Buffer.from(initialKey);
     this.#key = this.#firstKey;
-    this.#object = createSecretKey(this.#key);
+    this.#hasher = new RecordHasher(this.#key);
   }
 
-  /** The key of an epoch. Going forward costs one derivation for each epoch passed; going back starts again at 0. */
-  at(epoch: number): KeyObject {
-    if (epoch === this.#epoch) return this.#object;
+  /** The hasher under an epoch's key. Going forward costs one derivation for each epoch passed; going back starts again at 0. */
+  at(epoch: number): RecordHasher {
+    if (epoch === this.#epoch) return this.#hasher;
     if (epoch < this.#epoch) {
       this.#epoch = 0;
       this.#key = this.#firstKey;
@@ -63,7 +64,7 @@ export class EpochKeys {
       this.#key = nextEpochKey(this.#key, this.#origin);
       this.#epoch++;
     }
-    this.#object = createSecretKey(this.#key);
-    return this.#object;
+    this.#hasher = new RecordHasher(this.#key);
+    return this.#hasher;
   }
 }

@@ -71,6 +71,11 @@ const trace = [field('traceId', 'trace_id', 'hex', 32), field('spanId', 'span_id
 export interface Placed extends Field {
   /** Where the member stands among its section's. */
   readonly place: number;
+  /** The caller's path of the member, `action.tool`, and the record's, `action.arguments`. */
+  readonly member: string;
+  readonly storedMember: string;
+  /** `"tool":`, as it stands before the value. */
+  readonly opening: string;
 }
 
 export interface Section {
@@ -97,7 +102,13 @@ function section(
 ): Section {
   if (shape === 'text') return { name, stored, kind: 'text' };
   if (shape === 'details') return { name, stored };
-  const fields = new Map(shape.map((item, place) => [item.name, { ...item, place }]));
+  const fields = new Map<string, Placed>();
+  shape.forEach((item, place) => {
+    const member = `${name}.${item.name}`;
+    const storedMember = `${name}.${item.stored}`;
+    const opening = `"${item.stored}":`;
+    fields.set(item.name, { ...item, place, member, storedMember, opening });
+  });
   return { name, stored, fields };
 }
 
@@ -114,13 +125,17 @@ export const sections: readonly Section[] = [
   section('trace', 'trace', trace),
 ];
 
-/** What may stand at the top of an event. */
-export const eventNames: ReadonlySet<string> = new Set([
-  'eventType',
+/** What may stand at the top of an event, in the order of the record. */
+export const eventNames = [
   'timestamp',
   'eventId',
+  'eventType',
   'emitter',
   ...sections.map((item) => item.name),
-]);
+] as const;
+
+export const eventPlaces: ReadonlyMap<string, number> = new Map(
+  eventNames.map((name, place) => [name, place]),
+);
 
 export const riskNames: ReadonlySet<string> = new Set(riskLevels);

@@ -1,5 +1,4 @@
-import type { KeyObject } from 'node:crypto';
-import { recordHash } from './chain.js';
+import { hasherRoomBytes, type RecordHasher } from './chain.js';
 import { timestampOf } from './line-check.js';
 import { lineBytesMax } from './record.js';
 import { type Hash, leafHashInPlace } from './tree.js';
@@ -12,10 +11,10 @@ export const groupBytesMax = 4 * 1024 * 1024;
  * hashes here, in the buffer that is written, and never copied again.
  */
 export class Group {
-  // The byte in front is for the first line's leaf hash to borrow.
-  readonly #buf = Buffer.allocUnsafe(1 + groupBytesMax + lineBytesMax + 1);
-  #fill = 1;
-  #lastAt = 1;
+  // The bytes in front are for the first line's hashes to borrow.
+  readonly #buf = Buffer.allocUnsafe(hasherRoomBytes + groupBytesMax + lineBytesMax + 1);
+  #fill = hasherRoomBytes;
+  #lastAt = hasherRoomBytes;
   #leaves: Hash[] = [];
   #hash: string;
 
@@ -25,7 +24,7 @@ export class Group {
 
   /** Empties the group; the next line follows the record with this hash. */
   restart(prevHash: string): void {
-    this.#fill = 1;
+    this.#fill = hasherRoomBytes;
     this.#leaves = [];
     this.#hash = prevHash;
   }
@@ -35,11 +34,11 @@ export class Group {
   }
 
   get bytes(): Buffer {
-    return this.#buf.subarray(1, this.#fill);
+    return this.#buf.subarray(hasherRoomBytes, this.#fill);
   }
 
   get byteLength(): number {
-    return this.#fill - 1;
+    return this.#fill - hasherRoomBytes;
   }
 
   get leaves(): readonly Hash[] {
@@ -56,13 +55,20 @@ export class Group {
   }
 
   /** Adds the line of record `seq` around the body `source[from..to)`. */
-  add(source: Buffer, from: number, to: number, seq: number, epoch: number, key: KeyObject): void {
+  add(
+    source: Buffer,
+    from: number,
+    to: number,
+    seq: number,
+    epoch: number,
+    hasher: RecordHasher,
+  ): void {
     const buf = this.#buf;
     const start = this.#fill;
     let at = start + buf.write(`{"seq":${seq},`, start, 'latin1');
     at += source.copy(buf, at, from, to);
     at += buf.write(`,"epoch":${epoch},"prev_hash":"${this.#hash}"`, at, 'latin1');
-    const hash = recordHash(key, buf.subarray(start, at));
+    const hash = hasher.hash(buf, start, at);
     at += buf.write(`,"hash":"${hash}"}\n`, at, 'latin1');
     this.#leaves.push(leafHashInPlace(buf, start, at - 1));
     this.#hash = hash;

@@ -149,7 +149,8 @@ class Encoder {
 // Everything that cannot stand in a JSON string as it is, and every surrogate, paired or not.
 const special = /["\\\u0000-\u001f\ud800-\udfff]/;
 
-function quote(text: string, member: string): string {
+/** A string as JSON. Refuses what has no UTF-8 form. */
+export function quote(text: string, member: string): string {
   if (!special.test(text)) return `"${text}"`;
   checkText(text, member);
   return JSON.stringify(text);

@@ -1,23 +1,25 @@
 import * as fs from 'node:fs';
+import { hasherRoomBytes } from './chain.js';
 import { lineBytesMax } from './record.js';
 
 const chunkBytes = 1024 * 1024;
+const front = hasherRoomBytes;
 
 /**
  * Reads the lines of a file one after the other in constant memory. The current line is `buf[start..end)`, without its
- * newline; there is always a byte before `start`, which a leaf hash may borrow. A line longer than a record may
+ * newline; there is always room before `start` for a hasher to borrow (`hasherRoomBytes`). A line longer than a record may
  * be comes in one piece of more than `lineBytesMax` bytes with `overlong` set.
  */
 export class LineFile {
-  readonly buf = Buffer.allocUnsafe(1 + chunkBytes);
+  readonly buf = Buffer.allocUnsafe(front + chunkBytes);
   readonly #fd: number;
-  start = 1;
-  end = 1;
+  start = front;
+  end = front;
   /** Where the current line begins in the file. */
   offset: number;
   overlong = false;
-  #filled = 1;
-  #next = 1;
+  #filled = front;
+  #next = front;
   #nextOffset: number;
   readonly #limit: number;
 
@@ -59,16 +61,16 @@ export class LineFile {
   }
 
   #fill(): boolean {
-    this.buf.copyWithin(1, this.#next, this.#filled);
-    this.#filled = 1 + this.#filled - this.#next;
-    this.#next = 1;
+    this.buf.copyWithin(front, this.#next, this.#filled);
+    this.#filled = front + this.#filled - this.#next;
+    this.#next = front;
     const room = this.buf.length - this.#filled;
     const got = fs.readSync(
       this.#fd,
       this.buf,
       this.#filled,
       room,
-      this.#nextOffset + this.#filled - 1,
+      this.#nextOffset + this.#filled - front,
     );
     this.#filled += got;
     return got > 0;

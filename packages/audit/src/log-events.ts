@@ -1,7 +1,8 @@
 import type { JsonObject } from './event.js';
 import { uuidv7 } from './event-id.js';
 import { encodeJson } from './json-text.js';
-import { formatTime, lineBytesMax } from './record.js';
+import { lineBytesMax } from './record.js';
+import { formatTime } from './timestamp.js';
 
 /** The log's own records; docs/format.md §3. */
 export type LogEventType =

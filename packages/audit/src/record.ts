@@ -1,10 +1,11 @@
 import type { Opening } from './acknowledgement.js';
-import { type ContentMember, commitContent, encodedBytes } from './commitment.js';
+import { type ContentMember, commitContent } from './commitment.js';
 import { AuditError, reasonOf } from './errors.js';
 import { type AuditEvent, isEventType } from './event.js';
 import { uuidv7 } from './event-id.js';
-import { eventNames, type Field, type Placed, riskNames, sections } from './fields.js';
-import { checkNumber, checkText, contentBytesMax, encodeJson, isPlainObject } from './json-text.js';
+import { eventPlaces, type Placed, riskNames, sections } from './fields.js';
+import { checkNumber, contentBytesMax, encodeJson, isPlainObject, quote } from './json-text.js';
+import { encodeTimestamp } from './timestamp.js';
 
 /** A line without its newline is at most this long: the C2SP entry limit. */
 export const lineBytesMax = 65_535;
@@ -20,8 +21,7 @@ export interface Body {
   readonly openings: readonly Opening[];
 }
 
-/** A record's members under their stored names, in the record's order. */
-type Stored = Record<string, unknown>;
+const noOpenings: readonly Opening[] = [];
 
 /**
  * Checks an event and makes the middle of its line, everything between `seq` and `epoch` (docs/format.md §2). Throws
@@ -39,61 +39,48 @@ export function encodeEvent(event: AuditEvent, emitter: string): Body {
   }
 }
 
-function encodeChecked(given: AuditEvent, emitter: string): Body {
-  const event = snapshot(given);
-  checkEvent(event);
-  const timestamp = encodeTimestamp(event.timestamp);
-  const eventId = event.eventId === undefined ? `evt_${uuidv7()}` : checkEventId(event.eventId);
+function encodeChecked(given: AuditEvent, usualEmitter: string): Body {
+  const values = readMembers(given);
+  const eventType = checkType(values[2]);
+  const timestamp = encodeTimestamp(values[0]);
+  const eventId = values[1] === undefined ? `evt_${uuidv7()}` : checkEventId(values[1]);
+  const emitter =
+    values[3] === undefined ? quote(usualEmitter, 'emitter') : checkEmitter(values[3]);
   const content: ContentMember[] = [];
-  const record: Stored = {
-    timestamp,
-    event_id: eventId,
-    event_type: event.eventType,
-    emitter: event.emitter === undefined ? emitter : checkEmitter(event.emitter),
-  };
-  let details = '';
-  for (const section of sections) {
-    const value: unknown = event[section.name];
+  let text = `"timestamp":"${timestamp}","event_id":"${eventId}","event_type":"${eventType}","emitter":${emitter}`;
+  for (let i = 0; i < sections.length; i++) {
+    const value = values[4 + i];
     if (value === undefined) continue;
-    if (section.fields !== undefined) {
-      const stored = storeSection(value, section.name, section.fields, content);
-      if (stored !== undefined) record[section.stored] = stored;
-    } else if (section.kind === 'text') {
-      record[section.stored] = checkedText(value, section.name);
+    const { name, stored, fields, kind } = sections[i]!;
+    const opening = `,"${stored}":`;
+    if (fields !== undefined) {
+      const members = sectionText(value, name, fields, text.length + opening.length, content);
+      if (members !== '{') text += `${opening}${members}}`;
     } else {
-      details = `,"${section.stored}":${encodeDetails(value, section.name)}`;
+      text += opening + (kind === 'text' ? checkedText(value, name) : encodeDetails(value, name));
     }
   }
-  const text = bodyText(record, details);
-  if (fits(text)) return { text, eventId, timestamp, openings: [] };
-  return { ...cutToFit(record, details, text, content), eventId, timestamp };
+  if (fits(text)) return { text, eventId, timestamp, openings: noOpenings };
+  const cut = commitContent(text, content, bodyBytesMax);
+  if (!fits(cut.text)) throw tooLarge(cut.text);
+  return { ...cut, eventId, timestamp };
 }
 
-/** The event's own members, each read once: a getter cannot change what was checked, a prototype cannot add to it. */
-function snapshot(given: AuditEvent): AuditEvent {
+/**
+ * The event's own members by their place, each read once: a getter cannot change what was checked, a prototype cannot add
+ * to it.
+ */
+function readMembers(given: AuditEvent): unknown[] {
   if (typeof given !== 'object' || given === null || !isPlainObject(given)) {
     throw new AuditError('wrong_type', 'an event is a plain object with an eventType');
   }
-  return { __proto__: null, ...given } as AuditEvent;
-}
-
-/** The body's text; `details` is encoded already, and stands before `trace`. */
-function bodyText(record: Stored, details: string): string {
-  if ('toJSON' in Object.prototype) shield(record);
-  if (details === '' || record['trace'] === undefined) {
-    return JSON.stringify(record).slice(1, -1) + details;
+  const values: unknown[] = new Array(eventPlaces.size).fill(undefined);
+  for (const name of Object.keys(given)) {
+    const place = eventPlaces.get(name);
+    if (place === undefined) throw unknownMember(name, '');
+    values[place] = given[name];
   }
-  const { trace, ...rest } = record;
-  if ('toJSON' in Object.prototype) shield(rest);
-  return `${JSON.stringify(rest).slice(1, -1)}${details},"trace":${JSON.stringify(trace)}`;
-}
-
-/** Somebody has given every object a `toJSON`; ours get one of their own that does nothing. */
-function shield(value: object): void {
-  Object.defineProperty(value, 'toJSON', { value: undefined, configurable: true });
-  for (const item of Object.values(value)) {
-    if (typeof item === 'object' && item !== null) shield(item);
-  }
+  return values;
 }
 
 function fits(text: string): boolean {
@@ -101,20 +88,8 @@ function fits(text: string): boolean {
   return text.length * 3 <= bodyBytesMax || Buffer.byteLength(text) <= bodyBytesMax;
 }
 
-function cutToFit(
-  record: Stored,
-  details: string,
-  text: string,
-  content: readonly ContentMember[],
-): Pick<Body, 'text' | 'openings'> {
-  const contentBytes = content.reduce((sum, member) => sum + encodedBytes(member.content), 0);
-  const openings = commitContent(content, bodyBytesMax - (Buffer.byteLength(text) - contentBytes));
-  const cut = bodyText(record, details);
-  if (!fits(cut)) throw tooLarge({ ...record, details });
-  return { text: cut, openings };
-}
-
-function tooLarge(record: Stored): AuditError {
+function tooLarge(text: string): AuditError {
+  const record = JSON.parse(`{${text}}`) as Record<string, unknown>;
   const sizes = Object.entries(record).map(([name, value]) => ({
     name,
     bytes: Buffer.byteLength(JSON.stringify(value)),
@@ -127,15 +102,14 @@ function tooLarge(record: Stored): AuditError {
   );
 }
 
-function checkEvent(event: AuditEvent): void {
-  for (const name of Object.keys(event)) if (!eventNames.has(name)) throw unknownMember(name, '');
-  if (typeof event.eventType !== 'string') {
+function checkType(type: unknown): string {
+  if (typeof type !== 'string') {
     throw new AuditError('missing_member', 'eventType is missing', { member: 'eventType' });
   }
-  if (isEventType(event.eventType)) return;
+  if (isEventType(type)) return type;
   throw new AuditError(
     'unknown_type',
-    `eventType ${JSON.stringify(String(event.eventType).slice(0, 80))} is neither built in nor of the form name.name (lower case, at most 64 bytes, not log.…)`,
+    `eventType ${JSON.stringify(type.slice(0, 80))} is neither built in nor of the form name.name (lower case, at most 64 bytes, not log.…)`,
     { member: 'eventType' },
   );
 }
@@ -158,29 +132,33 @@ function encodeDetails(value: unknown, name: string): string {
   return text;
 }
 
-/** A section's members in the record's order; undefined when there is none. */
-function storeSection(
+/**
+ * A section's members in the record's order as JSON, without the closing brace. `at` is where it begins in the body.
+ */
+function sectionText(
   value: unknown,
   name: string,
   fields: ReadonlyMap<string, Placed>,
+  at: number,
   content: ContentMember[],
-): Stored | undefined {
+): string {
   if (typeof value !== 'object' || value === null || !isPlainObject(value)) {
     throw wrongType(name, 'a plain object');
   }
-  const stored: Stored = {};
-  let last = -1;
+  let text = '{';
+  let last: Placed | undefined;
   for (const key of inOrder(value, fields, name)) {
     const item = value[key];
     if (item === undefined) continue;
     const field = fields.get(key)!;
-    if (field.stored in stored) {
-      throw wrongType(`${name}.${key}`, 'given as a value or as text, not both');
+    if (field.stored === last?.stored) {
+      throw wrongType(field.member, 'given as a value or as text, not both');
     }
-    stored[field.stored] = storeField(item, field, name, stored, content);
-    last = field.place;
+    text += last === undefined ? field.opening : `,${field.opening}`;
+    text += fieldText(item, field, at + text.length, content);
+    last = field;
   }
-  return last < 0 ? undefined : stored;
+  return text;
 }
 
 /** The names of a section's members in the record's order; callers mostly have them in that order already. */
@@ -197,68 +175,65 @@ function inOrder(value: object, fields: ReadonlyMap<string, Placed>, name: strin
   return ordered ? keys : keys.sort((a, b) => fields.get(a)!.place - fields.get(b)!.place);
 }
 
-function storeField(
-  item: unknown,
-  field: Field,
-  section: string,
-  stored: Stored,
-  content: ContentMember[],
-): unknown {
-  const member = `${section}.${field.name}`;
+function fieldText(item: unknown, field: Placed, at: number, content: ContentMember[]): string {
+  const { member } = field;
   switch (field.kind) {
     case 'text':
       return checkedText(item, member);
     case 'content':
-      return storeContent(checkedText(item, member), field, section, stored, content);
+      if (typeof item !== 'string') throw wrongType(member, 'a string');
+      return contentText(item, field, at, content);
     case 'json':
-      return storeContent(encodeJson(item, member), field, section, stored, content);
+      return contentText(encodeJson(item, member), field, at, content);
     case 'flag':
       if (typeof item !== 'boolean') throw wrongType(member, 'true or false');
-      return item;
+      return item ? 'true' : 'false';
     case 'integer':
       if (typeof item !== 'number') throw wrongType(member, 'an integer');
       checkNumber(item, member);
       if (!Number.isInteger(item)) throw wrongType(member, 'an integer');
-      return item;
+      return numberText(item);
     case 'number':
       if (typeof item !== 'number') throw wrongType(member, 'a number');
       checkNumber(item, member);
-      return item;
+      return numberText(item);
     case 'texts':
       if (!Array.isArray(item)) throw wrongType(member, 'an array of strings');
-      return Array.from(item, (text, i) => checkedText(text, `${member}[${i}]`));
+      return `[${Array.from(item, (text, i) => checkedText(text, `${member}[${i}]`)).join(',')}]`;
     case 'risk':
       if (typeof item !== 'string' || !riskNames.has(item)) {
         throw wrongType(member, 'low, medium, high or critical');
       }
-      return item;
+      return `"${item}"`;
     case 'phase':
       if (item !== 'intent' && item !== 'outcome') throw wrongType(member, 'intent or outcome');
-      return item;
+      return `"${item}"`;
     case 'hex':
       if (typeof item !== 'string' || item.length !== field.digits || !/^[0-9a-f]+$/.test(item)) {
         throw wrongType(member, `${field.digits} lower-case hex digits`);
       }
-      return item;
+      return `"${item}"`;
   }
 }
 
+function numberText(value: number): string {
+  return Object.is(value, -0) ? '0' : String(value);
+}
+
 /** Text that may become a commitment when the line is too long. */
-function storeContent(
-  text: string,
-  field: Field,
-  section: string,
-  stored: Stored,
-  content: ContentMember[],
+function contentText(
+  content: string,
+  { member, storedMember }: Placed,
+  at: number,
+  members: ContentMember[],
 ): string {
-  const member = `${section}.${field.name}`;
-  if (text.length > contentBytesMax) {
+  if (content.length > contentBytesMax) {
     throw new AuditError('too_large', `${member} is larger than ${contentBytesMax} bytes`, {
       member,
     });
   }
-  const name = `${section}.${field.stored}`;
-  content.push({ name, section: stored, stored: field.stored, content: text });
+  const text = quote(content, member);
+  members.push({ name: storedMember, content, at, length: text.length });
   return text;
 }
 
@@ -276,8 +251,7 @@ function unknownMember(name: string, prefix: string): AuditError {
 
 function checkedText(item: unknown, member: string): string {
   if (typeof item !== 'string') throw wrongType(member, 'a string');
-  checkText(item, member);
-  return item;
+  return quote(item, member);
 }
 
 function wrongType(member: string, wanted: string): AuditError {
@@ -291,43 +265,4 @@ function checkEventId(id: unknown): string {
     throw wrongType('eventId', 'evt_ and a lower-case UUID');
   }
   return id;
-}
-
-// Many events share a millisecond; formatting it once is enough.
-let lastMs = Number.NaN;
-let lastText = '';
-
-/** A time in milliseconds since 1970 as `YYYY-MM-DDTHH:MM:SS.mmmZ`. */
-export function formatTime(ms: number): string {
-  if (ms !== lastMs) {
-    lastText = new Date(ms).toISOString();
-    lastMs = ms;
-  }
-  return lastText;
-}
-
-const timePattern = /^(\d{4})-(\d\d)-(\d\d)[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)$/;
-
-function encodeTimestamp(value: unknown): string {
-  if (value === undefined) return formatTime(Date.now());
-  const ms =
-    value instanceof Date
-      ? Date.prototype.getTime.call(value)
-      : typeof value === 'string'
-        ? parseTime(value)
-        : Number.NaN;
-  const text = Number.isFinite(ms) ? new Date(ms).toISOString() : '';
-  if (text.length !== 24) {
-    throw wrongType('timestamp', 'a Date or an RFC 3339 string of the years 0 to 9999');
-  }
-  return text;
-}
-
-function parseTime(text: string): number {
-  const match = timePattern.exec(text);
-  if (!match) return Number.NaN;
-  const [year, month, day] = [Number(match[1]), Number(match[2]), Number(match[3])];
-  // Date.parse takes a 30th of February for a day of March.
-  const days = new Date(Date.UTC(2000 + (year % 400), month, 0)).getUTCDate();
-  return day > days ? Number.NaN : Date.parse(text.toUpperCase());
 }

@@ -1,5 +1,4 @@
-import { createSecretKey, type KeyObject } from 'node:crypto';
-import { endsEpoch, hashMemberBytes, recordHash } from './chain.js';
+import { endsEpoch, hashMemberBytes, RecordHasher } from './chain.js';
 import { AuditError } from './errors.js';
 import type { Head } from './head.js';
 import { checkLine, type LineFacts, timestampOf } from './line-check.js';
@@ -12,7 +11,7 @@ import { leafHashInPlace } from './tree.js';
  * at the very end, after a crash, a torn write.
  */
 export class Tail {
-  readonly #key: KeyObject;
+  readonly #hasher: RecordHasher;
   readonly #epoch: number;
   readonly #head: Head;
   readonly leaves: string[] = [];
@@ -28,7 +27,7 @@ export class Tail {
   constructor(head: Head, lastType: string, key: Buffer) {
     this.#head = head;
     this.#epoch = head.epoch;
-    this.#key = createSecretKey(key);
+    this.#hasher = new RecordHasher(key);
     this.seq = head.size;
     this.prevHash = head.hash;
     this.lastType = lastType;
@@ -76,7 +75,7 @@ export class Tail {
     if (facts.epoch !== this.#epoch || (this.seq > this.#head.size && endsEpoch(this.lastType))) {
       return `its epoch ${facts.epoch} does not follow`;
     }
-    if (facts.hash !== recordHash(this.#key, buf.subarray(start, end - hashMemberBytes))) {
+    if (facts.hash !== this.#hasher.hash(buf, start, end - hashMemberBytes)) {
       return 'its hash is not the HMAC of its bytes';
     }
     this.leaves.push(leafHashInPlace(buf, start, end));

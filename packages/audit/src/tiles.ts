@@ -76,12 +76,15 @@ export function tileEntry(bytes: Buffer, place: number): Hash | undefined {
 const zeroHash = '0'.repeat(64);
 
 interface Level {
-  /** Index of the tile that is being filled. */
+  /** Index of the tile that is being filled, and its hashes so far. */
   index: number;
-  count: number;
-  readonly bytes: Buffer;
+  hashes: Hash[];
   /** Width of the partial tile on disk, 0 when there is none. */
   written: number;
+}
+
+function bytesOf(hashes: readonly Hash[]): Buffer {
+  return Buffer.from(hashes.join(''), 'hex');
 }
 
 /** Fills the tiles of a growing tree and writes them out. */
@@ -96,27 +99,23 @@ export class TileWriter {
   /** Adds the next hash of a level: a leaf hash at level 0, the hash of a full tile's subtree above. */
   append(level: number, hash: Hash): void {
     const tile = this.#level(level);
-    tile.bytes.write(hash, tile.count * hashBytes, hashBytes, 'hex');
-    tile.count++;
-    if (tile.count < tileWidth) return;
+    if (tile.hashes.push(hash) < tileWidth) return;
     const file = this.#file(level, tile.index, tileWidth);
-    this.#write(file, tile.bytes);
+    this.#write(file, bytesOf(tile.hashes));
     if (tile.written > 0) fs.rmSync(`${file}.p`, { recursive: true, force: true });
     tile.index++;
-    tile.count = 0;
+    tile.hashes = [];
     tile.written = 0;
   }
 
   /** Writes the partial tiles of the present size, which a checkpoint of that size needs, and removes narrower ones. */
   writePartials(): void {
     this.#levels.forEach((tile, level) => {
-      if (tile.count === 0 || tile.count === tile.written) return;
-      this.#write(
-        this.#file(level, tile.index, tile.count),
-        tile.bytes.subarray(0, tile.count * hashBytes),
-      );
+      const count = tile.hashes.length;
+      if (count === 0 || count === tile.written) return;
+      this.#write(this.#file(level, tile.index, count), bytesOf(tile.hashes));
       if (tile.written > 0) fs.rmSync(this.#file(level, tile.index, tile.written), { force: true });
-      tile.written = tile.count;
+      tile.written = count;
     });
   }
 
@@ -138,11 +137,10 @@ export class TileWriter {
         const hash = tileEntry(bytes, place);
         if (hash === undefined) return false;
         fold.append(hash);
+        tile.hashes.push(hash);
       }
       if (!frontier.hasEdge(fold.toArray(), count, level * 8)) return false;
-      bytes.copy(tile.bytes, 0, 0, count * hashBytes);
       tile.index = index;
-      tile.count = count;
       tile.written = fs.existsSync(this.#file(level, index, count)) ? count : 0;
     }
     return true;
@@ -183,7 +181,7 @@ export class TileWriter {
 
   #level(level: number): Level {
     while (this.#levels.length <= level) {
-      this.#levels.push({ index: 0, count: 0, bytes: Buffer.alloc(tileBytes), written: 0 });
+      this.#levels.push({ index: 0, hashes: [], written: 0 });
     }
     return this.#levels[level]!;
   }

@@ -11,8 +11,7 @@ const scratch = Buffer.alloc(65);
 /** SHA-256(0x01 ‖ left ‖ right). */
 export function nodeHash(left: Hash, right: Hash): Hash {
   scratch[0] = 1;
-  scratch.write(left, 1, 32, 'hex');
-  scratch.write(right, 33, 32, 'hex');
+  scratch.write(left + right, 1, 64, 'hex');
   return crypto.hash('sha256', scratch, 'hex');
 }
 

@@ -1,4 +1,4 @@
-import { endsEpoch, hashMemberBytes, recordHash } from './chain.js';
+import { endsEpoch, hashMemberBytes } from './chain.js';
 import { CompactRange, type Subtree } from './compact-range.js';
 import { EpochKeys } from './epoch-keys.js';
 import { checkLine, type LineFacts } from './line-check.js';
@@ -108,8 +108,8 @@ export class ChunkVerifier {
   #checkHash(lines: LineFile, facts: LineFacts, epochMax: number): string | undefined {
     if (this.#keys === undefined) return undefined;
     if (facts.epoch > epochMax) return `its epoch ${facts.epoch} is beyond what can be derived`;
-    const body = lines.buf.subarray(lines.start, lines.end - hashMemberBytes);
-    return recordHash(this.#keys.at(facts.epoch), body) === facts.hash
+    const hasher = this.#keys.at(facts.epoch);
+    return hasher.hash(lines.buf, lines.start, lines.end - hashMemberBytes) === facts.hash
       ? undefined
       : 'hash is not the HMAC of the record under its epoch key';
   }

@@ -1,6 +1,5 @@
-import { createSecretKey, type KeyObject } from 'node:crypto';
 import * as path from 'node:path';
-import { endsEpoch } from './chain.js';
+import { endsEpoch, RecordHasher } from './chain.js';
 import { type Clock, clockJumpMs } from './clock.js';
 import { makeFolder } from './durable.js';
 import { AuditError, reasonOf, systemCode } from './errors.js';
@@ -11,10 +10,10 @@ import { eraseEpochKey, initialKeyOnHost, type Keys, storeNextEpochKey } from '.
 import { encodeLogEvent, type LogEventType } from './log-events.js';
 import type { WriterOptions } from './options.js';
 import { Publisher } from './publisher.js';
-import { formatTime } from './record.js';
 import type { Standing } from './recovery.js';
 import { segmentsFolder } from './segment.js';
 import { SegmentFile } from './segment-file.js';
+import { formatTime } from './timestamp.js';
 
 /** After a step that failed, nothing is tried again on its own before this. */
 const tickPauseMs = 1_000;
@@ -46,7 +45,7 @@ export class Writer {
   #lastTimestamp: string;
   #epoch: number;
   #key: Buffer;
-  #keyObject: KeyObject;
+  #hasher: RecordHasher;
   /** Where the last record is, once it cannot be asked of the open segment. */
   #lastPlace: { segment: number; offset: number };
   #segment: SegmentFile | undefined;
@@ -73,7 +72,7 @@ export class Writer {
     this.#lastTimestamp = standing.lastTimestamp;
     this.#epoch = standing.epoch;
     this.#key = standing.epochKey;
-    this.#keyObject = createSecretKey(standing.epochKey);
+    this.#hasher = new RecordHasher(standing.epochKey);
     this.#lastPlace = { segment: standing.head.segment, offset: standing.head.offset };
     this.#checkpointMs = clock.monotonicMs();
     this.#lastClock = { wallMs: clock.wallMs(), monotonicMs: clock.monotonicMs() };
@@ -286,7 +285,7 @@ export class Writer {
 
   #addLine(source: Buffer, from: number, to: number): void {
     const seq = this.#seq + this.#group.count;
-    this.#group.add(source, from, to, seq, this.#epoch, this.#keyObject);
+    this.#group.add(source, from, to, seq, this.#epoch, this.#hasher);
   }
 
   #hasRoom(): boolean {
@@ -396,7 +395,7 @@ export class Writer {
     eraseEpochKey(this.#keys, this.#epoch);
     this.#epoch++;
     this.#key = next;
-    this.#keyObject = createSecretKey(next);
+    this.#hasher = new RecordHasher(next);
     this.#epochStartMs = undefined;
     this.#moving = undefined;
   }
