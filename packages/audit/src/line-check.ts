@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { hashMemberBytes } from './chain.js';
 import { type JsonKind, scanJson } from './json-scan.js';
+import { readPlainLine } from './plain-line.js';
 import { lineBytesMax } from './record.js';
 
 /** What a line says of itself, once its form was found right (docs/format.md §2). */
@@ -73,6 +74,17 @@ export function checkLine(
   if (length > lineBytesMax) return `the line is longer than ${lineBytesMax} bytes`;
   if (length < 2 * hashMemberBytes) return 'the line is too short for a record';
   if (!isUtf8(buf.subarray(start, end))) return 'the line is not UTF-8';
+  if (readPlainLine(buf.toString('latin1', start, end), facts)) return undefined;
+  return checkScanned(buf, start, end, facts);
+}
+
+/** The same by the strict scan, for a line of any form. */
+export function checkScanned(
+  buf: Buffer,
+  start: number,
+  end: number,
+  facts: LineFacts,
+): string | undefined {
   return checkEnds(buf, start, end, facts) ?? checkMembers(buf, start, end, facts);
 }
 

@@ -73,7 +73,8 @@ export function tileEntry(bytes: Buffer, place: number): Hash | undefined {
   return hash === zeroHash ? undefined : hash;
 }
 
-const zeroHash = '0'.repeat(64);
+/** What stands in a tile where nothing was written. */
+export const zeroHash = '0'.repeat(64);
 
 interface Level {
   /** Index of the tile that is being filled, and its hashes so far. */
