@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { Opening } from './acknowledgement.js';
-import { uuidv7 } from './event-id.js';
+import { newId } from './id.js';
 import { cutEncoded } from './json-text.js';
 
 /** A text member that a commitment may stand for, and where its JSON stands in the body (UTF-16 units). */
@@ -70,7 +70,7 @@ function commit(
   previewBytes: number,
 ): { standIn: string; opening: Opening } {
   const salt = randomBytes(32);
-  const ref = `cnt_${uuidv7()}`;
+  const ref = newId('cnt_');
   const preview = JSON.stringify(cutEncoded(content, previewBytes));
   const sha256 = createHash('sha256').update(salt).update(content, 'utf8').digest('hex');
   const bytes = Buffer.byteLength(content);

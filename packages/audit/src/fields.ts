@@ -69,16 +69,15 @@ const security = [
 const trace = [field('traceId', 'trace_id', 'hex', 32), field('spanId', 'span_id', 'hex', 16)];
 
 export interface Placed extends Field {
-  /** Where the member stands among its section's. */
-  readonly place: number;
   /** The caller's path of the member, `action.tool`, and the record's, `action.arguments`. */
   readonly member: string;
   readonly storedMember: string;
-  /** `"tool":`, as it stands before the value. */
+  /** `"tool":`, as it stands before the value of a first member, and `,"tool":` for a later one. */
   readonly opening: string;
+  readonly laterOpening: string;
 }
 
-export interface Section {
+interface Named {
   readonly name:
     | 'actor'
     | 'sessionId'
@@ -90,26 +89,39 @@ export interface Section {
     | 'details'
     | 'trace';
   readonly stored: string;
-  readonly kind?: 'text';
-  /** By the caller's name; undefined where there are no fixed members. */
-  readonly fields?: ReadonlyMap<string, Placed>;
+  /** `,"actor":` */
+  readonly opening: string;
 }
+
+export interface TextSection extends Named {
+  readonly kind: 'text' | 'details';
+}
+
+export interface FieldSection extends Named {
+  readonly kind: 'fields';
+  /** In the order of the record, and where each name stands among them. */
+  readonly fields: readonly Placed[];
+  readonly places: ReadonlyMap<string, number>;
+}
+
+export type Section = TextSection | FieldSection;
 
 function section(
   name: Section['name'],
   stored: string,
   shape: 'text' | 'details' | readonly Field[],
 ): Section {
-  if (shape === 'text') return { name, stored, kind: 'text' };
-  if (shape === 'details') return { name, stored };
-  const fields = new Map<string, Placed>();
-  shape.forEach((item, place) => {
-    const member = `${name}.${item.name}`;
-    const storedMember = `${name}.${item.stored}`;
-    const opening = `"${item.stored}":`;
-    fields.set(item.name, { ...item, place, member, storedMember, opening });
-  });
-  return { name, stored, fields };
+  const opening = `,"${stored}":`;
+  if (shape === 'text' || shape === 'details') return { name, stored, opening, kind: shape };
+  const fields = shape.map((item) => ({
+    ...item,
+    member: `${name}.${item.name}`,
+    storedMember: `${name}.${item.stored}`,
+    opening: `"${item.stored}":`,
+    laterOpening: `,"${item.stored}":`,
+  }));
+  const places = new Map(fields.map((item, place) => [item.name, place]));
+  return { name, stored, opening, kind: 'fields', fields, places };
 }
 
 /** The members between `emitter` and `epoch`, in the order of the record. */

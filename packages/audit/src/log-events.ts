@@ -1,5 +1,5 @@
 import type { JsonObject } from './event.js';
-import { uuidv7 } from './event-id.js';
+import { newId } from './id.js';
 import { encodeJson } from './json-text.js';
 import { lineBytesMax } from './record.js';
 import { formatTime } from './timestamp.js';
@@ -15,6 +15,6 @@ export type LogEventType =
 
 /** The middle of a line for one of the log's own records. */
 export function encodeLogEvent(type: LogEventType, nowMs: number, details: JsonObject): string {
-  const id = `evt_${uuidv7()}`;
+  const id = newId('evt_');
   return `"timestamp":"${formatTime(nowMs)}","event_id":"${id}","event_type":"${type}","emitter":"log","details":${encodeJson(details, 'details', lineBytesMax)}`;
 }

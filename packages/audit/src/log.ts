@@ -17,6 +17,7 @@ export interface ForwardSecurity {
 }
 
 const batchRecords = 128;
+const encoder = new TextEncoder();
 
 /** One append that was sent and not answered yet. */
 interface InFlight {
@@ -143,7 +144,8 @@ export class AuditLog {
       if (this.#closing) throw new AuditError('log_closed', 'the log is closed; open it again');
       const { text, eventId, timestamp, openings } = encodeEvent(event, this.#options.emitter);
       const waiting = this.#inFlight.length - this.#oldest;
-      const bytes = openings.reduce((sum, { content }) => sum + content.length, text.length);
+      let bytes = text.length;
+      for (const { content } of openings) bytes += content.length;
       // One event is always taken when nothing waits, or whoever awaits drained() would wait for ever.
       const full =
         waiting >= this.#options.queueRecordsMax ||
@@ -209,7 +211,7 @@ export class AuditLog {
   // What arrives in one turn of the event loop, answers to one sync included, goes to the writer in one message.
   readonly #sendBatch = (): void => {
     if (this.#batch.length === 0) return;
-    const batch = new TextEncoder().encode(`${this.#batch.join('\n')}\n`);
+    const batch = encoder.encode(`${this.#batch.join('\n')}\n`);
     const count = this.#batch.length;
     this.#batch = [];
     this.#send({ kind: 'append', batch, count }, [batch.buffer]);

@@ -33,10 +33,11 @@ function objectPattern(fields: Iterable<{ stored: string; kind: FieldKind }>): s
   return String.raw`\{${members.join('')}\}`;
 }
 
-function sectionPattern({ stored, fields }: (typeof sections)[number]): string {
+function sectionPattern(section: (typeof sections)[number]): string {
   // `details` may hold anything; a line that has them goes to the scan.
-  if (stored === 'details') return '';
-  return `(?:,"${stored}":${fields === undefined ? text : objectPattern(fields.values())})?`;
+  if (section.kind === 'details') return '';
+  const value = section.kind === 'fields' ? objectPattern(section.fields) : text;
+  return `(?:${section.opening}${value})?`;
 }
 
 const plainLine = new RegExp(

@@ -2,8 +2,8 @@ import type { Opening } from './acknowledgement.js';
 import { type ContentMember, commitContent } from './commitment.js';
 import { AuditError, reasonOf } from './errors.js';
 import { type AuditEvent, isEventType } from './event.js';
-import { uuidv7 } from './event-id.js';
-import { eventPlaces, type Placed, riskNames, sections } from './fields.js';
+import { eventPlaces, type FieldSection, type Placed, riskNames, sections } from './fields.js';
+import { newId } from './id.js';
 import { checkNumber, contentBytesMax, encodeJson, isPlainObject, quote } from './json-text.js';
 import { encodeTimestamp } from './timestamp.js';
 
@@ -43,7 +43,7 @@ function encodeChecked(given: AuditEvent, usualEmitter: string): Body {
   const values = readMembers(given);
   const eventType = checkType(values[2]);
   const timestamp = encodeTimestamp(values[0]);
-  const eventId = values[1] === undefined ? `evt_${uuidv7()}` : checkEventId(values[1]);
+  const eventId = values[1] === undefined ? newId('evt_') : checkEventId(values[1]);
   const emitter =
     values[3] === undefined ? quote(usualEmitter, 'emitter') : checkEmitter(values[3]);
   const content: ContentMember[] = [];
@@ -51,13 +51,14 @@ function encodeChecked(given: AuditEvent, usualEmitter: string): Body {
   for (let i = 0; i < sections.length; i++) {
     const value = values[4 + i];
     if (value === undefined) continue;
-    const { name, stored, fields, kind } = sections[i]!;
-    const opening = `,"${stored}":`;
-    if (fields !== undefined) {
-      const members = sectionText(value, name, fields, text.length + opening.length, content);
+    const section = sections[i]!;
+    const { name, opening } = section;
+    if (section.kind === 'fields') {
+      const members = sectionText(value, section, text.length + opening.length, content);
       if (members !== '{') text += `${opening}${members}}`;
     } else {
-      text += opening + (kind === 'text' ? checkedText(value, name) : encodeDetails(value, name));
+      const isText = section.kind === 'text';
+      text += opening + (isText ? checkedText(value, name) : encodeDetails(value, name));
     }
   }
   if (fits(text)) return { text, eventId, timestamp, openings: noOpenings };
@@ -137,42 +138,33 @@ function encodeDetails(value: unknown, name: string): string {
  */
 function sectionText(
   value: unknown,
-  name: string,
-  fields: ReadonlyMap<string, Placed>,
+  { name, fields, places }: FieldSection,
   at: number,
   content: ContentMember[],
 ): string {
   if (typeof value !== 'object' || value === null || !isPlainObject(value)) {
     throw wrongType(name, 'a plain object');
   }
+  const items: unknown[] = new Array(fields.length).fill(undefined);
+  for (const key of Object.keys(value)) {
+    const place = places.get(key);
+    if (place === undefined) throw unknownMember(key, `${name}.`);
+    items[place] = value[key];
+  }
   let text = '{';
-  let last: Placed | undefined;
-  for (const key of inOrder(value, fields, name)) {
-    const item = value[key];
+  let lastStored = '';
+  for (let place = 0; place < items.length; place++) {
+    const item = items[place];
     if (item === undefined) continue;
-    const field = fields.get(key)!;
-    if (field.stored === last?.stored) {
+    const field = fields[place]!;
+    if (field.stored === lastStored) {
       throw wrongType(field.member, 'given as a value or as text, not both');
     }
-    text += last === undefined ? field.opening : `,${field.opening}`;
+    text += lastStored === '' ? field.opening : field.laterOpening;
     text += fieldText(item, field, at + text.length, content);
-    last = field;
+    lastStored = field.stored;
   }
   return text;
-}
-
-/** The names of a section's members in the record's order; callers mostly have them in that order already. */
-function inOrder(value: object, fields: ReadonlyMap<string, Placed>, name: string): string[] {
-  const keys = Object.keys(value);
-  let last = -1;
-  let ordered = true;
-  for (const key of keys) {
-    const field = fields.get(key);
-    if (field === undefined) throw unknownMember(key, `${name}.`);
-    if (field.place < last) ordered = false;
-    last = field.place;
-  }
-  return ordered ? keys : keys.sort((a, b) => fields.get(a)!.place - fields.get(b)!.place);
 }
 
 function fieldText(item: unknown, field: Placed, at: number, content: ContentMember[]): string {
