@@ -150,4 +150,31 @@ export const eventPlaces: ReadonlyMap<string, number> = new Map(
   eventNames.map((name, place) => [name, place]),
 );
 
+/**
+ * The caller's name of every member, by its name in the record: the event's own under `''`, a section's under the section's stored
+ * name.
+ */
+export const callerNames: ReadonlyMap<string, ReadonlyMap<string, string>> = new Map([
+  [
+    '',
+    new Map([
+      ['timestamp', 'timestamp'],
+      ['event_id', 'eventId'],
+      ['event_type', 'eventType'],
+      ['emitter', 'emitter'],
+      ...sections.map(({ stored, name }) => [stored, name] as const),
+    ]),
+  ],
+  ...sections.flatMap((item) =>
+    item.kind === 'fields' ? [[item.stored, namesByStored(item.fields)] as const] : [],
+  ),
+]);
+
+/** Of two members with one stored name the first is the one that takes a value. */
+function namesByStored(fields: readonly Placed[]): Map<string, string> {
+  const names = new Map<string, string>();
+  for (const { stored, name } of fields) if (!names.has(stored)) names.set(stored, name);
+  return names;
+}
+
 export const riskNames: ReadonlySet<string> = new Set(riskLevels);

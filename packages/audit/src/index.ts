@@ -17,6 +17,7 @@ export type {
   Trace,
 } from './event.js';
 export { eventTypes, isEventType, riskLevels } from './event.js';
+export { callerNames } from './fields.js';
 export { newId } from './id.js';
 export type { JsonFault, JsonKind, JsonMember, OnMember } from './json-scan.js';
 export { jsonDepthMax, memberName, scanJson, scanObject } from './json-scan.js';

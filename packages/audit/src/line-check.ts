@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { hashMemberBytes } from './chain.js';
+import { sections } from './fields.js';
 import { type JsonKind, scanJson } from './json-scan.js';
 import { readPlainLine } from './plain-line.js';
 import { lineBytesMax } from './record.js';
@@ -13,47 +14,17 @@ export interface LineFacts {
   hash: string;
 }
 
-const order = [
-  'seq',
-  'timestamp',
-  'event_id',
-  'event_type',
-  'emitter',
-  'actor',
-  'session_id',
-  'call_id',
-  'source',
-  'action',
-  'result',
-  'security',
-  'details',
-  'trace',
-  'epoch',
-  'prev_hash',
-  'hash',
-];
+const front = ['seq', 'timestamp', 'event_id', 'event_type', 'emitter'];
+const back = ['epoch', 'prev_hash', 'hash'];
+const order = [...front, ...sections.map(({ stored }) => stored), ...back];
 const kinds: readonly JsonKind[] = order.map((name) => {
   if (name === 'seq' || name === 'epoch') return 'number';
-  return ['actor', 'action', 'result', 'security', 'details', 'trace'].includes(name)
-    ? 'object'
-    : 'string';
+  const kind = sections.find(({ stored }) => stored === name)?.kind;
+  return kind === 'fields' || kind === 'details' ? 'object' : 'string';
 });
 const nameBytes = order.map((name) => Buffer.from(name));
-const requiredCount = [
-  'seq',
-  'timestamp',
-  'event_id',
-  'event_type',
-  'emitter',
-  'epoch',
-  'prev_hash',
-  'hash',
-].length;
-const required = order.map((name) =>
-  ['seq', 'timestamp', 'event_id', 'event_type', 'emitter', 'epoch', 'prev_hash', 'hash'].includes(
-    name,
-  ),
-);
+const requiredCount = front.length + back.length;
+const required = order.map((name) => front.includes(name) || back.includes(name));
 
 const seqPrefix = Buffer.from('{"seq":');
 const epochPrefix = Buffer.from(',"epoch":');

@@ -3,67 +3,10 @@ import {
   AuditError,
   type AuditErrorCode,
   type AuditEvent,
+  callerNames,
   memberName,
   scanJson,
 } from '@gatebook/audit';
-
-/** Where each member of an event as it stands in a record (docs/format.md §2) has its place in an AuditEvent. */
-type Names = ReadonlyMap<string, string>;
-
-function names(stored: readonly string[]): Names {
-  return new Map(stored.map((name) => [name, camelCase(name)]));
-}
-
-function camelCase(name: string): string {
-  return name.replace(/_([a-z])/g, (_all, letter: string) => letter.toUpperCase());
-}
-
-const eventNames = names([
-  'timestamp',
-  'event_id',
-  'event_type',
-  'emitter',
-  'actor',
-  'session_id',
-  'call_id',
-  'source',
-  'action',
-  'result',
-  'security',
-  'details',
-  'trace',
-]);
-
-const sectionNames: ReadonlyMap<string, Names> = new Map([
-  ['actor', names(['channel', 'user_id', 'username', 'agent', 'ip'])],
-  [
-    'action',
-    names([
-      'phase',
-      'tool',
-      'command',
-      'resource',
-      'arguments',
-      'risk_level',
-      'approved',
-      'allowed',
-      'continues',
-    ]),
-  ],
-  ['result', names(['success', 'status', 'exit_code', 'signal', 'duration_ms', 'error', 'output'])],
-  [
-    'security',
-    names([
-      'policy_violation',
-      'rule',
-      'reason',
-      'rate_limit_remaining',
-      'sandbox',
-      'not_enforced',
-    ]),
-  ],
-  ['trace', names(['trace_id', 'span_id'])],
-]);
 
 /** Members of a record that only the log can give. */
 const givenByLog: ReadonlySet<string> = new Set(['seq', 'epoch', 'prev_hash', 'hash']);
@@ -86,7 +29,7 @@ export function parseEventLine(input: Buffer): AuditEvent {
   if (!isObject(value)) {
     throw new AuditError('wrong_type', 'the line is JSON, but not an object with an event_type');
   }
-  return renamed(value, eventNames, '') as unknown as AuditEvent;
+  return renamed(value, '') as unknown as AuditEvent;
 }
 
 function doubled(line: Buffer, at: number, reason: string): AuditError {
@@ -108,16 +51,18 @@ function isObject(value: unknown): value is Members {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-function renamed(value: Members, known: Names, prefix: string): Members {
+/** Gives the members of the event (`stored` is empty) or of one of its sections the names the library calls them. */
+function renamed(value: Members, stored: string): Members {
+  const known = callerNames.get(stored)!;
+  const prefix = stored === '' ? '' : `${stored}.`;
   // Only known names are ever assigned, so none of them can be one that sets the prototype.
   const event: Record<string, unknown> = {};
   for (const name of Object.keys(value)) {
     const camel = known.get(name);
     if (camel === undefined) throw unknownMember(`${prefix}${name}`, name, prefix === '');
     const item = value[name];
-    const section = prefix === '' ? sectionNames.get(name) : undefined;
-    const inner = section !== undefined && isObject(item);
-    event[camel] = inner ? renamed(item, section, `${name}.`) : item;
+    const inner = stored === '' && callerNames.has(name) && isObject(item);
+    event[camel] = inner ? renamed(item, name) : item;
   }
   return event;
 }
@@ -135,7 +80,7 @@ function unknownMember(member: string, name: string, top: boolean): AuditError {
 }
 
 const storedNames: ReadonlyMap<string, string> = new Map(
-  [eventNames, ...sectionNames.values()].flatMap((known) =>
+  [...callerNames.values()].flatMap((known) =>
     [...known].map(([stored, camel]): [string, string] => [camel, stored]),
   ),
 );
@@ -146,7 +91,7 @@ export function storedPath(member: string): string {
   const stored = storedNames.get(top) ?? top;
   if (second === undefined) return stored;
   // Only the sections' own members were renamed; below details or arguments the names are the caller's.
-  const inSection = sectionNames.get(stored) !== undefined;
+  const inSection = callerNames.has(stored);
   return [stored, inSection ? renamedSecond(second) : second, ...rest].join('.');
 }
 
