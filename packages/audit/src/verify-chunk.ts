@@ -4,22 +4,8 @@ import { EpochKeys } from './epoch-keys.js';
 import { checkLine, type LineFacts } from './line-check.js';
 import { LineFile } from './line-file.js';
 
-<<<<<<< HEAD
-
-import { readTileForms, tileWidth, zeroHash } from './tiles.js';
-
-=======
-
 import { Tally, type TallyPart } from './tally.js';
-import { readTileForms, tileEntry, tileWidth } from './tiles.js';
-
->>>>>>> 8f23398 (Roll segments by hour, day, week or on demand
-tally;
-each;
-segment in its;
-seal;
-)
-
+import { readTileForms, tileWidth, zeroHash } from './tiles.js';
 import { type Hash, leafHashInPlace } from './tree.js';
 
 /** A run of lines of one segment, checked on its own; `verify.ts` joins the results in order. */
