@@ -60,7 +60,8 @@ export class Workspace {
     this.#bigLog ??= this.#makeBigLog();
     const folders = await this.#bigLog;
     const segments = path.join(folders.dir, 'segments');
-    const files = fs.readdirSync(segments).sort();
+    const names = fs.readdirSync(segments).sort();
+    const files = names.filter((name) => name.endsWith('.jsonl'));
     const paths = files.map((file) => path.join(segments, file));
     const bytes = paths.reduce((sum, file) => sum + fs.statSync(file).size, 0);
     return { ...folders, files: paths, bytes };

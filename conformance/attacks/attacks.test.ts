@@ -17,6 +17,7 @@ import { otherFiles } from './other-files.js';
 import { Random, seedOfRun } from './random.js';
 import { keyHolderCheckpoints, keyHolderRewrites, openEpochRewrites } from './rewrites.js';
 import { segmentFiles } from './segment-files.js';
+import { tallies } from './tallies.js';
 
 const wholeRun = process.env['GATEBOOK_CONFORMANCE'] === 'full';
 /** Of each group in the reduced run; of the first two, which have the most kinds of attack, more. */
@@ -35,6 +36,7 @@ const groups = [
   'the end cut off',
   'segment files deleted, renamed, copied',
   'tiles, torn bytes and other files',
+  'tallies changed, and seals that do not count honestly',
   'the past rewritten by a key holder',
   'the open epoch rewritten by a key holder',
   'checkpoints signed by a key holder',
@@ -66,6 +68,7 @@ async function allAttacks(
     'the end cut off': cutEnds(logs, random),
     'segment files deleted, renamed, copied': segmentFiles(logs, random),
     'tiles, torn bytes and other files': otherFiles(logs, random),
+    'tallies changed, and seals that do not count honestly': tallies(logs, stolen),
     'the past rewritten by a key holder': keyHolderRewrites(logs, stolen, random),
     'the open epoch rewritten by a key holder': openEpochRewrites(
       logs,

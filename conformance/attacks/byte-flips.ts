@@ -51,6 +51,8 @@ export function byteFlips(logs: Logs, random: Random): Attack[] {
   flip(40, anyByteOf(pathsIn(folder, 'checkpoints')), tamperedFile);
   for (const tile of tiles) flip(20, anyByteOf([tile]), tamperedFile);
   flip(10, anyByteOf(pathsIn(folder, 'torn')), tamperedFile);
+  const besides = pathsIn(folder, 'segments').filter((path) => path.endsWith('.tally'));
+  flip(20, anyByteOf(besides), tamperedFile);
   if (file(folder, 'lock').length > 0)
     flip(5, anyByteOf(['lock']), () => ({ verdict: 'ok', pending: 0 }));
   return attacks;

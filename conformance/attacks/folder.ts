@@ -47,7 +47,7 @@ export function pathsIn(folder: Folder, name: string): string[] {
 }
 
 export function segmentPaths(folder: Folder): string[] {
-  return pathsIn(folder, 'segments');
+  return pathsIn(folder, 'segments').filter((path) => path.endsWith('.jsonl'));
 }
 
 /** A folder on disk that is changed from one state to the next by writing only the files that differ. */

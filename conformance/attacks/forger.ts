@@ -6,6 +6,7 @@ import type { StoredLog } from './logs.js';
 import { leafHash, rootOf, tilesOf } from './merkle.js';
 import { type Signer, signedCheckpoint, signer } from './notes.js';
 import { endsEpoch, type Members, type StoredRecord } from './records.js';
+import { tallyOf } from './tally.js';
 
 /** What lies in the keys folder of a log whose initial key was moved away: all that an intruder finds. */
 export interface StolenKeys {
@@ -52,20 +53,25 @@ export function draftsOf(log: StoredLog): Draft[] {
 
 /**
  * A whole log folder from drafts: chained, hashed with the stolen key where it is of the epoch and with any key where
- * the epoch's was erased, tree and tiles rebuilt, every checkpoint signed anew. `pending` records stay behind the newest.
+ * the epoch's was erased, tree and tiles rebuilt, every checkpoint signed anew. `pending` records stay behind the newest;
+ * `lie` is what every seal that is written anew says besides the truth.
  */
 export function forge(
   log: StoredLog,
   drafts: readonly Draft[],
   keys: StolenKeys,
   pending = 0,
+  lie: Members = {},
 ): Folder {
-  const lines = chain(drafts, keys);
+  const lines = chain(drafts, keys, lie);
   const folder = new Map(only(log.folder, (path) => path === 'lock' || path.startsWith('torn/')));
   const starts = drafts.flatMap(({ startsSegment }, seq) => (startsSegment ? [seq] : []));
   starts.forEach((first, i) => {
     const own = lines.slice(first, starts[i + 1]);
     folder.set(`segments/${name20(first)}.jsonl`, Buffer.from(`${own.join('\n')}\n`));
+    const members = drafts.slice(first, starts[i + 1]).map((draft) => draft.members);
+    if (members.at(-1)?.['event_type'] === 'log.sealed')
+      folder.set(`segments/${name20(first)}.tally`, tallyOf(members.slice(0, -1)).bytes);
   });
   const leaves = lines.slice(0, lines.length - pending).map((line) => leafHash(Buffer.from(line)));
   const sign = (size: number): Buffer => {
@@ -79,7 +85,7 @@ export function forge(
   return folder;
 }
 
-function chain(drafts: readonly Draft[], keys: StolenKeys): string[] {
+function chain(drafts: readonly Draft[], keys: StolenKeys, lie: Members): string[] {
   const lost = randomBytes(32);
   let epoch = 0;
   let prevHash = '0'.repeat(64);
@@ -93,7 +99,7 @@ function chain(drafts: readonly Draft[], keys: StolenKeys): string[] {
     const numbers = { seq, epoch, prev_hash: prevHash };
     const line = genuine
       ? original!.line.toString()
-      : hashed({ ...sealed(members, first, seq, bytes), ...numbers }, key);
+      : hashed({ ...sealed(drafts, first, seq, bytes, lie), ...numbers }, key);
     prevHash = line.slice(-66, -2);
     epoch += endsEpoch(String(members['event_type'])) ? 1 : 0;
     bytes += Buffer.byteLength(line) + 1;
@@ -102,9 +108,24 @@ function chain(drafts: readonly Draft[], keys: StolenKeys): string[] {
 }
 
 /** A seal counts its segment, and a forger who changed the segment counts again. */
-function sealed(members: Members, first: number, seq: number, bytes: number): Members {
+function sealed(
+  drafts: readonly Draft[],
+  first: number,
+  seq: number,
+  bytes: number,
+  lie: Members,
+): Members {
+  const { members } = drafts[seq]!;
   if (members['event_type'] !== 'log.sealed') return members;
-  const counts = { first_seq: first, records: seq + 1 - first, bytes };
+  const before = drafts.slice(first, seq).map((draft) => draft.members);
+  const counts = {
+    first_seq: first,
+    last_seq: seq,
+    records: seq + 1 - first,
+    bytes,
+    ...tallyOf(before).details,
+    ...lie,
+  };
   return { ...members, details: { ...(members['details'] as Members), ...counts } };
 }
 

@@ -110,7 +110,7 @@ function bytesOf(name: string, args: string): Buffer {
 function callOf(event: Event, root: string, files: Map<number, string>): Call | undefined {
   const { name, args, result } = event;
   if (name === 'openat' || name === 'open') return openOf(event, root, files);
-  if (/^(rename|unlink|mkdir|rmdir)/.test(name)) return entryOf(event, root);
+  if (/^(rename|unlink|mkdir|rmdir|symlink)/.test(name)) return entryOf(event, root);
   const fd = Number.parseInt(args, 10);
   if (!files.has(fd)) return undefined;
   switch (name) {
@@ -148,7 +148,9 @@ function openOf(event: Event, root: string, files: Map<number, string>): Call | 
 
 function entryOf({ name, args }: Event, root: string): Call | undefined {
   const [first, second] = strings(args).map((path) => below(root, path));
-  if (first === undefined) return undefined;
+  // The link to the open segment is never read and never synced.
+  if (name.startsWith('symlink') || first === undefined || /(^|\/)current(\.tmp)?$/.test(first))
+    return undefined;
   if (name.startsWith('mkdir')) return { kind: 'mkdir', path: first };
   if (!name.startsWith('rename')) return { kind: 'remove', path: first };
   if (second === undefined) throw new Error(`${first} is renamed to outside`);

@@ -4,6 +4,7 @@ import collections, hashlib, hmac, os, re, stat
 from files import names, open_plain
 from line import HASH_TAIL, MAX_LINE, parse_end, parse_line, parse_start
 from note import next_epoch_key, parse_key
+from tally import Tally
 from tree import Tree, leaf_hash, read_tile, tile_entries
 
 EPOCH_ENDS = {"log.epoch", "log.sealed", "log.closed"}
@@ -24,7 +25,8 @@ class Reading:
         self.reach, self.prev_hash, self.epoch, self.epoch_ended = 0, b"0" * 64, 0, False
         self.opened = None  # details of the record at seq 0
         self.last_type, self.hole = None, False  # type of the last record; whether the fault may be a power loss's hole
-        self.fault = self.side_fault = None  # Places: of what ended the reading; of a wrong tile or torn file
+        # Places: of what ended the reading; of a wrong tile or torn file; of a seal or file that does not tally
+        self.fault = self.side_fault = self.tally_fault = None
         self.missing, self.required = [], 0
         self.tree, self.tiles, self.roots = Tree(self.check_tile), {}, {0: Tree().root()}
         folder = os.path.join(logdir, "segments")
@@ -32,7 +34,7 @@ class Reading:
                     if stat.S_ISREG(os.lstat(os.path.join(folder, name)).st_mode)]
         try:
             for self.segment in segments:
-                self.offset = 0
+                self.offset, self.tally = 0, Tally()
                 self.read_segment(is_last=self.segment == segments[-1])
         except Fault as fault:
             self.fault = fault.args[0]
@@ -119,8 +121,9 @@ class Reading:
         if self.last_type == "log.sealed" and self.offset > 0:
             self.fail("a record stands behind the seal of its segment")
         first = int(self.segment[:20])
-        if event_type == "log.sealed" and [details.get(name) for name in ("first_seq", "records", "bytes")] != [
-                first, seq + 1 - first, self.offset]:
+        counted = [first, seq, seq + 1 - first, self.offset]
+        if event_type == "log.sealed" and [details.get(name) for name in (
+                "first_seq", "last_seq", "records", "bytes")] != counted:
             self.fail("the seal does not count its own segment")
         if self.hmac_key and not hmac.compare_digest(self.epoch_hmac(epoch, line[:-HASH_TAIL]), own_hash):
             self.fail("the hash is not the HMAC of the record")
@@ -131,6 +134,10 @@ class Reading:
         self.reach, self.prev_hash, self.epoch = seq + 1, own_hash, epoch + self.epoch_ended
         if event_type == "log.recovered" and not self.side_fault:
             self.check_torn(details.get("torn_file"), details.get("torn_sha256"), seq)
+        if event_type != "log.sealed":
+            self.tally.add(record)
+        elif wrong := self.tally.disagrees(details, os.path.join(self.logdir, "segments", f"{first:020d}.tally")):
+            self.tally_fault = self.tally_fault or self.here(wrong, seq)
         if not self.missing:
             self.tree.add(leaf_hash(line))
             if self.reach in self.sizes:

@@ -418,13 +418,44 @@ def tiles():
     case = folder()
     shutil.rmtree(case.at("tile"))
     expect("no tiles", case, "ok")
-    second = sorted(os.listdir(folder().at("segments")))[1]
+    second = sorted(name for name in os.listdir(folder().at("segments")) if name.endswith(".jsonl"))[1]
     case = folder()
     case.edit_lines(f"segments/{second}", lambda found: found.__setitem__(100, found[100].replace(b"call-", b"cell-", 1)))
     seq = int(second[:20]) + 100
     expect("a change named by the tiles", case, ("tampered", dict(seq=seq, segment=second)))
     shutil.rmtree(case.at("tile"))
     expect("a change that no tile can name", case, ("tampered", dict(seq=None)), ("tampered", dict(seq=seq)))
+
+
+def tallies(closed, still_open):
+    def case(title, wanted, change):
+        folder = closed()
+        change(folder)
+        expect(f"tally: {title}", folder, wanted)
+
+    tally = f"{FIRST[:-6]}.tally"
+    case("a count changed", "tampered", lambda folder: folder.edit(tally, lambda data: flip(data, data.rindex(b"]") - 1)))
+    case("a line gone", "tampered", lambda folder: folder.edit_lines(tally, lambda found: found.pop()))
+    case("a line too many", "tampered", lambda folder: folder.edit(tally, lambda data: data + b'["type","x.y",1]\n'))
+    case("emptied", "tampered", lambda folder: folder.write(tally, b""))
+    case("absent", "tampered", lambda folder: os.remove(folder.at(tally)))
+    case("one of the open segment has no meaning", "ok", lambda folder: folder.write(f"{LAST[:-6]}.tally", b"x"))
+    for title, change in (
+            ("a wrong root", dict(tally_root="0" * 64)), ("a wrong size", dict(tally_size=1)), ("no root", dict(tally_root=None)),
+            ("a later beginning", dict(first_timestamp="2026-01-01T00:00:00.000Z")), ("an earlier end", dict(last_timestamp="")),
+            ("a wrong last seq", dict(last_seq=5)), ("written with a fraction", None)):
+        log, folder = make(f"seal {title}", records=10, segment=100, leave_open=True)
+        good = log.log_record
+        log.log_record = lambda event_type, **details: good(event_type, **dict(details, **(change or {})))
+        if not change:
+            write = make_log.Log.write
+            log.write = lambda body: write(log, body.replace(b',"bytes":', b'.0,"bytes":'))
+        log.seal()
+        log.log_record = good
+        vars(log).pop("write", None)
+        log.opened()
+        log.close()
+        expect(f"a seal with {title}", folder(), "tampered" if change else "ok")
 
 
 def growing():
@@ -485,6 +516,7 @@ def main():
     evidence(closed, still_open, other, fork, wrong_key)
     strict_json()
     tiles()
+    tallies(closed, still_open)
     growing()
     command_line(closed, still_open)
     print(f"{checks} verdicts, {len(failures)} wrong, {time.monotonic() - began:.1f} s")

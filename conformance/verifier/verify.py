@@ -72,6 +72,8 @@ def decide(case):
         return "tampered", Place("the first record names another origin or public key", None, 0)
     if read.side_fault:
         return "tampered", read.side_fault
+    if read.tally_fault:
+        return "tampered", read.tally_fault
     if read.reach < case.newest:
         return "truncated", Place(f"{read.reach} records, but a checkpoint here covers {case.newest}", None, read.reach)
     for note in case.held:
@@ -95,7 +97,7 @@ def verify(case):
     identify(case)
     judge_notes(case)
     verdict, place = decide(case)
-    if verdict == "tampered" and place is not case.reading.side_fault:
+    if verdict == "tampered" and place not in (case.reading.side_fault, case.reading.tally_fault):
         changed = first_changed(case.logdir, {note.size: note.root for note in case.held + case.good})
         place = Place(place.reason, *changed) if changed else place
     reach = case.reading.reach

@@ -17,10 +17,28 @@ export interface Head {
   /** First seq of the segment that holds the record before `size`, and the byte behind that record. */
   readonly segment: number;
   readonly offset: number;
+  /** The tree before that segment's first record, largest subtree first. */
+  readonly before: readonly Hash[];
+  /** When that segment's first record was written, by the writer's clock. */
+  readonly began: string;
+  /** Lines and bytes of its tally when this head was made, at most. */
+  readonly tallyLines: number;
+  readonly tallyBytes: number;
   /** Of the record before `size`. */
   readonly timestamp: string;
   /** The signed note. */
   readonly checkpoint: string;
+}
+
+/** What a head remembers of the segment that holds the last record, and where in it that record ends. */
+export type HeadPlace = Pick<
+  Head,
+  'segment' | 'offset' | 'before' | 'began' | 'tallyLines' | 'tallyBytes'
+>;
+
+export function placeOf(head: HeadPlace): HeadPlace {
+  const { segment, offset, before, began, tallyLines, tallyBytes } = head;
+  return { segment, offset, before, began, tallyLines, tallyBytes };
 }
 
 export function emptyHead(origin: string): Head {
@@ -34,6 +52,10 @@ export function emptyHead(origin: string): Head {
     hash: firstPrevHash,
     segment: 0,
     offset: 0,
+    before: [],
+    began: '',
+    tallyLines: 0,
+    tallyBytes: 0,
     timestamp: '',
     checkpoint: '',
   };
@@ -41,7 +63,7 @@ export function emptyHead(origin: string): Head {
 
 export function formatHead(head: Head): string {
   const toBase64 = (hash: Hash): string => Buffer.from(hash, 'hex').toString('base64');
-  return `${JSON.stringify({ ...head, root: toBase64(head.root), frontier: head.frontier.map(toBase64) })}\n`;
+  return `${JSON.stringify({ ...head, root: toBase64(head.root), frontier: head.frontier.map(toBase64), before: head.before.map(toBase64) })}\n`;
 }
 
 /** Reads a head and checks that its frontier gives its root. Throws `log_damaged`. */
@@ -67,7 +89,12 @@ export function parseHead(text: string): Head {
     return item;
   };
   const toHex = (item: unknown): Hash => Buffer.from(String(item), 'base64').toString('hex');
-  const frontier = Array.isArray(value['frontier']) ? value['frontier'].map(toHex) : [];
+  const hashes = (name: string): Hash[] => {
+    const item = value[name];
+    if (!Array.isArray(item)) throw damaged(`${name} is missing`);
+    return item.map(toHex);
+  };
+  const frontier = hashes('frontier');
   const head: Head = {
     origin: string('origin'),
     size: integer('size'),
@@ -78,12 +105,17 @@ export function parseHead(text: string): Head {
     hash: string('hash'),
     segment: integer('segment'),
     offset: integer('offset'),
+    before: hashes('before'),
+    began: string('began'),
+    tallyLines: integer('tallyLines'),
+    tallyBytes: integer('tallyBytes'),
     timestamp: string('timestamp'),
     checkpoint: string('checkpoint'),
   };
   let root: Hash;
   try {
     root = Frontier.from(head.size, frontier).root();
+    Frontier.from(head.segment, head.before);
   } catch (error) {
     throw damaged(String(error));
   }

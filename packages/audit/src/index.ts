@@ -29,9 +29,19 @@ export type { CheckedProof } from './proof.js';
 export { checkProof, findEvent, proveConsistency, proveRecord } from './proof.js';
 export type { ReadOptions, StoredLine } from './reader.js';
 export { parseRecord, readLines } from './reader.js';
+export { type Rotate, rotations } from './rotation.js';
 export type { LogStatus } from './status.js';
 export { logStatus } from './status.js';
 export type { LogRecord, StoredContent } from './stored-record.js';
+export type { CheckedTally, TallyEntry, TallyQuestion } from './tally-proof.js';
+export {
+  checkTallyProof,
+  isTallyProof,
+  listTallies,
+  proveTally,
+  readTally,
+} from './tally-proof.js';
+export { type Dimension, dimensions } from './tally-scan.js';
 export type { Hash } from './tree.js';
 export { checkConsistency, leafHash, rootFromInclusion } from './tree.js';
 export type { VerifyOptions } from './verify.js';

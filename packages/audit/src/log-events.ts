@@ -1,6 +1,9 @@
+import * as path from 'node:path';
 import type { JsonObject } from './event.js';
 import { newId } from './id.js';
 import { encodeJson } from './json-text.js';
+import { initialKeyOnHost, type Keys } from './keys.js';
+import type { WriterOptions } from './options.js';
 import { lineBytesMax } from './record.js';
 import { formatTime } from './timestamp.js';
 
@@ -17,4 +20,27 @@ export type LogEventType =
 export function encodeLogEvent(type: LogEventType, nowMs: number, details: JsonObject): string {
   const id = newId('evt_');
   return `"timestamp":"${formatTime(nowMs)}","event_id":"${id}","event_type":"${type}","emitter":"log","details":${encodeJson(details, 'details', lineBytesMax)}`;
+}
+
+const softwareName = 'gatebook-audit/0.1.0';
+
+/** What `log.opened` says: whose log this is and how it is kept from here on. */
+export function openedFacts(options: WriterOptions, keys: Keys): JsonObject {
+  const initialKey = initialKeyOnHost(keys.folder);
+  return {
+    format: 1,
+    origin: keys.origin,
+    public_key: keys.publicKey.text,
+    retention: { delete: 'never' },
+    durability: options.durability,
+    checkpoint_interval_ms: options.checkpointIntervalMs,
+    segment_bytes_max: options.segmentBytesMax,
+    rotate: options.rotate,
+    forward_security:
+      initialKey === undefined
+        ? { on: true }
+        : { on: false, initial_key_file: path.basename(initialKey) },
+    software: softwareName,
+    pid: process.pid,
+  };
 }

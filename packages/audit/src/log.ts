@@ -102,6 +102,10 @@ export class AuditLog {
     number,
     { resolve(note: string): void; reject(error: AuditError): void }
   >();
+  readonly #rotations = new Map<
+    number,
+    { resolve(sealed: number | undefined): void; reject(error: AuditError): void }
+  >();
   readonly #drains: (() => void)[] = [];
   #closing: Promise<void> | undefined;
   #closed: { resolve(): void; reject(error: AuditError): void } | undefined;
@@ -193,6 +197,22 @@ export class AuditLog {
   }
 
   /**
+   * Seals the open segment behind everything acknowledged so far and begins the next. Resolves with the first seq of the sealed
+   * one; undefined when it held no records, and nothing was done.
+   */
+  rotate(): Promise<number | undefined> {
+    return new Promise((resolve, reject) => {
+      if (this.#failed) throw this.#failed;
+      if (this.#closing) throw new AuditError('log_closed', 'the log is closed; open it again');
+      const id = this.#checkpointId++;
+      this.#ref();
+      this.#rotations.set(id, { resolve, reject });
+      this.#sendBatch();
+      this.#send({ kind: 'rotate', id });
+    });
+  }
+
+  /**
    * Ends the log: what is in flight is written, `log.closed` and a last checkpoint follow, the open epoch's key is left
    * behind, the lock is released. Further calls return the same promise.
    */
@@ -236,14 +256,22 @@ export class AuditLog {
         this.#checkpoints.get(message.id)?.reject(fromPlainError(message.error));
         this.#checkpoints.delete(message.id);
         break;
+      case 'rotated':
+        this.#rotations.get(message.id)?.resolve(message.sealed);
+        this.#rotations.delete(message.id);
+        break;
+      case 'rotate_failed':
+        this.#rotations.get(message.id)?.reject(fromPlainError(message.error));
+        this.#rotations.delete(message.id);
+        break;
       case 'closed':
         this.#finish(message.error === undefined ? undefined : fromPlainError(message.error));
         break;
       default:
         this.#die(`the writer said ${message.kind} out of turn`, undefined);
     }
-    if (this.#inFlight.length === this.#oldest && this.#checkpoints.size === 0 && !this.#closing)
-      this.#unref();
+    const asked = this.#checkpoints.size + this.#rotations.size;
+    if (this.#inFlight.length === this.#oldest && asked === 0 && !this.#closing) this.#unref();
   }
 
   #settle(outcome: Outcome): void {
@@ -304,6 +332,8 @@ export class AuditLog {
     this.#bytes = 0;
     for (const { reject } of this.#checkpoints.values()) reject(error);
     this.#checkpoints.clear();
+    for (const { reject } of this.#rotations.values()) reject(error);
+    this.#rotations.clear();
     for (const resolve of this.#drains.splice(0)) resolve();
   }
 

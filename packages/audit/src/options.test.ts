@@ -14,6 +14,7 @@ test('the defaults are those of the documentation', () => {
     checkpointRecordsMax: 10_000,
     epochMs: 60_000,
     segmentBytesMax: 104_857_600,
+    rotate: 'size',
     queueRecordsMax: 65_536,
     queueBytesMax: 67_108_864,
   });

@@ -1,5 +1,6 @@
 import * as path from 'node:path';
 import { AuditError } from './errors.js';
+import { type Rotate, rotations } from './rotation.js';
 
 /** How a log is kept. Only the two folders are required. */
 export interface AuditLogOptions {
@@ -24,6 +25,8 @@ export interface AuditLogOptions {
   readonly epochMs?: number | undefined;
   /** A segment is sealed when it has reached this size. Default 100 MiB, at least 4 KiB. */
   readonly segmentBytesMax?: number | undefined;
+  /** A segment is sealed when this period (UTC; weeks begin on Monday) has ended, too. Default `size`: at its size only. */
+  readonly rotate?: Rotate | undefined;
   /** Records in flight before `append` refuses with `queue_full`. Default 65,536. */
   readonly queueRecordsMax?: number | undefined;
   /** Bytes in flight before `append` refuses with `queue_full`. Default 64 MiB. */
@@ -43,9 +46,12 @@ export function normaliseOptions(options: AuditLogOptions): WriterOptions {
   if (durability !== 'sync' && durability !== 'interval') {
     throw badOption('durability', 'sync or interval');
   }
+  const rotate = options.rotate ?? 'size';
+  if (!rotations.includes(rotate)) throw badOption('rotate', rotations.join(', '));
   return {
     dir,
     keysDir,
+    rotate,
     emitter: checkEmitter(options.emitter ?? `pid:${process.pid}`),
     durability,
     syncIntervalMs: number(options, 'syncIntervalMs', 1_000, 1, 60_000),

@@ -14,6 +14,7 @@ import {
 } from './keys.js';
 import { checkLine, type LineFacts } from './line-check.js';
 import { LineFile } from './line-file.js';
+import type { Resumed } from './open-segment.js';
 import { listSegments, type SegmentName, segmentPath } from './segment.js';
 import { Tail } from './tail.js';
 import { TileWriter } from './tiles.js';
@@ -31,7 +32,7 @@ export interface Standing {
   readonly frontier: Frontier;
   readonly tiles: TileWriter;
   /** The segment to go on in; undefined when a new one must be made. */
-  readonly segment: { readonly firstSeq: number; readonly bytes: number } | undefined;
+  readonly segment: Resumed | undefined;
   /** Type of the last record; empty in a new log. */
   readonly lastType: string;
   readonly lastTimestamp: string;
@@ -67,12 +68,14 @@ export function findStanding(dir: string, keys: Keys): Standing {
     tail.seq > head.size || tail.torn !== undefined || last?.eventType !== 'log.closed';
   const frontier = Frontier.from(head.size, head.frontier);
   const tiles = openTiles(dir, head, frontier, unclean, segments);
+  let before = head.before;
   for (const leaf of tail.leaves) {
+    if (frontier.size === tail.segment?.firstSeq) before = frontier.toArray();
     frontier.append(leaf, (level, hash) => tiles.append(level, hash));
     tiles.append(0, leaf);
   }
+  if (frontier.size === tail.segment?.firstSeq) before = frontier.toArray();
   if (tail.torn !== undefined) setAside(dir, tail.torn, tail.seq);
-  const end = tail.torn?.at ?? tail.end;
   return {
     head,
     seq: tail.seq,
@@ -82,7 +85,19 @@ export function findStanding(dir: string, keys: Keys): Standing {
     frontier,
     tiles,
     segment:
-      tail.segment === undefined ? undefined : { firstSeq: tail.segment.firstSeq, bytes: end },
+      tail.segment === undefined
+        ? undefined
+        : {
+            firstSeq: tail.segment.firstSeq,
+            bytes: tail.torn?.at ?? tail.end,
+            began: tail.began,
+            before,
+            size: frontier.size,
+            root: frontier.root(),
+            ...(tail.segment.firstSeq === head.segment
+              ? { tallyLines: head.tallyLines, tallyBytes: head.tallyBytes }
+              : { tallyLines: 0, tallyBytes: 0 }),
+          },
     lastType: tail.lastType,
     lastTimestamp: tail.lastTimestamp,
     lastLeaf: tail.leaves.at(-1) ?? head.leaf,

@@ -20,6 +20,11 @@ export function segmentPath(dir: string, firstSeq: number): string {
   return path.join(segmentsFolder(dir), `${sequenceName(firstSeq)}.jsonl`);
 }
 
+/** The tally of a sealed segment, beside it. */
+export function tallyPath(dir: string, firstSeq: number): string {
+  return path.join(segmentsFolder(dir), `${sequenceName(firstSeq)}.tally`);
+}
+
 /** A seq or size as 20 digits, so that names sort as numbers. */
 export function sequenceName(seq: number): string {
   return String(seq).padStart(20, '0');

@@ -22,6 +22,8 @@ export class Tail {
   lastTimestamp: string;
   /** Byte behind the last good record, in `segment`. */
   end = 0;
+  /** When the first record of `segment` was written; empty when it holds none. */
+  began: string;
   torn: { readonly path: string; readonly at: number } | undefined;
 
   constructor(head: Head, lastType: string, key: Buffer) {
@@ -32,6 +34,7 @@ export class Tail {
     this.prevHash = head.hash;
     this.lastType = lastType;
     this.lastTimestamp = head.timestamp;
+    this.began = head.began;
   }
 
   read(segment: SegmentName, isLast: boolean): void {
@@ -42,6 +45,7 @@ export class Tail {
       );
     }
     this.segment = segment;
+    if (!isHeads) this.began = '';
     const lines = new LineFile(segment.path, isHeads ? this.#head.offset : 0);
     try {
       while (lines.next()) {
@@ -83,6 +87,8 @@ export class Tail {
     this.prevHash = facts.hash;
     this.lastType = facts.eventType;
     this.lastTimestamp = timestampOf(buf, start);
+    // A segment that the head does not know of begins with one of the log's own records, whose time is the writer's.
+    if (this.began === '') this.began = this.lastTimestamp;
     return undefined;
   }
 

@@ -6,7 +6,7 @@ import { type Case, type Good, stringOf } from './verify-case.js';
 import { tileFinding } from './verify-join.js';
 import type { Finding } from './verify-report.js';
 
-/** Rule 2 of docs/format.md §9.4: faults, forks, tiles and torn files, the most telling first. */
+/** Rule 2 of docs/format.md §9.4: faults, forks, tiles, torn files and tallies, the most telling first. */
 export function findTampering(facts: Case, identity: Identity, good: readonly Good[]): Finding[] {
   const { reading } = facts;
   const found: Finding[] = [];
@@ -23,6 +23,7 @@ export function findTampering(facts: Case, identity: Identity, good: readonly Go
   } else if (reading.tileFault && !fork && !reading.fault) found.push(reading.tileFault);
   if (reading.fault?.seq !== 0) found.push(...findFirstRecord(identity));
   found.push(...findTorn(facts));
+  if (reading.tallyFault && !reading.fault) found.push(reading.tallyFault);
   return found;
 }
 

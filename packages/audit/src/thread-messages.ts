@@ -6,6 +6,7 @@ import { AuditError, reasonOf, systemCode } from './errors.js';
 export type ToWriter =
   | { readonly kind: 'append'; readonly batch: Uint8Array; readonly count: number }
   | { readonly kind: 'checkpoint'; readonly id: number }
+  | { readonly kind: 'rotate'; readonly id: number }
   | { readonly kind: 'close' };
 
 /** An error as it crosses threads. */
@@ -31,6 +32,8 @@ export type FromWriter =
   | { readonly kind: 'outcomes'; readonly outcomes: readonly Outcome[] }
   | { readonly kind: 'checkpoint'; readonly id: number; readonly note: string }
   | { readonly kind: 'checkpoint_failed'; readonly id: number; readonly error: PlainError }
+  | { readonly kind: 'rotated'; readonly id: number; readonly sealed: number | undefined }
+  | { readonly kind: 'rotate_failed'; readonly id: number; readonly error: PlainError }
   | { readonly kind: 'closed'; readonly error: PlainError | undefined };
 
 export interface WriterThreadData {

@@ -3,6 +3,8 @@ import { CompactRange, type Subtree } from './compact-range.js';
 import { EpochKeys } from './epoch-keys.js';
 import { checkLine, type LineFacts } from './line-check.js';
 import { LineFile } from './line-file.js';
+
+import { Tally, type TallyPart } from './tally.js';
 import { readTileForms, tileWidth, zeroHash } from './tiles.js';
 import { type Hash, leafHashInPlace } from './tree.js';
 
@@ -45,6 +47,13 @@ export interface LogFact {
   readonly details: Readonly<Record<string, unknown>>;
 }
 
+/** A seal, whose tally is held against that of all chunks of its segment. */
+export interface Seal {
+  readonly seq: number;
+  readonly offset: number;
+  readonly details: Readonly<Record<string, unknown>>;
+}
+
 export interface ChunkResult {
   /** What the first line claims; undefined when the chunk holds no good line. */
   readonly first:
@@ -71,6 +80,9 @@ export interface ChunkResult {
   readonly required: number;
   readonly endsWithEpoch: boolean;
   readonly facts: readonly LogFact[];
+  /** Of all lines but a seal. */
+  readonly tally: TallyPart;
+  readonly seal: Seal | undefined;
   /** Bytes behind the last newline of the segment, and whether they hold more than a whole line. */
   readonly rest: { readonly bytes: number; readonly holdsRecord: boolean };
 }
@@ -130,6 +142,8 @@ class Run {
   readonly line: LineFacts = { seq: -1, epoch: -1, eventType: '', prevHash: '', hash: '' };
   readonly #task: ChunkTask;
   readonly #facts: LogFact[] = [];
+  readonly #tally = new Tally();
+  #seal: Seal | undefined;
   readonly #parts: { end: number; subtrees: readonly Subtree[] }[] = [];
   #first: ChunkResult['first'];
   #count = 0;
@@ -172,9 +186,13 @@ class Run {
   /** A seal counts the segment it ends. */
   #checkSeal(lines: LineFile): string | undefined {
     const { firstSeq } = this.#task;
-    const { first_seq, records, bytes } = detailsOf(lines);
+    const { seq } = this.line;
+    const { first_seq, last_seq, records, bytes } = detailsOf(lines);
     const counts =
-      first_seq === firstSeq && records === this.line.seq + 1 - firstSeq && bytes === lines.offset;
+      first_seq === firstSeq &&
+      last_seq === seq &&
+      records === seq + 1 - firstSeq &&
+      bytes === lines.offset;
     return counts ? undefined : 'the seal does not count its own segment';
   }
 
@@ -197,6 +215,9 @@ class Run {
     this.#compareLeaf(leaf, lines.offset);
     if (line.eventType === 'log.opened' || line.eventType === 'log.recovered')
       this.#keepFact(lines);
+    if (line.eventType === 'log.sealed') {
+      this.#seal = { seq: line.seq, offset: lines.offset, details: detailsOf(lines) };
+    } else this.#tally.addLine(lines.buf, lines.start, lines.end);
     this.#count++;
     this.seq = line.seq + 1;
     this.#lastHash = line.hash;
@@ -271,6 +292,8 @@ class Run {
       required: this.#required,
       endsWithEpoch: this.#endsWithEpoch,
       facts: this.#facts,
+      tally: this.#tally.part(),
+      seal: this.#seal,
       rest,
     };
   }

@@ -3,10 +3,12 @@ import { firstPrevHash } from './chain.js';
 import { parseVerifierKey } from './checkpoint.js';
 import { appendRange } from './compact-range.js';
 import type { SegmentName } from './segment.js';
+import { Tally } from './tally.js';
 import { readTile, readTileForms, tileEntry, tilePath, tileWidth } from './tiles.js';
 import { Frontier, type Hash } from './tree.js';
 import { type ChunkResult, epochJumpMax, type Fault, type LogFact } from './verify-chunk.js';
 import type { Finding } from './verify-report.js';
+import { checkTally } from './verify-tally.js';
 
 /** What reading all lines gave, before anything signed is looked at (docs/format.md §9.1). */
 export interface Reading {
@@ -18,6 +20,8 @@ export interface Reading {
   /** The first line whose leaf differs from the tile's, as a candidate for the cause of a fault. */
   readonly leafMismatch: Finding | undefined;
   readonly tileFault: Finding | undefined;
+  /** The first seal, or file beside a segment, that does not tally. */
+  readonly tallyFault: Finding | undefined;
   readonly missing: readonly (readonly [number, number])[];
   /** Roots at the sizes asked for, as far as no leaf is missing. */
   readonly roots: ReadonlyMap<number, Hash>;
@@ -49,6 +53,8 @@ export class Joiner {
   #hole = false;
   #leafMismatch: Finding | undefined;
   #tileFault: Finding | undefined;
+  #tally = new Tally();
+  #tallyFault: Finding | undefined;
   #unfinishedBytes = 0;
 
   constructor(dir: string, cuts: readonly number[]) {
@@ -70,6 +76,7 @@ export class Joiner {
     chunk: ChunkResult,
   ): void {
     if (this.#fault !== undefined) return;
+    if (startsSegment) this.#tally = new Tally();
     const begin = this.#checkBegin(segment, startsSegment, isLast, from, chunk);
     if (begin !== undefined) {
       this.#fault = this.#finding(segment, begin);
@@ -195,6 +202,9 @@ export class Joiner {
       this.#endsWithEpoch = chunk.endsWithEpoch;
       for (const fact of chunk.facts) this.#keepFact(fact);
     }
+    this.#tally.add(chunk.tally);
+    if (chunk.seal !== undefined)
+      this.#tallyFault ??= checkTally(this.#dir, segment, chunk.seal, this.#tally);
     if (chunk.leafMismatch) this.#leafMismatch ??= this.#finding(segment, chunk.leafMismatch);
     if (chunk.tileFault && this.#missing.length === 0) {
       const { level, index, place } = chunk.tileFault;
@@ -269,6 +279,7 @@ export class Joiner {
       hole: this.#hole,
       leafMismatch: this.#leafMismatch,
       tileFault: this.#tileFault,
+      tallyFault: this.#tallyFault,
       missing: this.#missing,
       roots: this.#roots,
       filledRoots: this.#filledRoots,

@@ -19,6 +19,7 @@ export interface Finding {
     | 'fork'
     | 'tile'
     | 'torn'
+    | 'tally'
     | 'range'
     | 'checkpoint'
     | 'origin'

@@ -132,7 +132,8 @@ function serve(writer: Writer): AuditError | undefined {
       }
       appendAll();
       if (message.kind === 'close') return closeWriter(writer);
-      answerCheckpoint(writer, message.id);
+      if (message.kind === 'rotate') answerRotate(writer, message.id);
+      else answerCheckpoint(writer, message.id);
     }
     appendAll();
     writer.tick();
@@ -156,6 +157,14 @@ function answerCheckpoint(writer: Writer, id: number): void {
     send({ kind: 'checkpoint', id, note: writer.checkpoint() });
   } catch (error) {
     send({ kind: 'checkpoint_failed', id, error: toPlainError(error) });
+  }
+}
+
+function answerRotate(writer: Writer, id: number): void {
+  try {
+    send({ kind: 'rotated', id, sealed: writer.rotate() });
+  } catch (error) {
+    send({ kind: 'rotate_failed', id, error: toPlainError(error) });
   }
 }
 

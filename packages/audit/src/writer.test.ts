@@ -578,6 +578,7 @@ test('the record at seq 0 says what the log is', () => {
     durability: 'sync',
     checkpoint_interval_ms: 1_000,
     segment_bytes_max: 5_000,
+    rotate: 'size',
     forward_security: { on: false, initial_key_file: 'initial-hmac-key' },
     software: expect.stringMatching(/^gatebook-audit\//),
     pid: process.pid,

@@ -1,23 +1,28 @@
 import * as path from 'node:path';
-import { endsEpoch, RecordHasher } from './chain.js';
+import { endsEpoch } from './chain.js';
 import { type Clock, clockJumpMs } from './clock.js';
+import { ClockWatch } from './clock-watch.js';
 import { makeFolder } from './durable.js';
 import { AuditError, reasonOf, systemCode } from './errors.js';
 import type { JsonObject } from './event.js';
 import { Group, groupBytesMax } from './group.js';
 import { GrowingTree } from './growing-tree.js';
-import { eraseEpochKey, initialKeyOnHost, type Keys, storeNextEpochKey } from './keys.js';
-import { encodeLogEvent, type LogEventType } from './log-events.js';
+import { type HeadPlace, placeOf } from './head.js';
+import type { Keys } from './keys.js';
+import { encodeLogEvent, type LogEventType, openedFacts } from './log-events.js';
+import { OpenEpoch } from './open-epoch.js';
+import { OpenSegment } from './open-segment.js';
 import type { WriterOptions } from './options.js';
 import { Publisher } from './publisher.js';
 import type { Standing } from './recovery.js';
+import { periodEnd, type SealReason } from './rotation.js';
 import { segmentsFolder } from './segment.js';
-import { SegmentFile } from './segment-file.js';
 import { formatTime } from './timestamp.js';
 
 /** After a step that failed, nothing is tried again on its own before this. */
 const tickPauseMs = 1_000;
-const softwareName = 'gatebook-audit/0.1.0';
+/** A running log looks at least this often whether its segment's period has ended. */
+const rotationLookMs = 60_000;
 
 /** Hears what became of each record, in the order they were handed in. */
 export interface Report {
@@ -43,19 +48,16 @@ export class Writer {
   #seq: number;
   #prevHash: string;
   #lastTimestamp: string;
-  #epoch: number;
-  #key: Buffer;
-  #hasher: RecordHasher;
+  readonly #epoch: OpenEpoch;
+  readonly #clockWatch: ClockWatch;
   /** Where the last record is, once it cannot be asked of the open segment. */
-  #lastPlace: { segment: number; offset: number };
-  #segment: SegmentFile | undefined;
+  #lastPlace: HeadPlace;
+  #segment: OpenSegment | undefined;
   /** The type of the last record, where it ended its epoch and the steps that follow are not all done. */
   #moving: LogEventType | undefined;
-  #epochStartMs: number | undefined;
   #checkpointMs: number;
   #syncDueMs: number | undefined;
   #tickAgainMs = 0;
-  #lastClock: { wallMs: number; monotonicMs: number };
   #writeError: string | undefined;
   #failed: AuditError | undefined;
 
@@ -70,12 +72,10 @@ export class Writer {
     this.#seq = standing.seq;
     this.#prevHash = standing.prevHash;
     this.#lastTimestamp = standing.lastTimestamp;
-    this.#epoch = standing.epoch;
-    this.#key = standing.epochKey;
-    this.#hasher = new RecordHasher(standing.epochKey);
-    this.#lastPlace = { segment: standing.head.segment, offset: standing.head.offset };
+    this.#epoch = new OpenEpoch(keys, standing.epoch, standing.epochKey);
+    this.#clockWatch = new ClockWatch(clock);
+    this.#lastPlace = placeOf(standing.head);
     this.#checkpointMs = clock.monotonicMs();
-    this.#lastClock = { wallMs: clock.wallMs(), monotonicMs: clock.monotonicMs() };
     makeFolder(segmentsFolder(options.dir));
     makeFolder(path.join(options.dir, 'checkpoints'));
     this.#resume(standing);
@@ -89,9 +89,8 @@ export class Writer {
   #resume(standing: Standing): void {
     const { segment, lastType, recordsAfterHead } = standing;
     if (segment !== undefined) {
-      this.#segment = SegmentFile.resume(this.#options.dir, segment.firstSeq, segment.bytes);
-      if (recordsAfterHead > 0)
-        this.#lastPlace = { segment: segment.firstSeq, offset: segment.bytes };
+      this.#segment = OpenSegment.resume(this.#options.dir, this.#keys, segment);
+      if (recordsAfterHead > 0) this.#lastPlace = this.#segment.place;
     }
     if (recordsAfterHead > 0 && endsEpoch(lastType)) {
       this.#moving = lastType as LogEventType;
@@ -131,22 +130,7 @@ export class Writer {
   }
 
   #writeOpened(): void {
-    const initialKey = initialKeyOnHost(this.#keys.folder);
-    this.#writeOwn('log.opened', {
-      format: 1,
-      origin: this.#keys.origin,
-      public_key: this.#keys.publicKey.text,
-      retention: { delete: 'never' },
-      durability: this.#options.durability,
-      checkpoint_interval_ms: this.#options.checkpointIntervalMs,
-      segment_bytes_max: this.#options.segmentBytesMax,
-      forward_security:
-        initialKey === undefined
-          ? { on: true }
-          : { on: false, initial_key_file: path.basename(initialKey) },
-      software: softwareName,
-      pid: process.pid,
-    });
+    this.#writeOwn('log.opened', openedFacts(this.#options, this.#keys));
   }
 
   /**
@@ -165,10 +149,11 @@ export class Writer {
           at = end + 1;
         }
         const firstSeq = this.#seq;
-        const leaves = this.#flush();
+        const { segment, leaves, bytes } = this.#flush();
         left -= leaves.length;
         report.durable(firstSeq, leaves.length);
         this.#tree.append(leaves);
+        segment.tally.addLines(bytes);
         const news = this.#seq - this.#publisher.head.size;
         if (news >= this.#options.checkpointRecordsMax) this.#tryCheckpoint();
       }
@@ -188,6 +173,7 @@ export class Writer {
         if (this.#moving === undefined) this.#mendSegment();
         this.#endEpoch('age');
       }
+      if (this.#moving === undefined) this.#sealAtPeriodEnd();
       if (this.#checkpointDue(now)) this.#tryCheckpoint();
     } catch {
       // Whoever appends next meets the same condition and gets the error.
@@ -199,13 +185,33 @@ export class Writer {
   /** Milliseconds until `tick` has something to do; Infinity when nothing is open. */
   dueInMs(): number {
     const { epochMs, checkpointIntervalMs } = this.#options;
+    const { startMs } = this.#epoch;
     const due = [
       this.#syncDueMs,
-      this.#epochStartMs === undefined ? undefined : this.#epochStartMs + epochMs,
+      startMs === undefined ? undefined : startMs + epochMs,
       this.#hasNews() ? this.#checkpointMs + checkpointIntervalMs : undefined,
+      this.#rotationDueMs(),
     ].filter((ms) => ms !== undefined);
     if (this.#failed || due.length === 0) return Number.POSITIVE_INFINITY;
     return Math.max(0, this.#tickAgainMs, Math.min(...due)) - this.#clock.monotonicMs();
+  }
+
+  /** When to look whether the segment's period has ended, by the monotonic clock; the wall clock may be set meanwhile. */
+  #rotationDueMs(): number | undefined {
+    if (this.#segment === undefined || this.#segment.bytes === 0) return undefined;
+    const wallMs = this.#clock.wallMs();
+    const leftMs = periodEnd(this.#options.rotate, wallMs) - wallMs;
+    if (leftMs === Number.POSITIVE_INFINITY) return undefined;
+    return this.#clock.monotonicMs() + Math.min(leftMs, rotationLookMs);
+  }
+
+  /** Seals the open segment now, unless it holds no records. Returns its first seq, undefined when there was nothing to seal. */
+  rotate(): number | undefined {
+    this.#prepare();
+    const segment = this.#segment;
+    if (segment === undefined || segment.bytes === 0) return undefined;
+    this.#seal(segment, 'demand');
+    return segment.firstSeq;
   }
 
   /** Makes a checkpoint of everything written so far, if there is news, and returns the newest. */
@@ -220,8 +226,9 @@ export class Writer {
   close(): void {
     try {
       this.#prepare();
-      this.#writeOwn('log.closed', { next_epoch: this.#epoch + 1, records: this.#seq + 1 });
+      this.#writeOwn('log.closed', { next_epoch: this.#epoch.number + 1, records: this.#seq + 1 });
       this.#finishMove();
+      this.#keepTally();
     } finally {
       this.#failed ??= new AuditError('log_closed', 'the log is closed; open it again');
       this.#closeSegment();
@@ -234,9 +241,7 @@ export class Writer {
     if (this.#moving) this.#finishMove();
     this.#mendSegment();
     if (this.#epochDue(this.#clock.monotonicMs())) this.#endEpoch('age');
-    if (this.#segment !== undefined && this.#segment.bytes >= this.#options.segmentBytesMax) {
-      this.#seal(this.#segment);
-    }
+    this.#sealIfDue();
     this.#ensureSegment();
     this.#checkClock();
   }
@@ -258,11 +263,9 @@ export class Writer {
   }
 
   #checkClock(): void {
-    const wallMs = this.#clock.wallMs();
-    const monotonicMs = this.#clock.monotonicMs();
-    const expected = this.#lastClock.wallMs + (monotonicMs - this.#lastClock.monotonicMs);
-    if (Math.abs(wallMs - expected) >= clockJumpMs) this.#writeClockJump(expected, wallMs);
-    this.#lastClock = { wallMs, monotonicMs };
+    const jump = this.#clockWatch.look();
+    if (jump !== undefined) this.#writeClockJump(jump.expectedMs, jump.nowMs);
+    this.#clockWatch.seen();
   }
 
   #writeClockJump(expectedMs: number, nowMs: number): void {
@@ -278,14 +281,15 @@ export class Writer {
     this.#ensureSegment();
     const body = Buffer.from(encodeLogEvent(type, this.#clock.wallMs(), details));
     this.#addLine(body, 0, body.length);
-    const leaves = this.#flush();
+    const { segment, leaves, bytes } = this.#flush();
     if (endsEpoch(type)) this.#moving = type;
     this.#tree.append(leaves);
+    segment.tally.addLines(bytes);
   }
 
   #addLine(source: Buffer, from: number, to: number): void {
     const seq = this.#seq + this.#group.count;
-    this.#group.add(source, from, to, seq, this.#epoch, this.#hasher);
+    this.#group.add(source, from, to, seq, this.#epoch.number, this.#epoch.hasher);
   }
 
   #hasRoom(): boolean {
@@ -295,42 +299,43 @@ export class Writer {
     return filled < groupBytesMax && (this.#segment?.bytes ?? 0) + filled < segmentBytesMax;
   }
 
-  /** Writes and syncs the group; only then do its records exist. Returns their leaf hashes. */
-  #flush(): readonly string[] {
+  /** Writes and syncs the group; only then do its records exist. Returns what is derived of them; the bytes until the next line. */
+  #flush(): { segment: OpenSegment; leaves: readonly string[]; bytes: Buffer } {
     const group = this.#group;
     const segment = this.#ensureSegment();
     const sync = this.#options.durability === 'sync';
     try {
-      segment.append(group.bytes, sync);
+      segment.file.append(group.bytes, sync);
     } catch (error) {
       this.#cutBack(segment, error);
       throw error;
     }
     const nowMs = this.#clock.monotonicMs();
     if (!sync) this.#syncDueMs ??= nowMs + this.#options.syncIntervalMs;
-    this.#epochStartMs ??= nowMs;
+    this.#epoch.noteRecord(nowMs);
+    segment.noteRecord(this.#clock.wallMs());
     this.#seq += group.count;
     this.#prevHash = group.hash;
     this.#lastTimestamp = group.lastTimestamp;
-    this.#lastPlace = { segment: segment.firstSeq, offset: segment.bytes };
-    const { leaves } = group;
+    this.#lastPlace = segment.place;
+    const { leaves, bytes } = group;
     group.restart(this.#prevHash);
-    return leaves;
+    return { segment, leaves, bytes };
   }
 
   /** Undoes a failed write: what was not synced is gone, whatever a read may show. */
-  #cutBack(segment: SegmentFile, cause: unknown): void {
+  #cutBack(segment: OpenSegment, cause: unknown): void {
     this.#group.restart(this.#prevHash);
     this.#segment = undefined;
     this.#writeError = systemCode(cause) ?? 'unknown';
     try {
       // What was acknowledged before it was synced cannot be told apart from what must go.
       if (this.#options.durability !== 'sync') throw cause;
-      segment.cutBack();
+      segment.file.cutBack();
     } catch (error) {
       this.#failed = new AuditError(
         'log_failed',
-        `${segment.path}: a write failed (${reasonOf(cause)}) and could not be undone (${reasonOf(error)}); close the log and open it again`,
+        `${segment.file.path}: a write failed (${reasonOf(cause)}) and could not be undone (${reasonOf(error)}); close the log and open it again`,
         { cause },
       );
     } finally {
@@ -341,7 +346,7 @@ export class Writer {
   #sync(): void {
     if (this.#syncDueMs === undefined || this.#segment === undefined) return;
     try {
-      this.#segment.sync();
+      this.#segment.file.sync();
     } catch (error) {
       this.#cutBack(this.#segment, error);
       throw error;
@@ -349,8 +354,9 @@ export class Writer {
     this.#syncDueMs = undefined;
   }
 
-  #ensureSegment(): SegmentFile {
-    this.#segment ??= SegmentFile.create(this.#options.dir, this.#seq);
+  #ensureSegment(): OpenSegment {
+    const { dir } = this.#options;
+    this.#segment ??= OpenSegment.create(dir, this.#seq, this.#keys, this.#tree.edge());
     return this.#segment;
   }
 
@@ -359,24 +365,40 @@ export class Writer {
     this.#segment = undefined;
   }
 
-  #seal(segment: SegmentFile): void {
-    this.#writeOwn('log.sealed', {
-      next_epoch: this.#epoch + 1,
-      first_seq: segment.firstSeq,
-      records: this.#seq + 1 - segment.firstSeq,
-      bytes: segment.bytes,
-      reason: 'size',
-    });
+  /** Rolls the segment when that is due. */
+  #sealIfDue(): void {
+    const reason = this.#segment?.sealReason(this.#options, this.#clock.wallMs());
+    if (this.#segment !== undefined && reason !== undefined) this.#seal(this.#segment, reason);
+  }
+
+  /** An idle log's segment is sealed too when its period has ended. */
+  #sealAtPeriodEnd(): void {
+    if (this.#segment?.periodEnded(this.#options.rotate, this.#clock.wallMs())) this.#sealIfDue();
+  }
+
+  /** The tally is durable before the seal that names its root. */
+  #seal(segment: OpenSegment, reason: SealReason): void {
+    const facts = segment.writeTally(this.#seq);
+    this.#writeOwn('log.sealed', { next_epoch: this.#epoch.number + 1, ...facts, reason });
     this.#finishMove();
   }
 
+  /** What is counted of the open segment is kept for whoever goes on in it. */
+  #keepTally(): void {
+    const segment = this.#segment;
+    if (segment === undefined) return;
+    const place = { segment: segment.firstSeq, offset: segment.bytes };
+    segment.tally.keep({ ...place, size: this.#tree.size, frontier: this.#tree.edge() });
+  }
+
   #epochDue(nowMs: number): boolean {
-    return this.#epochStartMs !== undefined && nowMs - this.#epochStartMs >= this.#options.epochMs;
+    const { startMs } = this.#epoch;
+    return startMs !== undefined && nowMs - startMs >= this.#options.epochMs;
   }
 
   #endEpoch(reason: 'age' | 'opened'): void {
     if (this.#moving === undefined) {
-      this.#writeOwn('log.epoch', { next_epoch: this.#epoch + 1, reason });
+      this.#writeOwn('log.epoch', { next_epoch: this.#epoch.number + 1, reason });
     }
     this.#finishMove();
   }
@@ -387,16 +409,11 @@ export class Writer {
    */
   #finishMove(): void {
     this.#publish();
-    const next = storeNextEpochKey(this.#keys, this.#epoch, this.#key);
-    if (this.#moving === 'log.sealed') {
+    this.#epoch.advance(() => {
+      if (this.#moving !== 'log.sealed') return;
       if (this.#segment !== undefined && this.#segment.firstSeq < this.#seq) this.#closeSegment();
       this.#ensureSegment();
-    }
-    eraseEpochKey(this.#keys, this.#epoch);
-    this.#epoch++;
-    this.#key = next;
-    this.#hasher = new RecordHasher(next);
-    this.#epochStartMs = undefined;
+    });
     this.#moving = undefined;
   }
 
@@ -425,7 +442,7 @@ export class Writer {
       size: this.#tree.size,
       root: this.#tree.root(),
       frontier: this.#tree.edge(),
-      epoch: this.#moving === undefined ? this.#epoch : this.#epoch + 1,
+      epoch: this.#epoch.number + (this.#moving === undefined ? 0 : 1),
       leaf: this.#tree.lastLeaf,
       hash: this.#prevHash,
       ...this.#lastPlace,

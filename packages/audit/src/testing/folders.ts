@@ -47,6 +47,7 @@ export function segmentFiles(dir: string): string[] {
   const folder = path.join(dir, 'segments');
   return fs
     .readdirSync(folder)
+    .filter((name) => name.endsWith('.jsonl'))
     .sort()
     .map((name) => path.join(folder, name));
 }

@@ -1,3 +1,4 @@
+import type { Dimension } from '@gatebook/audit';
 import { type Command, Option } from 'commander';
 import { usageError } from './failure.js';
 import {
@@ -31,6 +32,8 @@ export function addAuditCommands(program: Command, outcome: Outcome): void {
   addCheckpoint(audit, outcome);
   addProve(audit, outcome);
   addCheckProof(audit, outcome);
+  addRotate(audit, outcome);
+  addTally(audit, outcome);
 }
 
 interface SearchFlags extends FilterOptions, VerifyFlags {
@@ -184,5 +187,55 @@ function addCheckProof(audit: Command, outcome: Outcome): void {
     .action(async (file: string, flags: { readonly key: readonly string[] }) => {
       const { checkProofFile } = await import('./check-proof.js');
       outcome.exitCode = await checkProofFile(file, flags.key);
+    });
+}
+
+function addRotate(audit: Command, outcome: Outcome): void {
+  withPlaces(audit.command('rotate'))
+    .description('seal the open segment and begin the next')
+    .action(async (_flags: object, command: Command) => {
+      const { rotate } = await import('./rotate.js');
+      outcome.exitCode = await rotate(placesOf(command));
+    });
+}
+
+const dimensions: readonly Dimension[] = ['actor', 'decision', 'risk', 'tool', 'type'];
+
+interface TallyFlags {
+  readonly segment?: number;
+  readonly dimension?: Dimension;
+  readonly value?: string;
+  readonly none?: boolean;
+  readonly json?: boolean;
+  readonly prove?: boolean;
+  readonly output?: string;
+}
+
+function addTally(audit: Command, outcome: Outcome): void {
+  withPlaces(audit.command('tally'))
+    .description('count the records of sealed segments by type, actor, tool, risk and decision')
+    .option('--segment <seq>', 'the segment that begins with this seq', nonNegativeInteger)
+    .addOption(new Option('--dimension <name>', 'only this one').choices(dimensions))
+    .option('--value <text>', 'only this value', nonEmpty)
+    .addOption(new Option('--none', 'only the records without a value').conflicts('value'))
+    .option('--json', 'one JSON object a line')
+    .option('--prove', 'make a proof of how many there are, to be checked without the log')
+    .option(
+      '-o, --output <file>',
+      'where to write the proof (mode 0600); default: stdout',
+      nonEmpty,
+    )
+    .action(async (flags: TallyFlags, command: Command) => {
+      const { tally } = await import('./tally.js');
+      const { segment, dimension, output } = flags;
+      outcome.exitCode = await tally({
+        places: placesOf(command),
+        segment,
+        dimension,
+        value: flags.none ? null : flags.value,
+        json: flags.json ?? false,
+        prove: flags.prove ?? false,
+        output,
+      });
     });
 }

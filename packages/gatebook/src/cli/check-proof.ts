@@ -1,32 +1,49 @@
-import { AuditError, checkProof, readPublicKeyFile } from '@gatebook/audit';
+import {
+  AuditError,
+  checkProof,
+  checkTallyProof,
+  isTallyProof,
+  readPublicKeyFile,
+} from '@gatebook/audit';
 import { writeStdout } from './destination.js';
 import { CliError, reasonOf, usageError } from './failure.js';
 import { readNamedFile } from './log-folder.js';
 import { viewOf } from './record-view.js';
-import { count } from './talk.js';
+import { count, counted } from './talk.js';
 import { visible } from './visible.js';
 
 /** `gatebook audit check-proof`: needs the proof and a public key, no log. */
 export async function checkProofFile(file: string, keyFiles: readonly string[]): Promise<number> {
   const text = await readNamedFile('the proof', file);
   const keys = await readKeyFiles(keyFiles);
-  let proof: ReturnType<typeof checkProof>;
   try {
-    proof = checkProof(text, keys);
+    await writeStdout(isTallyProof(text) ? tallyText(text, keys) : recordText(text, keys));
   } catch (error) {
     if (!(error instanceof AuditError)) throw error;
     throw new CliError(1, `bad proof: ${file}: ${error.message}`, { cause: error });
   }
-  const view = viewOf(proof.record);
-  await writeStdout(
-    [
-      `ok: record ${count(proof.index)} is in the log ${visible(proof.origin)} at size ${count(proof.size)}`,
-      `event ${visible(view.text('event_id') ?? '')}  ${visible(view.eventType)}  ${visible(view.timestamp)}`,
-      proof.line,
-      '',
-    ].join('\n'),
-  );
   return 0;
+}
+
+function recordText(text: string, keys: readonly string[]): string {
+  const proof = checkProof(text, keys);
+  const view = viewOf(proof.record);
+  return [
+    `ok: record ${count(proof.index)} is in the log ${visible(proof.origin)} at size ${count(proof.size)}`,
+    `event ${visible(view.text('event_id') ?? '')}  ${visible(view.eventType)}  ${visible(view.timestamp)}`,
+    proof.line,
+    '',
+  ].join('\n');
+}
+
+function tallyText(text: string, keys: readonly string[]): string {
+  const proof = checkTallyProof(text, keys);
+  const value = proof.value === null ? 'none' : JSON.stringify(proof.value);
+  return [
+    `ok: of the records ${count(proof.firstSeq)} to ${count(proof.lastSeq - 1)} in the log ${visible(proof.origin)}, ${counted(proof.count, 'record has', 'records have')} ${proof.dimension} ${visible(value)}`,
+    `their timestamps: ${visible(proof.firstTimestamp)} to ${visible(proof.lastTimestamp)}; sealed by record ${count(proof.lastSeq)}, signed at size ${count(proof.size)}`,
+    '',
+  ].join('\n');
 }
 
 /** Public keys named on the command line; one that cannot be read is a usage error. */

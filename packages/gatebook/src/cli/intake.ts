@@ -6,6 +6,7 @@ import {
   type AuditLog,
   openAuditLog,
 } from '@gatebook/audit';
+import type { Keeping } from '../keeping.js';
 import { Acknowledgements } from './acknowledgements.js';
 import { OutputClosed, writeStdout } from './destination.js';
 import { inStoredNames, parseEventLine, refusalOf } from './event-line.js';
@@ -21,11 +22,10 @@ const inFlight = { linesMax: 16_384, bytesMax: 16 * 1024 * 1024 };
 
 /** `gatebook record`: every line on stdin becomes a record, or is refused by name; one acknowledgement each. */
 export async function record(
-  options: Places & { readonly segmentBytesMax?: number | undefined },
+  options: Places & Keeping,
   input: Readable = process.stdin,
 ): Promise<number> {
-  const { dir, keysDir, segmentBytesMax } = options;
-  const log = await openAuditLog({ dir, keysDir, segmentBytesMax });
+  const log = await openAuditLog(options);
   warnForwardSecurity(log.forwardSecurity);
   try {
     return await takeIn(log, input);

@@ -1,3 +1,4 @@
+import type { Keeping } from '../keeping.js';
 import type { Places } from './places.js';
 
 /** What `gatebook mcp` and `gatebook exec` have in common: a command to start, and who it is started for. */
@@ -8,7 +9,7 @@ export interface LaunchOptions {
   readonly channel?: string | undefined;
   readonly agent?: string | undefined;
   readonly onLogFailure: 'refuse' | 'allow';
-  readonly segmentBytesMax?: number | undefined;
+  readonly keeping: Keeping;
 }
 
 function runOptions(options: LaunchOptions): {
@@ -19,15 +20,15 @@ function runOptions(options: LaunchOptions): {
   dir: string;
   keysDir: string;
   onLogFailure: 'refuse' | 'allow';
-  segmentBytesMax: number | undefined;
+  keeping: Keeping;
 } {
-  const { places, command, user, channel, agent, onLogFailure, segmentBytesMax } = options;
+  const { places, command, user, channel, agent, onLogFailure, keeping } = options;
   return {
     command: [...command],
     dir: places.dir,
     keysDir: places.keysDir,
     onLogFailure,
-    segmentBytesMax,
+    keeping,
     ...(user === undefined ? {} : { user }),
     ...(channel === undefined ? {} : { channel }),
     ...(agent === undefined ? {} : { agent }),

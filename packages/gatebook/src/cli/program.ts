@@ -1,7 +1,8 @@
 import { Command, Option } from 'commander';
 import { addAuditCommands } from './audit-commands.js';
 import { usageError } from './failure.js';
-import { nonEmpty, segmentBytes } from './option-values.js';
+import { type KeepingFlags, keepingFrom, maxSizeOption, rotateOption } from './keeping-options.js';
+import { nonEmpty } from './option-values.js';
 import type { Outcome } from './outcome.js';
 import { placesOf, withPlaces } from './place-options.js';
 
@@ -36,27 +37,16 @@ export function buildProgram(options: ProgramOptions): Command {
   withPlaces(program.command('record'))
     .description('record JSON lines from stdin; one acknowledgement a line on stdout')
     .addOption(maxSizeOption())
-    .action(async (flags: { readonly maxSizeMb?: number }, command: Command) => {
+    .addOption(rotateOption())
+    .action(async (flags: KeepingFlags, command: Command) => {
       const { record } = await import('./intake.js');
-      outcome.exitCode = await record({
-        ...placesOf(command),
-        segmentBytesMax: flags.maxSizeMb,
-      });
+      outcome.exitCode = await record({ ...placesOf(command), ...keepingFrom(flags) });
     });
   addAuditCommands(program, outcome);
   return program;
 }
 
-function maxSizeOption(): Option {
-  return new Option(
-    '--max-size-mb <n>',
-    'seal a segment of the log when it has reached this many mebibytes (default: 100)',
-  ).argParser(segmentBytes);
-}
-
-interface LaunchFlags {
-  /** In bytes. */
-  readonly maxSizeMb?: number;
+interface LaunchFlags extends KeepingFlags {
   readonly user?: string;
   readonly channel?: string;
   readonly agent?: string;
@@ -79,6 +69,7 @@ function addLaunchCommands(program: Command, options: ProgramOptions): void {
       .option('--channel <name>', 'where they come from: a chat, an editor, …', nonEmpty)
       .option('--agent <name>', 'which agent makes them', nonEmpty)
       .addOption(maxSizeOption())
+      .addOption(rotateOption())
       .addOption(
         new Option('--on-log-failure <what>', 'what becomes of a call that cannot be recorded')
           .choices(['refuse', 'allow'])
@@ -92,10 +83,9 @@ function addLaunchCommands(program: Command, options: ProgramOptions): void {
         }
         const { launchExec, launchMcp } = await import('./launch.js');
         const launch = kind === 'mcp' ? launchMcp : launchExec;
-        const { maxSizeMb, ...rest } = flags;
         options.outcome.exitCode = await launch({
-          ...rest,
-          segmentBytesMax: maxSizeMb,
+          ...flags,
+          keeping: keepingFrom(flags),
           places: placesOf(command),
           command: words,
         });

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { basename } from 'node:path';
 import { isatty } from 'node:tty';
 import { AuditError, type AuditEvent, openAuditLog, type Result } from '@gatebook/audit';
+import type { Keeping } from '../keeping.js';
 import { delay } from '../mcp/delay.js';
 import { passOn } from '../mcp/exit-status.js';
 import { newCallId, newSessionId } from '../mcp/ids.js';
@@ -19,8 +20,8 @@ export interface ExecOptions {
   readonly agent?: string | undefined;
   readonly dir: string;
   readonly keysDir: string;
-  /** When a segment of the log is sealed; default: the log's. */
-  readonly segmentBytesMax?: number | undefined;
+  /** Default: the log's. */
+  readonly keeping?: Keeping | undefined;
   /** What happens when the command cannot be recorded; default `refuse`. */
   readonly onLogFailure?: OnLogFailure | undefined;
   /** The command's environment; default: our own. */
@@ -38,9 +39,9 @@ export interface ExecOptions {
  */
 export async function runExec(options: ExecOptions): Promise<number> {
   const report = options.report ?? ((line: string) => void process.stderr.write(`${line}\n`));
-  const { dir, keysDir, segmentBytesMax } = options;
+  const { dir, keysDir, keeping } = options;
   const ledger = new Ledger({
-    open: async () => noticed(await openAuditLog({ dir, keysDir, segmentBytesMax }), report),
+    open: async () => noticed(await openAuditLog({ ...keeping, dir, keysDir }), report),
     onLogFailure: options.onLogFailure ?? 'refuse',
     report,
     reopenAfterMs: 0,

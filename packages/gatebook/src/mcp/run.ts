@@ -1,6 +1,7 @@
 import { basename } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { openAuditLog } from '@gatebook/audit';
+import type { Keeping } from '../keeping.js';
 import { Calls } from './calls.js';
 import { ClientSide } from './client-side.js';
 import { within } from './delay.js';
@@ -23,8 +24,8 @@ export interface McpOptions {
   readonly agent?: string | undefined;
   readonly dir: string;
   readonly keysDir: string;
-  /** When a segment of the log is sealed; default: the log's. */
-  readonly segmentBytesMax?: number | undefined;
+  /** Default: the log's. */
+  readonly keeping?: Keeping | undefined;
   /** What happens to calls that cannot be recorded; default `refuse`. */
   readonly onLogFailure?: OnLogFailure | undefined;
   readonly stdin?: Readable | undefined;
@@ -45,9 +46,9 @@ export async function runMcp(options: McpOptions): Promise<number> {
   const report = (line: string): void => {
     stderr.write(`${line}\n`);
   };
-  const { dir, keysDir, segmentBytesMax } = options;
+  const { dir, keysDir, keeping } = options;
   const ledger = new Ledger({
-    open: async () => noticed(await openAuditLog({ dir, keysDir, segmentBytesMax }), report),
+    open: async () => noticed(await openAuditLog({ ...keeping, dir, keysDir }), report),
     onLogFailure: options.onLogFailure ?? 'refuse',
     report,
   });
