@@ -22,9 +22,9 @@ export { newId } from './id.js';
 export type { JsonFault, JsonKind, JsonMember, OnMember } from './json-scan.js';
 export { jsonDepthMax, memberName, scanJson, scanObject } from './json-scan.js';
 export { readPublicKeyFile } from './keys.js';
-export type { ForwardSecurity, TypedEvent } from './log.js';
-export { AuditLog, openAuditLog } from './log.js';
-export type { AuditLogOptions } from './options.js';
+export type { ForwardSecurity, ServedLog, TypedEvent } from './log.js';
+export { AuditLog, openAuditLog, serveAuditLog } from './log.js';
+export type { AuditLogOptions, ServedLogOptions, ServeOptions } from './options.js';
 export type { CheckedProof } from './proof.js';
 export { checkProof, findEvent, proveConsistency, proveRecord } from './proof.js';
 export type { ReadOptions, StoredLine } from './reader.js';
@@ -42,6 +42,7 @@ export {
   readTally,
 } from './tally-proof.js';
 export { type Dimension, dimensions } from './tally-scan.js';
+export { newToken, readTokenOf } from './tokens.js';
 export type { Hash } from './tree.js';
 export { checkConsistency, leafHash, rootFromInclusion } from './tree.js';
 export type { VerifyOptions } from './verify.js';
