@@ -107,6 +107,15 @@ describe('who comes in', () => {
   });
 });
 
+test('connections that say nothing keep nobody out', async () => {
+  const log = temporaryLog();
+  await open(log);
+  const silent = Array.from({ length: 600 }, () => guest(log));
+  await expect.poll(() => silent.filter((one) => one.closed).length, poll).toBeGreaterThan(100);
+  const polite = await open(log);
+  expect(await codeOf(polite.append({ eventType: 'a.b' }))).toBe('fulfilled');
+}, 60_000);
+
 test('a body that is no record’s is refused in its turn, by its member; the others are written', async () => {
   const log = temporaryLog();
   const opened = await open(log);

@@ -1,5 +1,5 @@
 import * as fs from 'node:fs';
-import { connect, createServer, type Server } from 'node:net';
+import { connect, createServer, type Server, type Socket } from 'node:net';
 import * as path from 'node:path';
 import { AuditError, reasonOf } from './errors.js';
 import { type Batch, Guest, type Host } from './guest.js';
@@ -25,6 +25,8 @@ import {
 import { type KnownToken, matchToken, readTokens } from './tokens.js';
 
 const guestsMax = 512;
+/** Connections that have not said hello. */
+const speechlessMax = 64;
 /** Connections that one token may have at a time. */
 const guestsPerEmitterMax = 64;
 const helloMs = 5_000;
@@ -139,7 +141,7 @@ export class Door implements Host {
     fs.rmSync(temporary, { force: true });
     const server = createServer((connection) => {
       if (this.#closing) connection.destroy();
-      else this.#guests.add(new Guest(connection, this));
+      else this.#letIn(connection);
     });
     server.maxConnections = guestsMax;
     await new Promise<void>((resolve, reject) => {
@@ -154,6 +156,13 @@ export class Door implements Host {
     this.#identity = { file: socket, device, inode };
     this.#server?.close();
     this.#server = server;
+  }
+
+  /** Who connects and says nothing makes room for who does. */
+  #letIn(connection: Socket): void {
+    this.#guests.add(new Guest(connection, this));
+    const speechless = [...this.#guests].filter((guest) => guest.client === '');
+    if (speechless.length > speechlessMax) speechless[0]?.drop();
   }
 
   #tick(): void {

@@ -1,5 +1,6 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { AuditError, reasonOf } from './errors.js';
 import type { Link, LinkListener } from './link.js';
@@ -17,6 +18,10 @@ import {
 
 /** How long the door may take to send everybody away before the lock is released without it. */
 const leaveMs = 1_000;
+
+/** Whoever asks for the holder of a free lock has it for a moment. */
+const holdAttemptsMax = 10;
+const holdPauseMs = 10;
 
 /** What an operator decides about the door; without it, processes of this user find it by themselves. */
 export interface DoorChoice {
@@ -54,8 +59,12 @@ export function takeLogLock(
 
 /** The log as a writer that others reach where the operator says. Throws `log_locked` when another process has it. */
 export async function holdLog(options: WriterOptions, choice: DoorChoice): Promise<Holder> {
-  const taken = takeLogLock(options, checkChoice(choice));
-  if (taken !== undefined) return await Holder.start(options, taken);
+  const checked = checkChoice(choice);
+  for (let attempt = 0; attempt < holdAttemptsMax; attempt++) {
+    const taken = takeLogLock(options, checked);
+    if (taken !== undefined) return await Holder.start(options, taken);
+    await sleep(holdPauseMs);
+  }
   const holder = holderName(readLockNote(lockFile(options.dir)).pid);
   throw new AuditError('log_locked', `the log ${options.dir} is open in ${holder}; end that first`);
 }

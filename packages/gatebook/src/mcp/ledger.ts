@@ -35,8 +35,20 @@ const eventFaults: ReadonlySet<string> = new Set([
   'wrong_type',
 ]);
 
-/** After these the log that is open will not take anything any more. */
-const endOfLog: ReadonlySet<string> = new Set(['log_failed', 'log_closed']);
+/** After these the log that is open will not take anything any more; most come when its writer ended and no other began. */
+const endOfLog: ReadonlySet<string> = new Set([
+  'log_failed',
+  'log_closed',
+  'log_locked',
+  'log_damaged',
+  'log_rolled_back',
+  'wrong_log',
+  'keys_missing',
+  'keys_unsafe',
+  'bad_socket',
+  'bad_token',
+  'protocol_mismatch',
+]);
 
 /** What keeps a log from being opened now and may end by itself. */
 const mayComeBack: ReadonlySet<string> = new Set(['log_locked', 'log_unavailable']);
