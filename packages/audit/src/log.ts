@@ -2,7 +2,9 @@ import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import type { Acknowledgement, Opening } from './acknowledgement.js';
 import { AuditError } from './errors.js';
 import type { AuditEvent, BuiltInEventType } from './event.js';
+import type { Feeder } from './feeder.js';
 import { type AuditLogOptions, normaliseOptions, type WriterOptions } from './options.js';
+import { sinksOf, startFeeding } from './outside.js';
 import { encodeEvent } from './record.js';
 import { type FromWriter, fromPlainError, type Outcome, type ToWriter } from './thread-messages.js';
 
@@ -36,6 +38,7 @@ interface InFlight {
  */
 export async function openAuditLog(options: AuditLogOptions): Promise<AuditLog> {
   const normalised = normaliseOptions(options);
+  const sinks = sinksOf(options);
   const { port1, port2 } = new MessageChannel();
   const signal = new Int32Array(new SharedArrayBuffer(4));
   const worker = new Worker(new URL('./writer-thread.js', import.meta.url), {
@@ -52,7 +55,8 @@ export async function openAuditLog(options: AuditLogOptions): Promise<AuditLog> 
   }
   if (first.kind !== 'ready')
     throw new AuditError('log_failed', `the writer said ${first.kind} first`);
-  return new AuditLog(normalised, worker, port1, signal, first);
+  const feeder = startFeeding(normalised.dir, sinks);
+  return new AuditLog(normalised, worker, port1, signal, first, feeder);
 }
 
 function firstMessage(port: MessagePort, worker: Worker): Promise<FromWriter> {
@@ -110,6 +114,8 @@ export class AuditLog {
   #closing: Promise<void> | undefined;
   #closed: { resolve(): void; reject(error: AuditError): void } | undefined;
   #failed: AuditError | undefined;
+  /** Sends the checkpoints to witnesses and anchors. */
+  readonly #feeder: Feeder | undefined;
 
   /** Use `openAuditLog`. */
   constructor(
@@ -118,7 +124,9 @@ export class AuditLog {
     port: MessagePort,
     signal: Int32Array,
     ready: Extract<FromWriter, { kind: 'ready' }>,
+    feeder?: Feeder,
   ) {
+    this.#feeder = feeder;
     this.#options = options;
     this.#worker = worker;
     this.#port = port;
@@ -214,10 +222,16 @@ export class AuditLog {
 
   /**
    * Ends the log: what is in flight is written, `log.closed` and a last checkpoint follow, the open epoch's key is left
-   * behind, the lock is released. Further calls return the same promise.
+   * behind, the lock is released. Witnesses and anchors get the last checkpoint, for which it waits 2 s at most. Further
+   * calls return the same promise.
    */
   close(): Promise<void> {
-    this.#closing ??= new Promise((resolve, reject) => {
+    this.#closing ??= this.#closeWriter().finally(() => this.#feeder?.close());
+    return this.#closing;
+  }
+
+  #closeWriter(): Promise<void> {
+    return new Promise((resolve, reject) => {
       this.#forget();
       if (this.#failed) throw this.#failed;
       this.#ref();
@@ -225,7 +239,6 @@ export class AuditLog {
       this.#sendBatch();
       this.#send({ kind: 'close' });
     });
-    return this.#closing;
   }
 
   // What arrives in one turn of the event loop, answers to one sync included, goes to the writer in one message.

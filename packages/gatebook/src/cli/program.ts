@@ -2,8 +2,9 @@ import { Command, Option } from 'commander';
 import { addAuditCommands } from './audit-commands.js';
 import { usageError } from './failure.js';
 import { type KeepingFlags, keepingFrom, maxSizeOption, rotateOption } from './keeping-options.js';
-import { nonEmpty } from './option-values.js';
+import { collect, hostAndPort, nonEmpty } from './option-values.js';
 import type { Outcome } from './outcome.js';
+import { withOutside } from './outside-options.js';
 import { placesOf, withPlaces } from './place-options.js';
 
 export interface ProgramOptions {
@@ -34,16 +35,47 @@ export function buildProgram(options: ProgramOptions): Command {
       outcome.exitCode = await init(placesOf(command));
     });
   addLaunchCommands(program, options);
-  withPlaces(program.command('record'))
+  withOutside(withPlaces(program.command('record')))
     .description('record JSON lines from stdin; one acknowledgement a line on stdout')
     .addOption(maxSizeOption())
     .addOption(rotateOption())
     .action(async (flags: KeepingFlags, command: Command) => {
       const { record } = await import('./intake.js');
-      outcome.exitCode = await record({ ...placesOf(command), ...keepingFrom(flags) });
+      outcome.exitCode = await record({ ...placesOf(command), ...(await keepingFrom(flags)) });
     });
+  addWitness(program, outcome);
   addAuditCommands(program, outcome);
   return program;
+}
+
+interface WitnessFlags {
+  readonly state: string;
+  readonly name?: string;
+  readonly listen: { readonly host: string; readonly port: number };
+  readonly logKey: readonly string[];
+}
+
+function addWitness(program: Command, outcome: Outcome): void {
+  program
+    .command('witness')
+    .description("cosign the checkpoints of other hosts' logs, so that none can be taken back")
+    .requiredOption('--state <dir>', 'its key and what it has cosigned', nonEmpty)
+    .requiredOption(
+      '--log-key <file|key>',
+      'the public key of a log that it serves; may be repeated',
+      collect,
+    )
+    .option('--name <name>', 'its name, a URL without the scheme; needed the first time', nonEmpty)
+    .addOption(
+      new Option('--listen <host:port>', 'where it answers')
+        .argParser(hostAndPort)
+        .default({ host: '127.0.0.1', port: 8910 }, '127.0.0.1:8910'),
+    )
+    .action(async (flags: WitnessFlags) => {
+      const { runWitness } = await import('./witness.js');
+      const { state, name, listen, logKey } = flags;
+      outcome.exitCode = await runWitness({ state, name, listen, logKeys: logKey });
+    });
 }
 
 interface LaunchFlags extends KeepingFlags {
@@ -59,7 +91,7 @@ function addLaunchCommands(program: Command, options: ProgramOptions): void {
     ['exec', 'run a command and record it before it starts and when it ends'],
   ] as const;
   for (const [kind, description] of kinds) {
-    withPlaces(program.command(kind))
+    withOutside(withPlaces(program.command(kind)))
       .usage('[options] -- COMMAND [ARGUMENT...]')
       .description(description)
       .argument('[command...]', 'what to start; its own options are not looked at')
@@ -85,7 +117,7 @@ function addLaunchCommands(program: Command, options: ProgramOptions): void {
         const launch = kind === 'mcp' ? launchMcp : launchExec;
         options.outcome.exitCode = await launch({
           ...flags,
-          keeping: keepingFrom(flags),
+          keeping: await keepingFrom(flags),
           places: placesOf(command),
           command: words,
         });
