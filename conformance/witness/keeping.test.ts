@@ -5,12 +5,15 @@ import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { type Bench, gatebookBin, openBench } from '../cli/gatebook.js';
 import { fixture, initialize, startGate, toolCall, until } from '../mcp/gate.js';
 import { checkCosignature, split } from './cosignatures.js';
 import { latest } from './tree.js';
 import { startWitness, type WitnessProcess } from './witness-process.js';
+
+// Each starts many processes, and the machine may be busy.
+vi.setConfig({ testTimeout: 300_000 });
 
 /** A log that is written keeps its witnesses and anchors up to date, and none of them can hold it up. */
 

@@ -2,12 +2,15 @@ import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { freshSigner, note, signedCheckpoint } from '../attacks/notes.js';
 import { run } from '../cli/gatebook.js';
 import { checkCosignature, split } from './cosignatures.js';
 import { checkpointOf, growth, latest, post, request, treeOf } from './tree.js';
 import { startWitness, type WitnessProcess, witnessArgs } from './witness-process.js';
+
+// Each starts many processes, and the machine may be busy.
+vi.setConfig({ testTimeout: 300_000 });
 
 /** `gatebook witness` against c2sp.org/tlog-witness, by requests made here with nothing of gatebook. */
 

@@ -3,10 +3,13 @@ import { once } from 'node:events';
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { leafHash, rootOf, tilesOf } from '../attacks/merkle.js';
 import { parseCheckpoint } from '../attacks/notes.js';
 import { type Bench, openBench, run, segmentBytes, start } from '../cli/gatebook.js';
+
+// Each starts many processes, and the machine may be busy.
+vi.setConfig({ testTimeout: 300_000 });
 
 /** `gatebook audit serve` against c2sp.org/tlog-tiles. */
 

@@ -4,8 +4,11 @@ import { appendFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } f
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { type Bench, openBench, type Ran } from '../cli/gatebook.js';
+
+// Each starts many processes, and the machine may be busy.
+vi.setConfig({ testTimeout: 300_000 });
 
 /** Anchors: RFC 3161 time stamps, given by `openssl ts` and checked by it too; files and commands. */
 
