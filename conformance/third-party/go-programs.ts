@@ -34,6 +34,8 @@ export interface CheckReport {
   consistency: number;
   checkpoints: number;
   proofs: number;
+  cosigned: number;
+  entries: number;
   disagreements: string[];
 }
 
@@ -41,11 +43,13 @@ export interface CheckReport {
 export function runCheck(
   log: string,
   key: string,
-  files: { older?: string[]; proofs?: string[] } = {},
+  files: { older?: string[]; proofs?: string[]; witness?: string; url?: string } = {},
 ): CheckReport {
   const args = ['-log', log, '-key', key];
   for (const file of files.older ?? []) args.push('-older', file);
   for (const file of files.proofs ?? []) args.push('-proof', file);
+  if (files.witness !== undefined) args.push('-witness', files.witness);
+  if (files.url !== undefined) args.push('-url', files.url);
   const run = spawnSync(join(houseRoot, '.cache/third-party/check'), args, {
     encoding: 'utf8',
     timeout: 120_000,

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { houseRoot } from '../house/root.js';
+import { startWitness, type WitnessProcess } from '../witness/witness-process.js';
 import { buildGoPrograms, installGo, runCheck } from './go-programs.js';
 
 const gatebook = join(houseRoot, 'packages/gatebook/bin/gatebook.js');
@@ -128,6 +129,54 @@ describe.skipIf(absent)("Go's sumdb/tlog and sumdb/note", () => {
       await exit;
     }
     expect(runCheck(at.log, join(at.keys, 'public-key')).disagreements).toEqual([]);
+  });
+
+  describe('agree over HTTP and with a witness', () => {
+    let witness: WitnessProcess;
+    let server: ReturnType<typeof spawn>;
+    let url = '';
+    const witnessKey = join(folder, 'witness', 'public-key');
+
+    beforeAll(async () => {
+      const logKeys = [key];
+      const name = 'witness.example/w1';
+      witness = await startWitness({ state: join(folder, 'witness'), name, logKeys });
+      cli(main, ['audit', 'cosign', '--witness', witness.option]);
+      cli(main, ['record', '--witness', witness.option], events(600));
+      const args = [gatebook, 'audit', 'serve', '--log', main.log, '--http', '127.0.0.1:0'];
+      server = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+      for await (const line of createInterface({ input: server.stdout! })) {
+        url = /^listening {3}(\S+)$/.exec(line)?.[1] ?? '';
+        break;
+      }
+    }, 120_000);
+
+    afterAll(async () => {
+      server?.kill('SIGKILL');
+      await witness?.end('SIGKILL');
+    });
+
+    test('on every cosigned checkpoint', () => {
+      const report = runCheck(main.log, key, { witness: witnessKey });
+      expect(report.disagreements).toEqual([]);
+      expect(report.cosigned).toBeGreaterThanOrEqual(2);
+    });
+
+    test('on the checkpoint, tiles and entries that are served', () => {
+      const report = runCheck(main.log, key, { url });
+      expect(report.disagreements).toEqual([]);
+      expect(report.entries).toBe(report.size);
+      expect(report.tiles).toBeGreaterThanOrEqual(Math.ceil(report.size / 256));
+      expect(report.hashes).toBeGreaterThanOrEqual(2 * report.size - 64);
+    });
+
+    test('and not when a cosignature is of another witness', async () => {
+      const other = join(folder, 'other-witness');
+      const name = 'witness.example/w1';
+      await (await startWitness({ state: other, name, logKeys: [key] })).end();
+      const report = runCheck(main.log, key, { witness: join(other, 'public-key') });
+      expect(report.disagreements[0]).toMatch(/cosignature/);
+    });
   });
 
   describe('disagree, so that their agreement means something, when', () => {

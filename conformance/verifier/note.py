@@ -62,11 +62,12 @@ def parse_note(path):
 def read_notes(logdir):
     """The folder's checkpoints (§9.3): those that can be parsed and are named well, and what is wrong with the others."""
     notes, bad = [], []
-    for name in [""] + names(os.path.join(logdir, "checkpoints"), "[0-9]{20}"):
-        path = f"checkpoints/{name}" if name else "checkpoint"
+    kept = [f"{folder}/{name}" for folder in ("checkpoints", "cosigned")
+            for name in names(os.path.join(logdir, folder), "[0-9]{20}")]
+    for path in ["checkpoint"] + kept:
         try:
             note = parse_note(os.path.join(logdir, path))._replace(path=path)
-            if name and note.size != int(name):
+            if path != "checkpoint" and note.size != int(path.split("/")[1]):
                 raise ValueError("it is not named by its size")
             notes.append(note)
         except FileNotFoundError:

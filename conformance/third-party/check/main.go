@@ -26,6 +26,8 @@ type report struct {
 	Consistency   int      `json:"consistency"`
 	Checkpoints   int      `json:"checkpoints"`
 	Proofs        int      `json:"proofs"`
+	Cosigned      int      `json:"cosigned"`
+	Entries       int64    `json:"entries"`
 	Disagreements []string `json:"disagreements"`
 }
 
@@ -62,6 +64,8 @@ func main() {
 	var indexes, sizes numbers
 	dir := flag.String("log", "", "the log `folder`")
 	keyFile := flag.String("key", "", "the public key `file`, a signed-note verifier key")
+	witness := flag.String("witness", "", "the public key `file` of a witness that cosigned")
+	url := flag.String("url", "", "read the newest checkpoint, tiles and entries from this `URL` instead of the folder")
 	flag.Var(&older, "older", "an older checkpoint `file` of the log; repeatable")
 	flag.Var(&proofs, "proof", "a tlog-proof `file`; repeatable")
 	flag.Var(&indexes, "index", "`indexes` whose inclusion is proved, comma separated (default: all, or 1,000 spread evenly)")
@@ -72,7 +76,7 @@ func main() {
 		os.Exit(2)
 	}
 	r := &report{Disagreements: []string{}}
-	if err := check(r, *dir, *keyFile, indexes, sizes, older, proofs); err != nil {
+	if err := check(r, place{*dir, *url, *witness}, *keyFile, indexes, sizes, older, proofs); err != nil {
 		r.disagree("%v", err)
 	}
 	r.OK = len(r.Disagreements) == 0
@@ -86,14 +90,18 @@ func main() {
 	}
 }
 
+// A place is where a log is read: its folder, and where the log is served the URL.
+type place struct{ dir, url, witness string }
+
 // check returns an error only for what makes the rest pointless; all else it adds to the report.
-func check(r *report, dir, keyFile string, indexes, sizes numbers, older, proofs files) error {
+func check(r *report, at place, keyFile string, indexes, sizes numbers, older, proofs files) error {
 	keys, err := readKey(keyFile)
 	if err != nil {
 		return err
 	}
 	// The checkpoint is read before the lines, so that a log that is being written has all it signs.
-	newest, err := keys.readCheckpoint(dir + "/checkpoint")
+	dir := at.dir
+	newest, err := keys.readNewest(at)
 	if err != nil {
 		return err
 	}
@@ -106,9 +114,15 @@ func check(r *report, dir, keyFile string, indexes, sizes numbers, older, proofs
 		return nil
 	}
 	if newest.tree.N > 0 {
-		compareTiles(r, dir, lines, newest.tree)
-		proveRecords(r, dir, lines, newest.tree, spread(indexes, 0, newest.tree.N-1))
-		proveTrees(r, dir, lines, newest.tree, spread(sizes, 1, newest.tree.N))
+		compareTiles(r, at, lines, newest.tree)
+		proveRecords(r, at, lines, newest.tree, spread(indexes, 0, newest.tree.N-1))
+		proveTrees(r, at, lines, newest.tree, spread(sizes, 1, newest.tree.N))
+	}
+	if at.url != "" {
+		compareEntries(r, at, lines, newest.tree)
+	}
+	if at.witness != "" {
+		compareCosigned(r, dir, at.witness, keys, lines, newest)
 	}
 	compareCheckpoints(r, dir, keys, lines, newest, older)
 	for _, file := range proofs {

@@ -12,8 +12,8 @@ import (
 
 // proveRecords proves the inclusion of records from the tiles and checks each proof against the leaf
 // hash of the line.
-func proveRecords(r *report, dir string, lines *lineTree, tree tlog.Tree, indexes numbers) {
-	reader, _ := openTiles(dir, tree)
+func proveRecords(r *report, at place, lines *lineTree, tree tlog.Tree, indexes numbers) {
+	reader, _ := openTiles(at, tree)
 	for _, index := range indexes {
 		proof, err := tlog.ProveRecord(tree.N, index, reader)
 		if err == nil {
@@ -28,8 +28,8 @@ func proveRecords(r *report, dir string, lines *lineTree, tree tlog.Tree, indexe
 }
 
 // proveTrees proves from the tiles that the tree extends each of the smaller ones.
-func proveTrees(r *report, dir string, lines *lineTree, tree tlog.Tree, sizes numbers) {
-	reader, _ := openTiles(dir, tree)
+func proveTrees(r *report, at place, lines *lineTree, tree tlog.Tree, sizes numbers) {
+	reader, _ := openTiles(at, tree)
 	for _, size := range sizes {
 		if size < 1 || size > tree.N {
 			r.disagree("consistency from size %d: the tree has %d records", size, tree.N)

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -13,7 +12,7 @@ const tileHeight = 8
 
 // A tileFolder is a tlog.TileReader over C2SP tile paths, which are tlog's without the height.
 type tileFolder struct {
-	dir  string
+	at   place
 	read map[string]bool
 }
 
@@ -25,11 +24,11 @@ func (f *tileFolder) ReadTiles(tiles []tlog.Tile) ([][]byte, error) {
 	data := make([][]byte, len(tiles))
 	for i, tile := range tiles {
 		path := c2spPath(tile)
-		bytes, err := os.ReadFile(filepath.Join(f.dir, path))
+		bytes, err := f.at.read(path)
 		if os.IsNotExist(err) && tile.W < 1<<tileHeight {
 			// A partial tile may be deleted once the full one is there, which begins with the same hashes.
 			path = c2spPath(tlog.Tile{H: tile.H, L: tile.L, N: tile.N, W: 1 << tileHeight})
-			bytes, err = os.ReadFile(filepath.Join(f.dir, path))
+			bytes, err = f.at.read(path)
 			if err == nil && len(bytes) > tile.W*tlog.HashSize {
 				bytes = bytes[:tile.W*tlog.HashSize]
 			}
@@ -47,17 +46,17 @@ func c2spPath(tile tlog.Tile) string {
 	return "tile/" + strings.TrimPrefix(tile.Path(), fmt.Sprintf("tile/%d/", tileHeight))
 }
 
-func openTiles(dir string, tree tlog.Tree) (tlog.HashReader, *tileFolder) {
-	folder := &tileFolder{dir, map[string]bool{}}
+func openTiles(at place, tree tlog.Tree) (tlog.HashReader, *tileFolder) {
+	folder := &tileFolder{at, map[string]bool{}}
 	return tlog.TileHashReader(tree, folder), folder
 }
 
 // compareTiles reads every hash of the tree through the tiles. Where several subtrees of the root lie
 // in one tile, this version's TileHashReader leaves some tiles unauthenticated, so each hash it gives is
 // also compared with that of the lines.
-func compareTiles(r *report, dir string, lines *lineTree, tree tlog.Tree) {
+func compareTiles(r *report, at place, lines *lineTree, tree tlog.Tree) {
 	const batch = 8192
-	reader, folder := openTiles(dir, tree)
+	reader, folder := openTiles(at, tree)
 	count := tlog.StoredHashCount(tree.N)
 	for start := int64(0); start < count; start += batch {
 		var indexes []int64

@@ -25,16 +25,15 @@ export interface VerifierKey {
   readonly text: string;
 }
 
-/** The first four bytes of SHA-256(name ‖ "\n" ‖ 0x01 ‖ key), in hex. */
-function keyHash(name: string, material: Uint8Array): string {
+/** The first four bytes of SHA-256(name ‖ "\n" ‖ material), in hex; material is the signature type and the key. */
+export function keyHash(name: string, material: Uint8Array): string {
   return createHash('sha256').update(`${name}\n`).update(material).digest('hex').slice(0, 8);
 }
 
 /** The verifier key of an Ed25519 key pair under a name, from its private or public half. */
 export function verifierKey(name: string, pair: KeyObject): VerifierKey {
   const key = pair.type === 'public' ? pair : createPublicKey(pair);
-  const raw = key.export({ format: 'der', type: 'spki' }).subarray(spkiPrefix.length);
-  const material = Buffer.concat([Buffer.of(ed25519), raw]);
+  const material = Buffer.concat([Buffer.of(ed25519), ed25519Raw(key)]);
   const hash = keyHash(name, material);
   return { name, hash, key, text: `${name}+${hash}+${material.toString('base64')}` };
 }
@@ -62,12 +61,18 @@ export function parseVerifierKey(text: string): VerifierKey {
       `the public key of ${name} does not match its own hash; it was mistyped`,
     );
   }
-  const key = createPublicKey({
-    key: Buffer.concat([spkiPrefix, material.subarray(1)]),
-    format: 'der',
-    type: 'spki',
-  });
-  return { name, hash, key, text: line };
+  return { name, hash, key: ed25519PublicKey(material.subarray(1)), text: line };
+}
+
+/** An Ed25519 public key from its 32 bytes, RFC 8032. */
+export function ed25519PublicKey(raw: Uint8Array): KeyObject {
+  return createPublicKey({ key: Buffer.concat([spkiPrefix, raw]), format: 'der', type: 'spki' });
+}
+
+/** The 32 bytes of an Ed25519 key pair's public half. */
+export function ed25519Raw(pair: KeyObject): Buffer {
+  const key = pair.type === 'public' ? pair : createPublicKey(pair);
+  return key.export({ format: 'der', type: 'spki' }).subarray(spkiPrefix.length);
 }
 
 export interface NoteSignature {
@@ -96,18 +101,34 @@ export function parseNote(bytes: Uint8Array): Note {
   const lines = whole.slice(split + 2, -1).split('\n');
   if (lines.length > signaturesMax) throw bad(`more than ${signaturesMax} signatures`);
   const signatures = lines.map((line) => {
-    const match = /^— ([^\s+]+) ([A-Za-z0-9+/]+={0,2})$/u.exec(line);
-    const packed = Buffer.from(match?.[2] ?? '', 'base64');
-    if (!match || packed.length < 5 || packed.toString('base64') !== match[2]) {
-      throw bad('a signature line is not "— name base64"');
-    }
-    return {
-      name: match[1]!,
-      hash: packed.subarray(0, 4).toString('hex'),
-      signature: packed.subarray(4),
-    };
+    const signature = parseSignatureLine(line);
+    if (signature === undefined) throw bad('a signature line is not "— name base64"');
+    return signature;
   });
   return { text: whole.slice(0, split + 1), signatures };
+}
+
+/** One signature line without its newline; undefined when it is none. */
+export function parseSignatureLine(line: string): NoteSignature | undefined {
+  const match = /^— ([^\s+]+) ([A-Za-z0-9+/]+={0,2})$/u.exec(line);
+  const packed = Buffer.from(match?.[2] ?? '', 'base64');
+  if (!match || packed.length < 5 || packed.toString('base64') !== match[2]) return undefined;
+  return {
+    name: match[1]!,
+    hash: packed.subarray(0, 4).toString('hex'),
+    signature: packed.subarray(4),
+  };
+}
+
+/** A signature as its line, with the newline. */
+export function formatSignatureLine({ name, hash, signature }: NoteSignature): string {
+  const packed = Buffer.concat([Buffer.from(hash, 'hex'), signature]);
+  return `— ${name} ${packed.toString('base64')}\n`;
+}
+
+/** A note as its bytes are written: text, blank line, signatures. */
+export function formatNote({ text, signatures }: Note): string {
+  return `${text}\n${signatures.map(formatSignatureLine).join('')}`;
 }
 
 /**
@@ -141,8 +162,11 @@ export function formatCheckpoint(checkpoint: Checkpoint): string {
   return `${checkpoint.origin}\n${checkpoint.size}\n${root}\n`;
 }
 
-/** Reads a note's text as a checkpoint. Throws `bad_checkpoint`. */
-export function parseCheckpointText(text: string): Checkpoint {
+/**
+ * Reads a note's text as a checkpoint. Throws `bad_checkpoint`. A log of ours has no extension lines; a witness, which
+ * says nothing about them, takes other logs' with `extensions`.
+ */
+export function parseCheckpointText(text: string, extensions = false): Checkpoint {
   const bad = (reason: string): AuditError =>
     new AuditError('bad_checkpoint', `not a checkpoint: ${reason}`);
   const [origin, sizeText, rootText, rest, ...more] = text.split('\n');
@@ -154,7 +178,9 @@ export function parseCheckpointText(text: string): Checkpoint {
   const root = Buffer.from(rootText ?? '', 'base64');
   if (root.length !== 32 || root.toString('base64') !== rootText)
     throw bad('the root is not 32 bytes of base64');
-  if (rest !== '' || more.length > 0) throw bad('it has extension lines');
+  const lines = [rest, ...more];
+  if (lines.at(-1) !== '' || lines.slice(0, -1).includes('')) throw bad('it has an empty line');
+  if (!extensions && lines.length > 1) throw bad('it has extension lines');
   return { origin, size, root: root.toString('hex') };
 }
 
@@ -163,6 +189,5 @@ export function signCheckpoint(checkpoint: Checkpoint, privateKey: KeyObject): s
   const text = formatCheckpoint(checkpoint);
   const { name, hash } = verifierKey(checkpoint.origin, privateKey);
   const signature = sign(null, Buffer.from(text), privateKey);
-  const packed = Buffer.concat([Buffer.from(hash, 'hex'), signature]);
-  return `${text}\n— ${name} ${packed.toString('base64')}\n`;
+  return formatNote({ text, signatures: [{ name, hash, signature }] });
 }

@@ -33,6 +33,9 @@ export type AuditErrorCode =
   | 'bad_checkpoint'
   | 'bad_proof'
   | 'bad_key'
+  | 'bad_policy'
+  | 'witness_failed'
+  | 'anchor_failed'
   | 'bad_option';
 
 /**

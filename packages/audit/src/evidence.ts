@@ -7,6 +7,7 @@ import {
   parseCheckpointText,
   parseNote,
 } from './checkpoint.js';
+import { cosignedFolder } from './cosigned.js';
 import { isNoFolder, readRegular } from './durable.js';
 import { AuditError, reasonOf } from './errors.js';
 import { parseHead } from './head.js';
@@ -26,15 +27,17 @@ export interface FolderCheckpoints {
   readonly entries: readonly FolderCheckpoint[];
 }
 
-/** Reads `checkpoint` and `checkpoints/`; nothing is checked but the form. */
+/** Reads `checkpoint`, `checkpoints/` and `cosigned/`; nothing is checked but the form. */
 export function readFolderCheckpoints(dir: string): FolderCheckpoints {
   const entries: FolderCheckpoint[] = [];
   const newest = readEntry(dir, 'checkpoint', undefined);
   if (newest) entries.push(newest);
-  for (const name of namesIn(path.join(dir, 'checkpoints'))) {
-    if (!/^[0-9]{20}$/.test(name)) continue;
-    const entry = readEntry(dir, `checkpoints/${name}`, name);
-    if (entry) entries.push(entry);
+  for (const folder of ['checkpoints', cosignedFolder]) {
+    for (const name of namesIn(path.join(dir, folder))) {
+      if (!/^[0-9]{20}$/.test(name)) continue;
+      const entry = readEntry(dir, `${folder}/${name}`, name);
+      if (entry) entries.push(entry);
+    }
   }
   return { entries };
 }
@@ -77,17 +80,26 @@ export interface Held {
   readonly name: string;
   readonly note: Note | undefined;
   readonly checkpoint: Checkpoint;
+  /** When an anchor saw it, in ms. */
+  readonly seenMs?: number | undefined;
+}
+
+/** Evidence as the caller brings it. */
+export interface Brought {
+  /** How it is called in the report. */
+  readonly name: string;
+  /** A signed checkpoint. */
+  readonly note: string;
+  /** When somebody trusted says that it existed, in ms since 1970. */
+  readonly seenMs?: number | undefined;
 }
 
 /** Reads brought evidence. Throws `bad_checkpoint` naming the file that cannot be used. */
-export function readHeld(
-  held: readonly { name: string; note: string }[],
-  head: string | undefined,
-): Held[] {
-  const read = held.map(({ name, note: text }): Held => {
+export function readHeld(held: readonly Brought[], head: string | undefined): Held[] {
+  const read = held.map(({ name, note: text, seenMs }): Held => {
     try {
       const note = parseNote(Buffer.from(text));
-      return { name, note, checkpoint: parseCheckpointText(note.text) };
+      return { name, note, checkpoint: parseCheckpointText(note.text), seenMs };
     } catch (error) {
       throw new AuditError('bad_checkpoint', `${name}: ${reasonOf(error)}`, { cause: error });
     }

@@ -1,6 +1,12 @@
 export type { Acknowledgement, Opening } from './acknowledgement.js';
+export type { AnchorAddress, AnchorEntry } from './anchor.js';
+export { anchorTime, readAnchors } from './anchor.js';
 export type { Checkpoint, Note, NoteSignature, VerifierKey } from './checkpoint.js';
 export { checkNote, parseCheckpointText, parseNote, parseVerifierKey } from './checkpoint.js';
+export type { CosignerKey } from './cosignature.js';
+export { findCosignature, parseCosignerKey } from './cosignature.js';
+export type { Progress } from './cosigned.js';
+export { readProgress } from './cosigned.js';
 export { AuditError, type AuditErrorCode } from './errors.js';
 export type {
   Action,
@@ -17,7 +23,9 @@ export type {
   Trace,
 } from './event.js';
 export { eventTypes, isEventType, riskLevels } from './event.js';
+export type { Brought } from './evidence.js';
 export { callerNames } from './fields.js';
+export type { Listen, RunningServer } from './http-server.js';
 export { newId } from './id.js';
 export type { JsonFault, JsonKind, JsonMember, OnMember } from './json-scan.js';
 export { jsonDepthMax, memberName, scanJson, scanObject } from './json-scan.js';
@@ -25,10 +33,13 @@ export { readPublicKeyFile } from './keys.js';
 export type { ForwardSecurity, ServedLog, TypedEvent } from './log.js';
 export { AuditLog, openAuditLog, serveAuditLog } from './log.js';
 export type { AuditLogOptions, ServedLogOptions, ServeOptions } from './options.js';
+export type { OutsideOptions } from './outside.js';
+export { cosignNewest } from './outside.js';
 export type { CheckedProof } from './proof.js';
 export { checkProof, findEvent, proveConsistency, proveRecord } from './proof.js';
 export type { ReadOptions, StoredLine } from './reader.js';
 export { parseRecord, readLines } from './reader.js';
+export { parseCertificates, readTimestamp, timestampRequest, verifyTimestamp } from './rfc3161.js';
 export { type Rotate, rotations } from './rotation.js';
 export type { LogStatus } from './status.js';
 export { logStatus } from './status.js';
@@ -42,6 +53,10 @@ export {
   readTally,
 } from './tally-proof.js';
 export { type Dimension, dimensions } from './tally-scan.js';
+export type { TileServerOptions } from './tile-server.js';
+export { serveTiles, tileHandler } from './tile-server.js';
+export type { PolicyWitness, Quorum, TlogPolicy } from './tlog-policy.js';
+export { allOf, parsePolicy } from './tlog-policy.js';
 export { newToken, readTokenOf } from './tokens.js';
 export type { Hash } from './tree.js';
 export { checkConsistency, leafHash, rootFromInclusion } from './tree.js';
@@ -49,3 +64,12 @@ export type { VerifyOptions } from './verify.js';
 export { verifyLog } from './verify.js';
 export type { Finding, Level, Verdict, VerifyReport } from './verify-report.js';
 export { verifyExitCode } from './verify-report.js';
+export type { Witnessed } from './verify-witness.js';
+export type { Answer, WitnessOptions } from './witness.js';
+export { Witness } from './witness.js';
+export type { Fetch, WitnessCall } from './witness-client.js';
+export { fetchCosigned } from './witness-client.js';
+export type { WitnessNews } from './witness-server.js';
+export { serveWitness } from './witness-server.js';
+export type { WitnessAddress } from './witness-sink.js';
+export { addressesOf } from './witness-sink.js';

@@ -1,6 +1,7 @@
 import type { Acknowledgement, Opening } from './acknowledgement.js';
 import { AuditError } from './errors.js';
 import type { AuditEvent, BuiltInEventType } from './event.js';
+import type { Feeder } from './feeder.js';
 import { holdLog } from './holder.js';
 import type { Link } from './link.js';
 import {
@@ -11,6 +12,7 @@ import {
   type ServedLogOptions,
   type ServeOptions,
 } from './options.js';
+import { sinksOf, startFeeding } from './outside.js';
 import { encodeEvent } from './record.js';
 import { openLink } from './relay.js';
 import { type FromWriter, fromPlainError, type Outcome } from './thread-messages.js';
@@ -47,7 +49,11 @@ interface InFlight {
  */
 export async function openAuditLog(options: AuditLogOptions | ServedLogOptions): Promise<AuditLog> {
   const normalised = normaliseLogOptions(options);
-  return new AuditLog(normalised.queue, await openLink(normalised.target));
+  const sinks = 'dir' in options && options.dir !== undefined ? sinksOf(options) : [];
+  const link = await openLink(normalised.target);
+  const { target } = normalised;
+  const feeder = target.kind === 'own' ? startFeeding(target.options.dir, sinks) : undefined;
+  return new AuditLog(normalised.queue, link, feeder);
 }
 
 /** A log that is written here for others too. */
@@ -65,9 +71,11 @@ export interface ServedLog {
  */
 export async function serveAuditLog(options: ServeOptions): Promise<ServedLog> {
   const normalised = normaliseOptions(options);
+  const sinks = sinksOf(options);
   const holder = await holdLog(normalised, options);
   const { socket, failed } = holder;
-  return { log: new AuditLog(normalised, holder), socket, failed };
+  const feeder = startFeeding(normalised.dir, sinks);
+  return { log: new AuditLog(normalised, holder, feeder), socket, failed };
 }
 
 /** The open logs of this process. One that was forgotten is closed when the process runs out of work. */
@@ -110,9 +118,12 @@ export class AuditLog {
   #closing: Promise<void> | undefined;
   #closed: { resolve(): void; reject(error: AuditError): void } | undefined;
   #failed: AuditError | undefined;
+  /** Sends the checkpoints to witnesses and anchors. */
+  readonly #feeder: Feeder | undefined;
 
   /** Use `openAuditLog`. */
-  constructor(options: QueueOptions, link: Link) {
+  constructor(options: QueueOptions, link: Link, feeder?: Feeder) {
+    this.#feeder = feeder;
     const { origin, publicKey, initialKeyFile } = link.facts;
     this.#options = link.emitter === undefined ? options : { ...options, emitter: link.emitter };
     this.#link = link;
@@ -206,10 +217,16 @@ export class AuditLog {
 
   /**
    * Ends the log: what is in flight is written, `log.closed` and a last checkpoint follow, the open epoch's key is left
-   * behind, the lock is released. Further calls return the same promise.
+   * behind, the lock is released. Witnesses and anchors get the last checkpoint, for which it waits 2 s at most. Further
+   * calls return the same promise.
    */
   close(): Promise<void> {
-    this.#closing ??= new Promise((resolve, reject) => {
+    this.#closing ??= this.#closeWriter().finally(() => this.#feeder?.close());
+    return this.#closing;
+  }
+
+  #closeWriter(): Promise<void> {
+    return new Promise((resolve, reject) => {
       this.#forget();
       if (this.#failed) throw this.#failed;
       this.#ref();
@@ -217,7 +234,6 @@ export class AuditLog {
       this.#sendBatch();
       this.#link.send({ kind: 'close' });
     });
-    return this.#closing;
   }
 
   // What arrives in one turn of the event loop, answers to one sync included, goes to the writer in one message.

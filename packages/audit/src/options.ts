@@ -1,11 +1,12 @@
 import * as path from 'node:path';
 import { AuditError } from './errors.js';
+import type { OutsideOptions } from './outside.js';
 import { type Rotate, rotations } from './rotation.js';
 import { checkSocketPath } from './socket-place.js';
 import { checkToken } from './tokens.js';
 
 /** How a log is kept. Only the two folders are required. */
-export interface AuditLogOptions {
+export interface AuditLogOptions extends OutsideOptions {
   /** The log folder; made (0700) when it is not there. */
   readonly dir: string;
   /** The keys folder, outside the log folder; made (0700) when it is not there. */
@@ -58,7 +59,9 @@ export interface ServeOptions extends AuditLogOptions {
 }
 
 export type WriterOptions = {
-  readonly [K in keyof AuditLogOptions]-?: NonNullable<AuditLogOptions[K]>;
+  readonly [K in keyof Omit<AuditLogOptions, keyof OutsideOptions>]-?: NonNullable<
+    AuditLogOptions[K]
+  >;
 };
 
 /** What a log itself needs to know, whoever writes it. */

@@ -2,11 +2,13 @@ import * as path from 'node:path';
 import {
   type Checkpoint,
   checkNote,
+  type Note,
   noteBytesMax,
   parseCheckpointText,
   parseNote,
   parseVerifierKey,
 } from './checkpoint.js';
+import { cosignedSizes, readCosigned } from './cosigned.js';
 import { readRegular } from './durable.js';
 import { AuditError, reasonOf } from './errors.js';
 import { LineFile } from './line-file.js';
@@ -15,6 +17,7 @@ import { lineBytesMax } from './record.js';
 import { listSegments } from './segment.js';
 import type { LogRecord } from './stored-record.js';
 import { readTile, tileEntry, tileWidth } from './tiles.js';
+import { quorumTime, type TlogPolicy } from './tlog-policy.js';
 import {
   checkConsistency,
   consistencyProof,
@@ -46,7 +49,8 @@ function readSignedTree(dir: string): SignedTree {
 }
 
 /**
- * The proof that the record `seq` is in the log, from the folder's newest checkpoint. Reads a few tiles; where they do
+ * The proof that the record `seq` is in the log, from the newest cosigned checkpoint that covers it, else from the
+ * folder's newest. Reads a few tiles; where they do
  * not give the signed root the tree is computed from the lines. Throws `not_found` when the checkpoint does not
  * cover the record yet, `log_damaged` when the lines do not give its root.
  */
@@ -65,9 +69,33 @@ export async function proveRecord(options: {
   const stored = findLine(dir, seq);
   if (stored === undefined) throw new AuditError('not_found', `record ${seq} is not in ${dir}`);
   const leaf = leafHash(stored.line);
-  const proof = proveLeaf(dir, seq, leaf, checkpoint);
-  const hashes = proof.map((hash) => `${Buffer.from(hash, 'hex').toString('base64')}\n`).join('');
-  return `${header}\nextra ${stored.line.toString('base64')}\nindex ${seq}\n${hashes}\n${note}`;
+  const proof = proveCosigned(dir, seq, leaf) ?? {
+    note,
+    hashes: proveLeaf(dir, seq, leaf, checkpoint),
+  };
+  const hashes = proof.hashes
+    .map((hash) => `${Buffer.from(hash, 'hex').toString('base64')}\n`)
+    .join('');
+  return `${header}\nextra ${stored.line.toString('base64')}\nindex ${seq}\n${hashes}\n${proof.note}`;
+}
+
+/** The newest cosigned checkpoint that covers a record and is of this log's tree: better evidence than the newest. */
+function proveCosigned(dir: string, seq: number, leaf: Hash): SignedProof | undefined {
+  const size = cosignedSizes(dir).at(-1);
+  const signed = size === undefined || size <= seq ? undefined : readCosigned(dir, size);
+  if (signed === undefined) return undefined;
+  try {
+    return { note: signed.note, hashes: proveLeaf(dir, seq, leaf, signed.checkpoint) };
+  } catch (error) {
+    // Whoever put a strange one there has not kept us from proving the record by the writer's own.
+    if (error instanceof AuditError) return undefined;
+    throw error;
+  }
+}
+
+interface SignedProof {
+  readonly note: string;
+  readonly hashes: readonly Hash[];
 }
 
 function proveLeaf(dir: string, seq: number, leaf: Hash, checkpoint: Checkpoint): Hash[] {
@@ -119,10 +147,11 @@ export async function proveConsistency(options: {
   );
 }
 
-class MissingHash extends Error {}
+/** A tile is absent, short, or was never filled. */
+export class MissingHash extends Error {}
 
 /** Perfect subtrees from the tiles: a hash of the tile of its level, or folded from up to 128 of them. */
-function tileSubtrees(dir: string): SubtreeHash {
+export function tileSubtrees(dir: string): SubtreeHash {
   const tiles = new Map<string, Buffer>();
   const entry = (level: number, index: number): Hash => {
     const tileIndex = Math.floor(index / tileWidth);
@@ -149,7 +178,7 @@ function foldSubtree(height: number, index: number, at: (place: number) => Hash)
 }
 
 /** Perfect subtrees from the lines themselves: reads the log up to `size` once, and keeps one hash for each 256 leaves. */
-function lineSubtrees(dir: string, size: number): SubtreeHash {
+export function lineSubtrees(dir: string, size: number): SubtreeHash {
   const blocks: Hash[] = [];
   const leaves = new Map<number, Hash[]>();
   let block: Hash[] = [];
@@ -223,13 +252,19 @@ export interface CheckedProof {
   readonly record: LogRecord;
   /** The exact line. */
   readonly line: string;
+  /** Where a policy was brought that asks for cosignatures: as of when its quorum had seen the tree. */
+  readonly witnessedMs?: number;
 }
 
 /**
- * Checks a tlog-proof file offline against verifier keys. Throws `bad_proof` saying what does not hold, `bad_key` for a
+ * Checks a tlog-proof file offline against verifier keys and, where one is given, a policy. Throws `bad_proof` saying what does not hold, `bad_key` for a
  * key that cannot be read.
  */
-export function checkProof(text: string, publicKeys: readonly string[]): CheckedProof {
+export function checkProof(
+  text: string,
+  publicKeys: readonly string[],
+  policy?: TlogPolicy,
+): CheckedProof {
   const keys = publicKeys.map(parseVerifierKey);
   const bad = (reason: string): AuditError =>
     new AuditError('bad_proof', `the proof does not hold: ${reason}`);
@@ -246,7 +281,11 @@ export function checkProof(text: string, publicKeys: readonly string[]): Checked
   if (hashes.some((hash, i) => hash.length !== 32 || hash.toString('base64') !== hashLines[i])) {
     throw bad('one of its hashes is not 32 bytes of base64');
   }
-  const checkpoint = readSigned(text.slice(split + 2), keys, bad);
+  const { checkpoint, note } = readSigned(text.slice(split + 2), keys, bad);
+  const seconds = policy === undefined ? undefined : quorumTime(policy, note);
+  if (seconds === Number.NEGATIVE_INFINITY) {
+    throw bad('its checkpoint does not carry the cosignatures that the policy asks for');
+  }
   const root = rootFromInclusion(
     index,
     checkpoint.size,
@@ -263,6 +302,9 @@ export function checkProof(text: string, publicKeys: readonly string[]): Checked
     index,
     record,
     line: line.toString('utf8'),
+    ...(seconds === undefined || seconds === Number.POSITIVE_INFINITY
+      ? {}
+      : { witnessedMs: seconds * 1000 }),
   };
 }
 
@@ -270,8 +312,8 @@ function readSigned(
   noteText: string,
   keys: readonly ReturnType<typeof parseVerifierKey>[],
   bad: (reason: string) => AuditError,
-): Checkpoint {
-  let note: ReturnType<typeof parseNote>;
+): { readonly checkpoint: Checkpoint; readonly note: Note } {
+  let note: Note;
   let checkpoint: Checkpoint;
   try {
     note = parseNote(Buffer.from(noteText));
@@ -283,5 +325,5 @@ function readSigned(
   if (own.length === 0)
     throw bad(`its checkpoint is of ${checkpoint.origin}, and none of the keys is`);
   if (checkNote(note, own) !== 'signed') throw bad('its checkpoint is not signed by the key');
-  return checkpoint;
+  return { checkpoint, note };
 }

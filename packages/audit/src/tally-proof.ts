@@ -12,6 +12,7 @@ import {
   tallyRoot,
 } from './tally.js';
 import { type Dimension, dimensions } from './tally-scan.js';
+import type { TlogPolicy } from './tlog-policy.js';
 import { Frontier, type Hash, inclusionProof, leafHash, rootFromInclusion } from './tree.js';
 
 /** Proofs of what a sealed segment holds, and of what it does not; docs/format.md §8.1. */
@@ -150,13 +151,17 @@ function keyOf({ dimension, value }: TallyQuestion): string {
  * Checks a tally proof offline against verifier keys. `count` is 0 where it proves that there is no such record. Throws
  * `bad_proof` saying what does not hold, `bad_key` for a key that cannot be read.
  */
-export function checkTallyProof(text: string, publicKeys: readonly string[]): CheckedTally {
+export function checkTallyProof(
+  text: string,
+  publicKeys: readonly string[],
+  policy?: TlogPolicy,
+): CheckedTally {
   if (text.length > proofBytesMax) throw bad(`it is larger than ${proofBytesMax} bytes`);
   const split = text.indexOf('\n\n');
   const [first, ask, ...rest] = text.slice(0, Math.max(split, 0)).split('\n');
   if (split < 0 || first !== header) throw bad(`it does not begin with ${header}`);
   const question = parseQuestion(ask);
-  const seal = readSeal(checkProof(text.slice(split + 2), publicKeys));
+  const seal = readSeal(checkProof(text.slice(split + 2), publicKeys, policy));
   const lines = provenLines(rest, seal);
   const { root: _root, lines: _lines, ...facts } = seal;
   return { ...facts, ...question, count: countIn(lines, keyOf(question), seal.lines) };

@@ -4,6 +4,7 @@ import { type Identity, identify } from './identity.js';
 import { findTampering } from './tampering.js';
 import { type Case, type Good, stringOf } from './verify-case.js';
 import type { Finding, Verdict, VerifyReport } from './verify-report.js';
+import { findWitnessed } from './verify-witness.js';
 
 /** The verdict by docs/format.md §9.4: the first that holds, all findings in the order of the rules. */
 export function decide(facts: Case): VerifyReport {
@@ -11,6 +12,7 @@ export function decide(facts: Case): VerifyReport {
   const { good, bad } = sortCheckpoints(facts, identity);
   const { reach } = facts.reading;
   const newest = good.reduce((max, entry) => (entry.held ? max : Math.max(max, entry.size)), 0);
+  const { witnessed, lacking } = findWitnessed(facts, good);
   const rules: readonly (readonly [Verdict, readonly Finding[]])[] = [
     ['wrong_log', identity.foreign],
     ['tampered', findTampering(withoutHole(facts, newest), identity, good)],
@@ -21,7 +23,7 @@ export function decide(facts: Case): VerifyReport {
     ['rolled_back', findRollback(facts, good)],
     ['missing', facts.reading.missing.map((range) => missingRange(range, facts, good))],
     ['tampered', [...bad, ...findOverdue(facts, identity, newest)]],
-    ['unverifiable', findLacking(facts)],
+    ['unverifiable', [...findLacking(facts), ...lacking]],
   ];
   const verdict = rules.find(([, findings]) => findings.length > 0)?.[0] ?? 'ok';
   const checked = checkedSize(facts, good);
@@ -35,6 +37,7 @@ export function decide(facts: Case): VerifyReport {
     size: checked?.size ?? 0,
     ...(checked === undefined ? {} : { root: checked.root }),
     pending: Math.max(0, reach - (checked?.size ?? 0)),
+    ...(witnessed === undefined ? {} : { witnessed }),
     segments: facts.segments,
     epochs: facts.reading.epochs,
     ...(forward === undefined ? {} : { forwardSecurity: forward }),
@@ -66,12 +69,12 @@ function sortCheckpoints(facts: Case, identity: Identity): { good: Good[]; bad: 
             ? `it is of ${checkpoint.origin}, this log is ${identity.origin}`
             : undefined;
     if (wrong === undefined)
-      good.push({ name: file, size: checkpoint!.size, root: checkpoint!.root, held: false });
+      good.push({ name: file, size: checkpoint!.size, root: checkpoint!.root, held: false, note });
     else bad.push({ kind: 'checkpoint', reason: wrong, file });
   }
-  for (const { name, checkpoint } of facts.held) {
+  for (const { name, note, checkpoint, seenMs } of facts.held) {
     if (checkpoint.origin === identity.origin) {
-      good.push({ name, size: checkpoint.size, root: checkpoint.root, held: true });
+      good.push({ name, size: checkpoint.size, root: checkpoint.root, held: true, note, seenMs });
     }
   }
   return { good, bad };

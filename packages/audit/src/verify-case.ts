@@ -1,8 +1,9 @@
-import type { VerifierKey } from './checkpoint.js';
+import type { Note, VerifierKey } from './checkpoint.js';
 import type { FolderCheckpoints, Held } from './evidence.js';
 import type { Hash } from './tree.js';
 import type { Reading } from './verify-join.js';
 import type { Level } from './verify-report.js';
+import type { Demand } from './verify-witness.js';
 
 /** All that a verdict is made of. */
 export interface Case {
@@ -14,6 +15,7 @@ export interface Case {
   readonly folder: FolderCheckpoints;
   readonly reading: Reading;
   readonly segments: number;
+  readonly demand?: Demand | undefined;
 }
 
 /** A checkpoint that counts: signed by a known key, or this host's head. */
@@ -22,6 +24,9 @@ export interface Good {
   readonly size: number;
   readonly root: Hash;
   readonly held: boolean;
+  readonly note?: Note | undefined;
+  /** When an anchor saw it, in ms. */
+  readonly seenMs?: number | undefined;
 }
 
 /** A string member of a record's details, if it is one. */

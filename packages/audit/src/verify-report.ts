@@ -1,4 +1,5 @@
 import type { Hash } from './tree.js';
+import type { Witnessed } from './verify-witness.js';
 
 export type Verdict =
   | 'ok'
@@ -47,6 +48,8 @@ export interface VerifyReport {
   readonly root?: Hash;
   /** Records behind `size`. */
   readonly pending: number;
+  /** Where a policy was brought and met: how far its witnesses have seen the log, and when. */
+  readonly witnessed?: Witnessed;
   readonly segments: number;
   /** Epochs that the records span. */
   readonly epochs: number;
@@ -60,5 +63,7 @@ export interface VerifyReport {
 export function verifyExitCode(report: VerifyReport, strict: boolean): 0 | 1 | 3 {
   if (report.verdict === 'unverifiable') return 3;
   if (report.verdict !== 'ok') return 1;
-  return strict && report.pending > 0 ? 3 : 0;
+  // Under a policy a signature that counts is one that its witnesses have seen.
+  const signed = report.witnessed?.size ?? report.records - report.pending;
+  return strict && (report.pending > 0 || signed < report.records) ? 3 : 0;
 }

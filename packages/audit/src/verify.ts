@@ -4,12 +4,19 @@ import { Worker } from 'node:worker_threads';
 import { parseVerifierKey } from './checkpoint.js';
 import { parseHmacKey } from './epoch-keys.js';
 import { AuditError } from './errors.js';
-import { type FolderCheckpoints, readFolderCheckpoints, readHeld } from './evidence.js';
+import {
+  type Brought,
+  type FolderCheckpoints,
+  readFolderCheckpoints,
+  readHeld,
+} from './evidence.js';
 import { listSegments, type SegmentName } from './segment.js';
+import type { TlogPolicy } from './tlog-policy.js';
 import { decide } from './verdict.js';
 import { type ChunkResult, type ChunkTask, ChunkVerifier, epochJumpMax } from './verify-chunk.js';
 import { Joiner, type Reading } from './verify-join.js';
 import type { Level, VerifyReport } from './verify-report.js';
+import type { Demand } from './verify-witness.js';
 
 export interface VerifyOptions {
   readonly dir: string;
@@ -20,9 +27,15 @@ export interface VerifyOptions {
   /** Default: `auditor` when `hmacKey` is given, else `public`. */
   readonly level?: Level | undefined;
   /** Signed checkpoints that the caller kept elsewhere. */
-  readonly held?: readonly { readonly name: string; readonly note: string }[] | undefined;
+  readonly held?: readonly Brought[] | undefined;
   /** The content of the keys folder's `head`, as evidence of this host. */
   readonly head?: string | undefined;
+  /** Cosignatures that a checkpoint of the log must carry; else the verdict is at best `unverifiable`. */
+  readonly policy?: TlogPolicy | undefined;
+  /** How long ago a trusted witness or an anchor may have seen the log last; else `unverifiable`. */
+  readonly maxAgeMs?: number | undefined;
+  /** Evidence that was asked for and could not be had; each makes the verdict at best `unverifiable`. */
+  readonly problems?: readonly string[] | undefined;
   /** Threads for logs above 32 MiB; default: the number of processors, at most 8. */
   readonly threads?: number | undefined;
   onProgress?(records: number, bytes: number): void;
@@ -67,7 +80,13 @@ export async function verifyLog(options: VerifyOptions): Promise<VerifyReport> {
     folder,
     reading,
     segments: segments.length,
+    demand: demandOf(options),
   });
+}
+
+function demandOf({ policy, maxAgeMs, problems = [] }: VerifyOptions): Demand | undefined {
+  if (policy === undefined && maxAgeMs === undefined && problems.length === 0) return undefined;
+  return { policy, maxAgeMs, problems, nowMs: Date.now() };
 }
 
 async function readAll(

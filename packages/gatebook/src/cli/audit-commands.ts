@@ -4,6 +4,7 @@ import { usageError } from './failure.js';
 import {
   collect,
   eventId,
+  hostAndPort,
   nonEmpty,
   nonNegativeInteger,
   positiveInteger,
@@ -11,6 +12,7 @@ import {
   until,
 } from './option-values.js';
 import type { Outcome } from './outcome.js';
+import { type OutsideFlags, outsideFrom, withOutside } from './outside-options.js';
 import { placesOf, withPlaces } from './place-options.js';
 import type { Format } from './record-printer.js';
 import type { FilterOptions } from './search-options.js';
@@ -35,6 +37,8 @@ export function addAuditCommands(program: Command, outcome: Outcome): void {
   addCheckProof(audit, outcome);
   addRotate(audit, outcome);
   addTally(audit, outcome);
+  addCosign(audit, outcome);
+  addServe(audit, outcome);
 }
 
 interface SearchFlags extends FilterOptions, VerifyFlags {
@@ -155,7 +159,7 @@ function addCheckpoint(audit: Command, outcome: Outcome): void {
     .action(async (_flags: object, command: Command) => {
       const { checkpoint } = await import('./checkpoint.js');
       const { logChoiceOf } = await import('./log-choice.js');
-      outcome.exitCode = await checkpoint(logChoiceOf(command));
+      outcome.exitCode = await checkpoint(await logChoiceOf(command));
     });
 }
 
@@ -186,9 +190,49 @@ function addCheckProof(audit: Command, outcome: Outcome): void {
     .description('check a proof against a public key, without the log')
     .argument('<file>', 'the proof')
     .requiredOption('--key <file>', 'the public key of the log; may be repeated', collect)
-    .action(async (file: string, flags: { readonly key: readonly string[] }) => {
-      const { checkProofFile } = await import('./check-proof.js');
-      outcome.exitCode = await checkProofFile(file, flags.key);
+    .option('--policy <file>', 'a tlog-policy: which witnesses must have cosigned', nonEmpty)
+    .action(
+      async (
+        file: string,
+        flags: { readonly key: readonly string[]; readonly policy?: string },
+      ) => {
+        const { checkProofFile } = await import('./check-proof.js');
+        outcome.exitCode = await checkProofFile(file, flags.key, flags.policy);
+      },
+    );
+}
+
+interface ServeFlags {
+  readonly http: { readonly host: string; readonly port: number };
+  readonly prefix?: string;
+}
+
+function addServe(audit: Command, outcome: Outcome): void {
+  withPlaces(audit.command('serve'))
+    .description('offer the log over HTTP as C2SP tlog-tiles, for reading only')
+    .addOption(
+      new Option('--http <host:port>', 'where it answers')
+        .argParser(hostAndPort)
+        .makeOptionMandatory(),
+    )
+    .option('--prefix <secret>', 'answer only below this first part of the path', nonEmpty)
+    .action(async (flags: ServeFlags, command: Command) => {
+      const { serve } = await import('./serve-tiles.js');
+      const { http, prefix } = flags;
+      outcome.exitCode = await serve({ places: placesOf(command), listen: http, prefix });
+    });
+}
+
+function addCosign(audit: Command, outcome: Outcome): void {
+  withOutside(withPlaces(audit.command('cosign')))
+    .description('have everything recorded so far cosigned by the witnesses and anchored, once')
+    .action(async (flags: OutsideFlags, command: Command) => {
+      const outside = await outsideFrom(flags);
+      if (outside.witnesses === undefined && outside.anchors === undefined) {
+        throw usageError('say where to: --witness URL=KEY, --policy FILE or an --anchor option');
+      }
+      const { cosign } = await import('./cosign.js');
+      outcome.exitCode = await cosign({ places: placesOf(command), outside });
     });
 }
 

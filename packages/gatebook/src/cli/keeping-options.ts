@@ -2,15 +2,17 @@ import type { Rotate } from '@gatebook/audit';
 import { Option } from 'commander';
 import type { Keeping } from '../keeping.js';
 import { segmentBytes } from './option-values.js';
+import { type OutsideFlags, outsideFrom } from './outside-options.js';
 
-export interface KeepingFlags {
+export interface KeepingFlags extends OutsideFlags {
   /** In bytes. */
   readonly maxSizeMb?: number;
   readonly rotate?: Rotate;
 }
 
-export function keepingFrom(flags: KeepingFlags): Keeping {
-  return { segmentBytesMax: flags.maxSizeMb, rotate: flags.rotate };
+export async function keepingFrom(flags: KeepingFlags): Promise<Keeping> {
+  const outside = await outsideFrom(flags);
+  return { segmentBytesMax: flags.maxSizeMb, rotate: flags.rotate, ...outside };
 }
 
 export function maxSizeOption(): Option {

@@ -2,6 +2,7 @@ import { type AuditLogOptions, readTokenOf, type ServedLogOptions } from '@gateb
 import type { Command } from 'commander';
 import { usageError } from './failure.js';
 import { type KeepingFlags, keepingFrom } from './keeping-options.js';
+import { outsideFrom } from './outside-options.js';
 import { placesOf } from './place-options.js';
 import type { Environment } from './places.js';
 
@@ -14,7 +15,10 @@ interface LogFlags extends KeepingFlags {
 }
 
 /** Options outrank the environment: a log named by --log is opened even where GATEBOOK_SOCKET is set. */
-export function logChoiceOf(command: Command, env: Environment = process.env): LogChoice {
+export async function logChoiceOf(
+  command: Command,
+  env: Environment = process.env,
+): Promise<LogChoice> {
   const flags = command.opts<LogFlags>();
   const { socket, tokenFile } = flags;
   const named = namesFolder(command);
@@ -22,11 +26,16 @@ export function logChoiceOf(command: Command, env: Environment = process.env): L
   const chosen = socket ?? (named ? undefined : given(env['GATEBOOK_SOCKET']));
   if (chosen === undefined) {
     if (tokenFile !== undefined) throw usageError('--token-file goes with --socket only');
-    return { ...placesOf(command), ...keepingFrom(flags) };
+    return { ...placesOf(command), ...(await keepingFrom(flags)) };
   }
   if (flags.maxSizeMb !== undefined || flags.rotate !== undefined) {
     throw usageError(
       'when a segment is sealed is for gatebook serve to say: leave --max-size-mb and --rotate out',
+    );
+  }
+  if (Object.keys(await outsideFrom(flags)).length > 0) {
+    throw usageError(
+      'who holds evidence of the log is for gatebook serve to say: leave the witnesses and anchors out',
     );
   }
   return { socket: chosen, token: tokenOf(tokenFile, env) };

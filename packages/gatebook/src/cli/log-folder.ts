@@ -73,8 +73,12 @@ async function firstLine(path: string): Promise<string | undefined> {
 
 const namedFileBytesMax = 16 * 1024 * 1024;
 
-/** A file named on the command line; when it cannot be read, the usage was wrong. */
+/** The text of a file named on the command line; when it cannot be read, the usage was wrong. */
 export async function readNamedFile(option: string, path: string): Promise<string> {
+  return (await readNamedBytes(option, path)).toString('utf8');
+}
+
+export async function readNamedBytes(option: string, path: string): Promise<Buffer> {
   const handle = await open(path, 'r').catch((error: unknown) => {
     throw usageError(`${option} ${path} cannot be read: ${reasonOf(error)}`, error);
   });
@@ -85,7 +89,7 @@ export async function readNamedFile(option: string, path: string): Promise<strin
         `${option} ${path} is larger than ${namedFileBytesMax} bytes; that is no such file`,
       );
     }
-    return await handle.readFile('utf8');
+    return await handle.readFile();
   } catch (error) {
     if (error instanceof CliError) throw error;
     throw usageError(`${option} ${path} cannot be read: ${reasonOf(error)}`, error);

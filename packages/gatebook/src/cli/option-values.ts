@@ -30,6 +30,33 @@ export function segmentBytes(text: string): number {
   return bytes;
 }
 
+const spanPattern = /^(\d{1,6})(ms|s|m|h|d)$/;
+const spanUnits: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+};
+
+/** A span of time as milliseconds. */
+export function spanMs(text: string): number {
+  const match = spanPattern.exec(text);
+  const ms = Number(match?.[1]) * (spanUnits[match?.[2] ?? ''] ?? Number.NaN);
+  if (!Number.isSafeInteger(ms) || ms < 1) {
+    throw new InvalidArgumentError('Accepted: a span like 500ms, 30s, 10m, 2h or 1d.');
+  }
+  return ms;
+}
+
+/** `HOST:PORT`; an IPv6 address stands in brackets. */
+export function hostAndPort(text: string): { host: string; port: number } {
+  const match = /^(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9.-]+)):(0|[1-9]\d{0,4})$/.exec(text);
+  const port = Number(match?.[3]);
+  if (!match || port > 65_535) throw new InvalidArgumentError('Accepted: HOST:PORT.');
+  return { host: match[1] ?? match[2]!, port };
+}
+
 /** For an option that may stand more than once. */
 export function collect(text: string, before: readonly string[] | undefined): string[] {
   return [...(before ?? []), nonEmpty(text)];

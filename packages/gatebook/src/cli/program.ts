@@ -1,9 +1,10 @@
 import { Command, Option } from 'commander';
 import { addAuditCommands } from './audit-commands.js';
 import { usageError } from './failure.js';
-import { maxSizeOption, rotateOption } from './keeping-options.js';
-import { nonEmpty } from './option-values.js';
+import { type KeepingFlags, maxSizeOption, rotateOption } from './keeping-options.js';
+import { collect, hostAndPort, nonEmpty } from './option-values.js';
 import type { Outcome } from './outcome.js';
+import { withOutside } from './outside-options.js';
 import { placesOf, withPlaces } from './place-options.js';
 import type { ServeFlags } from './serve.js';
 import { withSocket } from './socket-options.js';
@@ -36,22 +37,23 @@ export function buildProgram(options: ProgramOptions): Command {
       outcome.exitCode = await init(placesOf(command));
     });
   addLaunchCommands(program, options);
-  withSocket(withPlaces(program.command('record')))
+  withOutside(withSocket(withPlaces(program.command('record'))))
     .description('record JSON lines from stdin; one acknowledgement a line on stdout')
     .addOption(maxSizeOption())
     .addOption(rotateOption())
     .action(async (_flags: object, command: Command) => {
       const { record } = await import('./intake.js');
       const { logChoiceOf } = await import('./log-choice.js');
-      outcome.exitCode = await record(logChoiceOf(command));
+      outcome.exitCode = await record(await logChoiceOf(command));
     });
   addServeCommands(program, outcome);
+  addWitness(program, outcome);
   addAuditCommands(program, outcome);
   return program;
 }
 
 function addServeCommands(program: Command, outcome: Outcome): void {
-  withPlaces(program.command('serve'))
+  withOutside(withPlaces(program.command('serve')))
     .description('write the log for other processes until SIGTERM or SIGINT')
     .option(
       '--socket <path>',
@@ -86,7 +88,37 @@ function addServeCommands(program: Command, outcome: Outcome): void {
     });
 }
 
-interface LaunchFlags {
+interface WitnessFlags {
+  readonly state: string;
+  readonly name?: string;
+  readonly listen: { readonly host: string; readonly port: number };
+  readonly logKey: readonly string[];
+}
+
+function addWitness(program: Command, outcome: Outcome): void {
+  program
+    .command('witness')
+    .description("cosign the checkpoints of other hosts' logs, so that none can be taken back")
+    .requiredOption('--state <dir>', 'its key and what it has cosigned', nonEmpty)
+    .requiredOption(
+      '--log-key <file|key>',
+      'the public key of a log that it serves; may be repeated',
+      collect,
+    )
+    .option('--name <name>', 'its name, a URL without the scheme; needed the first time', nonEmpty)
+    .addOption(
+      new Option('--listen <host:port>', 'where it answers')
+        .argParser(hostAndPort)
+        .default({ host: '127.0.0.1', port: 8910 }, '127.0.0.1:8910'),
+    )
+    .action(async (flags: WitnessFlags) => {
+      const { runWitness } = await import('./witness.js');
+      const { state, name, listen, logKey } = flags;
+      outcome.exitCode = await runWitness({ state, name, listen, logKeys: logKey });
+    });
+}
+
+interface LaunchFlags extends KeepingFlags {
   readonly user?: string;
   readonly channel?: string;
   readonly agent?: string;
@@ -99,7 +131,7 @@ function addLaunchCommands(program: Command, options: ProgramOptions): void {
     ['exec', 'run a command and record it before it starts and when it ends'],
   ] as const;
   for (const [kind, description] of kinds) {
-    withSocket(withPlaces(program.command(kind)))
+    withOutside(withSocket(withPlaces(program.command(kind))))
       .usage('[options] -- COMMAND [ARGUMENT...]')
       .description(description)
       .argument('[command...]', 'what to start; its own options are not looked at')
@@ -127,7 +159,7 @@ function addLaunchCommands(program: Command, options: ProgramOptions): void {
         const { user, channel, agent, onLogFailure } = flags;
         options.outcome.exitCode = await launch({
           ...{ user, channel, agent, onLogFailure },
-          log: logChoiceOf(command),
+          log: await logChoiceOf(command),
           command: words,
         });
       });

@@ -19,7 +19,7 @@ export async function serve(places: Places, flags: ServeFlags): Promise<number> 
   const { socket: named, group, tokenFile } = flags;
   const { log, socket, failed } = await serveAuditLog({
     ...places,
-    ...keepingFrom(flags),
+    ...(await keepingFrom(flags)),
     ...(named === undefined ? {} : { socket: named }),
     ...(group === undefined ? {} : { socketGroup: await groupId(group) }),
     ...(tokenFile === undefined ? {} : { tokenFile }),

@@ -1,4 +1,4 @@
-import { type LogStatus, logStatus } from '@gatebook/audit';
+import { type LogStatus, logStatus, type Progress, readProgress } from '@gatebook/audit';
 import { writeStdout } from './destination.js';
 import { requireLog } from './log-folder.js';
 import type { Places } from './places.js';
@@ -13,12 +13,16 @@ export async function status(options: {
   const { places } = options;
   await requireLog(places.dir);
   const found = await logStatus({ dir: places.dir, keysDir: places.keysDir });
-  await writeStdout(options.json ? `${JSON.stringify(jsonOf(found))}\n` : textOf(places, found));
+  const outside = readProgress(places.dir);
+  const text = options.json
+    ? `${JSON.stringify(jsonOf(found, outside))}\n`
+    : textOf(places, found, outside);
+  await writeStdout(text);
   return 0;
 }
 
 /** Snake case, as everything else that leaves as JSON. */
-function jsonOf(found: LogStatus): unknown {
+function jsonOf(found: LogStatus, outside: readonly Progress[]): unknown {
   const { forwardSecurity: forward } = found;
   return {
     origin: found.origin,
@@ -32,10 +36,25 @@ function jsonOf(found: LogStatus): unknown {
     forward_security: { on: forward.on, initial_key_file: forward.initialKeyFile },
     locked_by: found.lockedBy,
     last_timestamp: found.lastTimestamp,
+    outside: outside.map((progress) => ({ ...progress, lag: lagOf(found, progress) })),
   };
 }
 
-function textOf(places: Places, found: LogStatus): string {
+/** Records that are signed and not yet held there. */
+function lagOf({ checkpoint }: LogStatus, { size }: Progress): number {
+  return Math.max(0, (checkpoint?.size ?? 0) - (size ?? 0));
+}
+
+function outsideText(found: LogStatus, progress: Progress): string {
+  const { name, size, confirmed, error } = progress;
+  const held =
+    size === undefined
+      ? 'has nothing yet'
+      : `${counted(lagOf(found, progress), 'record')} behind, as of ${confirmed}`;
+  return `${name}: ${held}${error === undefined ? '' : `; failing: ${error}`}`;
+}
+
+function textOf(places: Places, found: LogStatus, outside: readonly Progress[]): string {
   const { checkpoint } = found;
   const rows: readonly (readonly [string, string])[] = [
     ['log', places.dir],
@@ -55,6 +74,7 @@ function textOf(places: Places, found: LogStatus): string {
     ],
     ['pending', counted(found.pending, 'record')],
     ['writer', writerText(found.lockedBy)],
+    ...outside.map((progress) => [progress.kind, outsideText(found, progress)] as const),
   ];
   const lines = rows.map(([name, value]) => `${name.padEnd(12)}${visible(value)}\n`);
   return `${lines.join('')}${visible(forwardSecurityText(found.forwardSecurity))}\n`;

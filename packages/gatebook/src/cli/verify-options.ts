@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import { collect, nonEmpty } from './option-values.js';
+import { collect, nonEmpty, spanMs } from './option-values.js';
 import { placesOf } from './place-options.js';
 
 /** The options of `gatebook audit verify` as commander gives them. */
@@ -7,6 +7,11 @@ export interface VerifyFlags {
   readonly key?: readonly string[];
   readonly hmacKey?: string;
   readonly checkpoint?: readonly string[];
+  readonly policy?: string;
+  readonly witness?: readonly string[];
+  readonly anchor?: readonly string[];
+  readonly tsaCert?: string;
+  readonly maxAge?: number;
   readonly level?: 'public' | 'auditor';
   readonly strict?: boolean;
   readonly json?: boolean;
@@ -24,6 +29,21 @@ export function verifyOptions(): Option[] {
     new Option('--checkpoint <file>', 'a checkpoint held from before; may be repeated').argParser(
       collect,
     ),
+    new Option('--policy <file>', 'a tlog-policy: which witnesses must have cosigned').argParser(
+      nonEmpty,
+    ),
+    new Option(
+      '--witness <url[=key]>',
+      'hold against the log what this witness cosigned last; may be repeated',
+    ).argParser(collect),
+    new Option('--anchor <file>', 'an anchor file or time stamp; may be repeated').argParser(
+      collect,
+    ),
+    new Option('--tsa-cert <file>', 'PEM roots of time stamping authorities').argParser(nonEmpty),
+    new Option(
+      '--max-age <span>',
+      'how long ago a trusted witness or an anchor may have seen the log last: 10m',
+    ).argParser(spanMs),
     new Option('--level <level>', 'default: auditor with --hmac-key, else public').choices([
       'public',
       'auditor',
@@ -40,6 +60,11 @@ export async function runVerify(flags: VerifyFlags, command: Command): Promise<n
     keys: flags.key ?? [],
     hmacKey: flags.hmacKey,
     checkpoints: flags.checkpoint ?? [],
+    policy: flags.policy,
+    witnesses: flags.witness ?? [],
+    anchors: flags.anchor ?? [],
+    tsaCert: flags.tsaCert,
+    maxAgeMs: flags.maxAge,
     level: flags.level,
     strict: flags.strict ?? false,
     json: flags.json ?? false,
@@ -50,6 +75,11 @@ export const verifyOptionNames: readonly string[] = [
   'key',
   'hmac-key',
   'checkpoint',
+  'policy',
+  'witness',
+  'anchor',
+  'tsa-cert',
+  'max-age',
   'level',
   'strict',
   'json',

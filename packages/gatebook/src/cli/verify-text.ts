@@ -5,7 +5,14 @@ import { visible } from './visible.js';
 
 /** Something the verifier brought, to be named in the report. */
 export interface Evidence {
-  readonly kind: 'public key' | 'initial HMAC key' | 'checkpoint' | 'head';
+  readonly kind:
+    | 'public key'
+    | 'initial HMAC key'
+    | 'checkpoint'
+    | 'head'
+    | 'policy'
+    | 'witness'
+    | 'anchor';
   readonly file: string;
 }
 
@@ -37,7 +44,9 @@ export function reportText(report: VerifyReport, style: ReportStyle): string {
     );
   }
   if (style.strictFailed) {
-    lines.push(`  --strict: ${counted(report.pending, 'pending record')} under no signature yet`);
+    const signed = report.witnessed?.size ?? report.records - report.pending;
+    const pending = Math.max(report.pending, report.records - signed);
+    lines.push(`  --strict: ${counted(pending, 'pending record')} under no signature yet`);
   }
   const against = style.evidence.map(({ kind, file }) => `the ${kind} ${visible(file)}`);
   lines.push(
@@ -49,7 +58,14 @@ export function reportText(report: VerifyReport, style: ReportStyle): string {
 /** How far and how deep it was checked. */
 function extentText(report: VerifyReport): string {
   const extent = `${counted(report.records, 'record')}, everything up to size ${count(report.size)} checked at level ${report.level}`;
-  return withForwardSecurity(`${extent}; ${count(report.pending)} pending`, report);
+  const { witnessed } = report;
+  const seen = witnessed === undefined ? '' : `; ${witnessedText(witnessed)}`;
+  return withForwardSecurity(`${extent}; ${count(report.pending)} pending${seen}`, report);
+}
+
+function witnessedText({ size, timeMs }: NonNullable<VerifyReport['witnessed']>): string {
+  const when = timeMs === undefined ? '' : ` as of ${new Date(timeMs).toISOString()}`;
+  return `witnessed up to size ${count(size)}${when}`;
 }
 
 /** For a verdict that is not ok: what was looked at, without a word about how much of it holds. */
@@ -88,6 +104,16 @@ export function reportJson(report: VerifyReport): string {
     size: report.size,
     pending: report.pending,
     root: report.root,
+    witnessed:
+      report.witnessed === undefined
+        ? undefined
+        : {
+            size: report.witnessed.size,
+            time:
+              report.witnessed.timeMs === undefined
+                ? undefined
+                : new Date(report.witnessed.timeMs).toISOString(),
+          },
     segments: report.segments,
     epochs: report.epochs,
     forward_security:

@@ -1,6 +1,8 @@
 import { join } from 'node:path';
 import {
+  type Brought,
   readPublicKeyFile,
+  type TlogPolicy,
   type VerifyOptions,
   type VerifyReport,
   verifyExitCode,
@@ -11,6 +13,8 @@ import { coloured } from './colour.js';
 import { OutputClosed, writeStdout } from './destination.js';
 import { CliError, codeOf, reasonOf, usageError } from './failure.js';
 import { claimedOrigin, readIfThere, readNamedFile, requireFolder } from './log-folder.js';
+import { askWitnesses, heldByAnchors } from './outside-evidence.js';
+import { readPolicy } from './outside-options.js';
 import type { Places } from './places.js';
 import { count } from './talk.js';
 import { type Evidence, reportJson, reportText } from './verify-text.js';
@@ -21,6 +25,14 @@ export interface VerifyCommand {
   readonly keys: readonly string[];
   readonly hmacKey?: string | undefined;
   readonly checkpoints: readonly string[];
+  readonly policy?: string | undefined;
+  /** `URL` or `URL=KEY`. */
+  readonly witnesses: readonly string[];
+  /** Anchor files. */
+  readonly anchors: readonly string[];
+  /** A PEM file. */
+  readonly tsaCert?: string | undefined;
+  readonly maxAgeMs?: number | undefined;
   readonly level?: 'public' | 'auditor' | undefined;
   readonly strict: boolean;
   readonly json: boolean;
@@ -52,16 +64,26 @@ export async function verify(command: VerifyCommand): Promise<number> {
 
 async function gather(command: VerifyCommand, evidence: Evidence[]): Promise<VerifyOptions> {
   const { places } = command;
-  const held: { name: string; note: string }[] = [];
+  const held: Brought[] = [];
   for (const file of command.checkpoints) {
     held.push({ name: file, note: await readNamedFile('--checkpoint', file) });
     evidence.push({ kind: 'checkpoint', file });
   }
+  const anchored = await heldByAnchors(command.anchors, command.tsaCert);
+  held.push(...anchored.held);
+  for (const file of command.anchors) evidence.push({ kind: 'anchor', file });
   const hmacKey =
     command.hmacKey === undefined ? undefined : await readNamedFile('--hmac-key', command.hmacKey);
   if (command.hmacKey !== undefined)
     evidence.push({ kind: 'initial HMAC key', file: command.hmacKey });
-  const publicKeys = await publicKeysOf(command, evidence);
+  const policy = command.policy === undefined ? undefined : await readPolicy(command.policy);
+  if (command.policy !== undefined) evidence.push({ kind: 'policy', file: command.policy });
+  const publicKeys = await publicKeysOf(command, policy, evidence);
+  const asked = await askWitnesses(command.witnesses, publicKeys);
+  for (const { name, note } of asked.held) {
+    held.push({ name, note });
+    evidence.push({ kind: 'witness', file: name.replace(/^the witness /, '') });
+  }
   const head = await ownHead(places);
   if (head !== undefined) evidence.push({ kind: 'head', file: join(places.keysDir, 'head') });
   return {
@@ -69,13 +91,26 @@ async function gather(command: VerifyCommand, evidence: Evidence[]): Promise<Ver
     publicKeys,
     level: command.level ?? (hmacKey === undefined ? 'public' : 'auditor'),
     held,
+    problems: [...anchored.problems, ...asked.problems],
+    policy: policy ?? asked.policy,
+    maxAgeMs: command.maxAgeMs,
     ...(hmacKey === undefined ? {} : { hmacKey }),
     ...(head === undefined ? {} : { head }),
   };
 }
 
-async function publicKeysOf(command: VerifyCommand, evidence: Evidence[]): Promise<string[]> {
+/** The keys brought; else those of the policy's logs that this one can be; else the keys folder's. */
+async function publicKeysOf(
+  command: VerifyCommand,
+  policy: TlogPolicy | undefined,
+  evidence: Evidence[],
+): Promise<string[]> {
   const brought = command.keys.length > 0;
+  if (!brought && policy !== undefined && policy.logs.length > 0) {
+    const claimed = await claimedOrigin(command.places.dir);
+    const own = policy.logs.filter(({ name }) => name === claimed);
+    return (own.length > 0 ? own : policy.logs).map(({ text }) => text);
+  }
   const own = join(command.places.keysDir, 'public-key');
   if (!brought && (await readIfThere(own)) === undefined) return [];
   const files = brought ? command.keys : [own];
