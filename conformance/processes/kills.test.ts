@@ -7,7 +7,7 @@ import { makeFolders, removeFolders } from '../crash/load.js';
 import { full } from '../crash/programs.js';
 import { newSeed, randomFrom } from '../crash/random.js';
 import { Fleet } from './fleet.js';
-import { nextWriter, writerPid } from './writer-pid.js';
+import { afterGrowth, nextWriter, writerPid } from './writer-pid.js';
 
 /** Row 12: many processes, one chain; whoever writes is killed again and again, also while it is taking over. */
 
@@ -46,6 +46,9 @@ test(
     try {
       while (!fleet.done && kills < killsWanted) {
         await sleep(random.float() * killEveryMs);
+        // In that moment records of others are written, and nobody has been told.
+        const written = random.float() < 0.6;
+        if (written) afterGrowth(folders.log, 200);
         const writer = writerPid(folders.log);
         if (writer === undefined || !fleet.kill(writer)) continue;
         kills++;

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -24,4 +24,25 @@ export async function nextWriter(
     await sleep(2);
   }
   return undefined;
+}
+
+/**
+ * Returns in the moment in which the newest segment has grown, or after `patienceMs`. What was written then is mostly not
+ * synced yet, and acknowledged to nobody; so it waits without giving the turn to anything else.
+ */
+export function afterGrowth(log: string, patienceMs: number): void {
+  const until = performance.now() + patienceMs;
+  const before = newestSize(log);
+  while (performance.now() < until) if (newestSize(log) !== before) return;
+}
+
+function newestSize(log: string): string {
+  const folder = join(log, 'segments');
+  try {
+    const names = readdirSync(folder).filter((name) => name.endsWith('.jsonl'));
+    const newest = names.sort().at(-1) ?? '';
+    return `${newest} ${statSync(join(folder, newest)).size}`;
+  } catch {
+    return '';
+  }
 }

@@ -1,13 +1,17 @@
 import { fork } from 'node:child_process';
 import * as fs from 'node:fs';
+import { createServer } from 'node:net';
 import * as path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { expect, onTestFinished, test } from 'vitest';
+import { FrameReader, jsonFrame } from './frames.js';
+import { tryTakeLock } from './lock.js';
 import { type AuditLog, openAuditLog } from './log.js';
 import type { AuditLogOptions } from './options.js';
+import { fromDoor, protocolVersion, toDoor } from './relay-messages.js';
 import type { LogRecord } from './stored-record.js';
-import { audit, numbered } from './testing/direct-writer.js';
+import { audit, numbered, openDirect, publicKeyOf } from './testing/direct-writer.js';
 import { type Folders, linesOf, packageRoot, temporaryLog } from './testing/folders.js';
 
 async function open(log: Folders, options: Partial<AuditLogOptions> = {}): Promise<AuditLog> {
@@ -132,4 +136,37 @@ test('large events and many in flight go over the socket as they go over a threa
   const cut = await second.append({ eventType: 'a.b', action: { command: 'y'.repeat(200_000) } });
   expect(cut.openings).toHaveLength(1);
   expect(await second.append({ eventType: 'a.b' })).toMatchObject({ seq: 302 });
+});
+
+test('what a writer had written and not acknowledged when it went away is found, not written again', async () => {
+  const log = temporaryLog();
+  const writer = openDirect(log);
+  const socketPath = path.join(fs.mkdtempSync(path.join(path.dirname(log.dir), 's-')), 's');
+  const lock = tryTakeLock(path.join(log.dir, 'lock'), socketPath);
+  const origin = fs.readFileSync(path.join(log.keysDir, 'origin'), 'utf8').trim();
+  const publicKey = publicKeyOf(log);
+  // A writer that dies in the worst moment: everything is on disk, and nobody was told.
+  const server = createServer((socket) => {
+    const reader = new FrameReader((kind, payload) => {
+      if (kind === toDoor.hello) {
+        const facts = { origin, publicKey, durability: 'sync', size: writer.seq, pid: process.pid };
+        socket.write(jsonFrame(fromDoor.welcome, { protocol: protocolVersion, ...facts }));
+        return;
+      }
+      const count = payload.toString('utf8').split('\n').length - 1;
+      writer.append(Buffer.from(payload), count, { durable: () => {}, failed: () => {} });
+      writer.close();
+      lock?.release();
+      server.close();
+      socket.destroy();
+    });
+    socket.on('data', (chunk: Buffer) => reader.push(chunk));
+  });
+  await new Promise<void>((resolve) => server.listen(socketPath, resolve));
+  const client = await open(log);
+  const done = await Promise.all(numbered(0, 3).map((event) => client.append(event)));
+  expect(done.map(({ seq }) => seq)).toEqual([1, 2, 3]);
+  await client.append({ eventType: 'test.event', details: { number: 3 } });
+  await client.close();
+  await expectAll(log, 4);
 });
