@@ -24,9 +24,9 @@ export function logChoiceOf(command: Command, env: Environment = process.env): L
     if (tokenFile !== undefined) throw usageError('--token-file goes with --socket only');
     return { ...placesOf(command), ...keepingFrom(flags) };
   }
-  if (flags.maxSizeMb !== undefined || flags.rotate !== undefined) {
+  if (Object.values(keepingFrom(flags)).some((value) => value !== undefined)) {
     throw usageError(
-      'when a segment is sealed is for gatebook serve to say: leave --max-size-mb and --rotate out',
+      'how the log is kept is for gatebook serve to say: leave --max-size-mb, --rotate and the options of retention out',
     );
   }
   return { socket: chosen, token: tokenOf(tokenFile, env) };

@@ -30,6 +30,23 @@ export function segmentBytes(text: string): number {
   return bytes;
 }
 
+const spanMs: Readonly<Record<string, number>> = {
+  s: 1_000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+  w: 604_800_000,
+};
+
+/** A span of time in days: `30d`, `12h`. */
+export function spanDays(text: string): number {
+  const [, number, unit] = /^(\d{1,9})([smhdw])$/.exec(text) ?? [];
+  if (number === undefined || unit === undefined) {
+    throw new InvalidArgumentError('Accepted: a whole number with s, m, h, d or w.');
+  }
+  return (Number(number) * spanMs[unit]!) / 86_400_000;
+}
+
 /** For an option that may stand more than once. */
 export function collect(text: string, before: readonly string[] | undefined): string[] {
   return [...(before ?? []), nonEmpty(text)];

@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import { collect, nonEmpty } from './option-values.js';
+import { collect, nonEmpty, spanDays } from './option-values.js';
 import { placesOf } from './place-options.js';
 
 /** The options of `gatebook audit verify` as commander gives them. */
@@ -8,6 +8,8 @@ export interface VerifyFlags {
   readonly hmacKey?: string;
   readonly checkpoint?: readonly string[];
   readonly level?: 'public' | 'auditor';
+  /** In days. */
+  readonly minRetention?: number;
   readonly strict?: boolean;
   readonly json?: boolean;
 }
@@ -28,6 +30,10 @@ export function verifyOptions(): Option[] {
       'public',
       'auditor',
     ]),
+    new Option(
+      '--min-retention <span>',
+      'call deleted records missing that were kept for less, whatever the book allows: 30d, 12h',
+    ).argParser(spanDays),
     new Option('--strict', 'exit 3 when records are under no signature yet'),
     new Option('--json', 'print the report as one JSON object'),
   ];
@@ -41,6 +47,7 @@ export async function runVerify(flags: VerifyFlags, command: Command): Promise<n
     hmacKey: flags.hmacKey,
     checkpoints: flags.checkpoint ?? [],
     level: flags.level,
+    minRetention: flags.minRetention,
     strict: flags.strict ?? false,
     json: flags.json ?? false,
   });
@@ -51,6 +58,7 @@ export const verifyOptionNames: readonly string[] = [
   'hmac-key',
   'checkpoint',
   'level',
+  'min-retention',
   'strict',
   'json',
 ];

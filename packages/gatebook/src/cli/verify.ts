@@ -22,6 +22,8 @@ export interface VerifyCommand {
   readonly hmacKey?: string | undefined;
   readonly checkpoints: readonly string[];
   readonly level?: 'public' | 'auditor' | undefined;
+  /** In days. */
+  readonly minRetention?: number | undefined;
   readonly strict: boolean;
   readonly json: boolean;
 }
@@ -69,6 +71,7 @@ async function gather(command: VerifyCommand, evidence: Evidence[]): Promise<Ver
     publicKeys,
     level: command.level ?? (hmacKey === undefined ? 'public' : 'auditor'),
     held,
+    minRetentionDays: command.minRetention,
     ...(hmacKey === undefined ? {} : { hmacKey }),
     ...(head === undefined ? {} : { head }),
   };
