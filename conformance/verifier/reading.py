@@ -132,7 +132,7 @@ class Reading:
 
     def read_kept(self, path, start, last, leaves):
         """The log's own lines of a deleted segment, which end with its seal and are all that its tally counts."""
-        counts, record, length = {}, None, 0
+        counts, record, length, facts = {}, None, 0, []
         try:
             with open_plain(path) as file:
                 while line := file.readline(MAX_LINE + 1):
@@ -157,7 +157,7 @@ class Reading:
                     leaves[seq] = leaf, self.segment, self.offset
                     counts[kind] = counts.get(kind, 0) + 1
                     if kind in JUDGED:
-                        self.judge.feed(record, leaf, len(line), self.bytes_up_to())
+                        facts.append((record, leaf, len(line)))
                     if kind == "log.recovered" and not self.side_fault:
                         self.check_torn(details.get("torn_file"), details.get("torn_sha256"), seq)
                     self.reach, self.prev_hash, self.epoch = seq + 1, own_hash, epoch + (kind in EPOCH_ENDS)
@@ -176,7 +176,9 @@ class Reading:
             if {one[1].decode(): int(one[2]) for one in tallied if one} != {kind: n for kind, n in counts.items() if n}:
                 self.fail("some of the log's own records are gone from it")
         self.epoch_ended, self.last_type = True, "log.sealed"
-        self.bytes_before += details["bytes"] + length
+        before, self.bytes_before = self.bytes_before, self.bytes_before + details["bytes"] + length
+        for fact in facts:  # where they stood in their segment is not known any more
+            self.judge.feed(*fact, None if self.missing else (before, self.bytes_before))
 
     def end_run(self, start, one, leaves):
         """The tree grows over deleted records by the tiles, their only copy, which must lead to the recorded subtrees."""
@@ -212,7 +214,8 @@ class Reading:
 
     def bytes_up_to(self):
         """Of all lines before this one; None where some are missing."""
-        return None if self.missing else self.bytes_before + self.offset
+        exact = self.bytes_before + self.offset
+        return None if self.missing else (exact, exact)
 
     def check_opened(self, record):
         details = record.get("details", {})

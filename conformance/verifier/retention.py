@@ -124,7 +124,7 @@ class Judge:
         self.denied, self.runs = [], []
 
     def feed(self, record, leaf, length, before):
-        """`length`: of the line with its newline; `before`: the bytes of all lines before it, if known."""
+        """`length`: of the line with its newline; `before`: bounds of the bytes of all lines before it, if known."""
         kind, details = record["event_type"], record.get("details", {})
         if kind == "log.opened":
             self.terms = parse_policy(details.get("retention"))
@@ -149,7 +149,7 @@ class Judge:
                 spans[-1] = spans[-1][0], last
             else:
                 spans.append((first, last))
-        counts = before in (None, pruned.bytes) and spans == [(one.first, one.last) for one in pruned.ranges]
+        counts = (before is None or before[0] <= pruned.bytes <= before[1]) and spans == [(one.first, one.last) for one in pruned.ranges]
         held_bytes = pruned.bytes - sum(one.bytes for one in earlier)
         records = pruned.seq - sum(one.last + 1 - one.first for one in earlier)
         for first, last, reason in pruned.removed:

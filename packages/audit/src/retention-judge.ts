@@ -21,6 +21,8 @@ export interface Denied {
   readonly why: string;
 }
 
+type Bounds = readonly [number, number];
+
 interface Sealed {
   readonly lastSeq: number;
   readonly sealedMs: number;
@@ -53,8 +55,11 @@ export class RetentionJudge {
     return this.#newest;
   }
 
-  /** Takes the next record; `bytesBefore` are those of all lines before it, undefined where some are missing. */
-  feed(fact: LogFact, bytesBefore: number | undefined): void {
+  /**
+   * Takes the next record; `before` says between which bounds the bytes of all lines before it are: exactly, or of a kept line as
+   * far as its segment reaches; undefined where lines are missing.
+   */
+  feed(fact: LogFact, before: Bounds | undefined): void {
     const { type, details } = fact;
     if (type === 'log.opened') this.#terms = termsOf(details['retention']);
     else if (type === 'log.clock_jump') this.#aheadMs += aheadOf(details['jump_ms']);
@@ -66,10 +71,10 @@ export class RetentionJudge {
         bytes: Number(details['bytes']) + fact.bytes,
         tallyRoot: details['tally_root'],
       });
-    } else if (type === 'log.pruned') this.#judge(fact, bytesBefore);
+    } else if (type === 'log.pruned') this.#judge(fact, before);
   }
 
-  #judge(fact: LogFact, bytesBefore: number | undefined): void {
+  #judge(fact: LogFact, bounds: Bounds | undefined): void {
     const pruned = parsePruned(fact.details);
     if (pruned === undefined) return;
     this.#newest = { seq: fact.seq, leaf: fact.leaf };
@@ -77,7 +82,7 @@ export class RetentionJudge {
     this.#ranges = pruned.ranges;
     const wanted = joinSpans([...before, ...pruned.removed]);
     const counts =
-      (bytesBefore === undefined || pruned.bytes === bytesBefore) &&
+      (bounds === undefined || (bounds[0] <= pruned.bytes && pruned.bytes <= bounds[1])) &&
       sameSpans(wanted, pruned.ranges);
     let bytes = pruned.bytes - before.reduce((sum, range) => sum + range.bytes, 0);
     let records =

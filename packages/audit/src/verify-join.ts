@@ -215,7 +215,7 @@ export class Joiner {
         const wrong = fact.seq === 0 ? checkOpened(fact, 0) : undefined;
         if (wrong)
           this.#fault = { kind: 'record', ...wrong, file: `kept/${sequenceName(0)}.jsonl` };
-        this.#judge.feed(fact, this.#bytesUpTo(fact));
+        this.#judge.feed(fact, this.#bytesWithin(segment.bytes));
         this.#keepFact(fact);
       }
       this.#bytesBefore += segment.bytes;
@@ -236,8 +236,14 @@ export class Joiner {
     }
   }
 
-  #bytesUpTo(fact: LogFact): number | undefined {
-    return this.#missing.length > 0 ? undefined : this.#bytesBefore + fact.offset;
+  #bytesUpTo(offset: number): readonly [number, number] | undefined {
+    const bytes = this.#bytesBefore + offset;
+    return this.#missing.length > 0 ? undefined : [bytes, bytes];
+  }
+
+  /** Where a kept line stood in its segment is not known any more. */
+  #bytesWithin(bytes: number): readonly [number, number] | undefined {
+    return this.#missing.length > 0 ? undefined : [this.#bytesBefore, this.#bytesBefore + bytes];
   }
 
   #growOver(run: GapRun): void {
@@ -294,7 +300,7 @@ export class Joiner {
       this.#epoch = chunk.nextEpoch;
       this.#endsWithEpoch = chunk.endsWithEpoch;
       for (const fact of chunk.facts) {
-        this.#judge.feed(fact, this.#bytesUpTo(fact));
+        this.#judge.feed(fact, this.#bytesUpTo(fact.offset));
         this.#keepFact(fact);
       }
       this.#bytesHere = chunk.end;
