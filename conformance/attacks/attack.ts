@@ -17,6 +17,8 @@ export interface Brought {
   readonly hmacKey?: string;
   readonly held?: readonly string[];
   readonly strict?: boolean;
+  /** A span: `30d`. */
+  readonly minRetention?: string;
 }
 
 /** Where the first finding must point, as far as the guarantee names it. */

@@ -29,6 +29,7 @@ function flagsOf(brought: Brought): string[] {
     ...(brought.level === undefined ? [] : ['--level', brought.level]),
     ...(brought.held ?? []).flatMap((file) => ['--checkpoint', file]),
     ...(brought.strict ? ['--strict'] : []),
+    ...(brought.minRetention === undefined ? [] : ['--min-retention', brought.minRetention]),
   ];
 }
 

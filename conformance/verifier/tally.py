@@ -5,6 +5,7 @@ from files import open_plain
 from tree import Tree, leaf_hash
 
 MAX_LINES, MAX_BYTES = 1 << 20, 128 * 1024 * 1024
+DIMENSIONS = "actor", "decision", "risk", "tool", "type"
 LONE = re.compile("[\ud800-\udfff]")
 
 

@@ -27,6 +27,19 @@ class Tree:
         self.stack.append(node)
         self.size += 1
 
+    def add_subtree(self, node, height):
+        """Adds a perfect subtree of 2^height leaves; the size must be a multiple of that."""
+        index = self.size >> height
+        self.size += 1 << height
+        while index & 1:
+            node, index = sha256(b"\x01" + self.stack.pop() + node), index >> 1
+        self.stack.append(node)
+
+    def copy(self):
+        tree = Tree(self.check)
+        tree.size, tree.stack = self.size, list(self.stack)
+        return tree
+
     def root(self):
         if not self.stack:
             return sha256(b"")
@@ -56,15 +69,15 @@ def tile_entries(contents, entry):
     return [node for node in stored if len(node) == 32 and any(node)]
 
 
-def tile_leaves(logdir):
-    number = 0
+def tile_leaves(logdir, first=0):
+    number, start = divmod(first, 256)
     while contents := read_tile(logdir, 0, number):
-        for entry in range(256):
+        for entry in range(start, 256):
             nodes = tile_entries(contents, entry)
             if not nodes:
                 return
             yield nodes[0]
-        number += 1
+        number, start = number + 1, 0
 
 
 def first_changed(logdir, signed):

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Verifies a gatebook log. Written from docs/format.md alone; the section numbers here are that page's.
 
-usage: verify.py LOGDIR [--key FILE]... [--hmac-key FILE] [--level public|auditor] [--checkpoint FILE]... [--strict]
+usage: verify.py LOGDIR [--key FILE]... [--hmac-key FILE] [--level public|auditor] [--checkpoint FILE]...
+                 [--min-retention 30d] [--strict]
        verify.py --batch     reads one JSON array of arguments a line, writes one JSON result a line
 
 Needs Python 3.9 and OpenSSL 3. Segments are read line by line: the memory used does not grow with the log, save for
@@ -48,6 +49,17 @@ def judge_notes(case):
             case.bad.append(f"no checkpoint covers {case.reading.required} records, though an epoch ended there")
 
 
+def find_missing(case):
+    """What is not there, and what was deleted without a record under a checkpoint, or against the policy (§9.5)."""
+    read, newest = case.reading, case.reading.newest_pruned
+    judged = read.judge.newest
+    covered = newest and judged and judged.leaf == newest.leaf and any(
+        note.size > newest.seq for note in case.good + [note for note in case.held if note.origin == case.origin])
+    gone = list(read.gaps) if not covered else [
+        (first, end) for first, end in read.judge.denied if any(a < end and first < b for a, b in read.gaps)]
+    return sorted(read.missing + gone)
+
+
 def decide(case):
     """The first verdict of §9.4 that holds, and its Place."""
     read, origin = case.reading, case.origin
@@ -79,9 +91,9 @@ def decide(case):
     for note in case.held:
         if read.reach < note.size:
             return "rolled_back", Place(f"{read.reach} records, but {note.path} covers {note.size}", None, read.reach)
-    if read.missing:
-        ranges = ", ".join(f"[{first}, {end})" for first, end in read.missing)
-        return "missing", Place(f"records {ranges} are missing", None, read.missing[0][0])
+    if missing := find_missing(case):
+        ranges = ", ".join(f"[{first}, {end})" for first, end in missing)
+        return "missing", Place(f"records {ranges} are missing", None, missing[0][0])
     if case.bad:
         return "tampered", Place("; ".join(case.bad))
     if not case.brought or case.level == "auditor" and not case.hmac_key:
@@ -93,7 +105,7 @@ def verify(case):
     """The result as a dictionary. `case` holds what is brought: logdir, brought, hmac_key, held, level."""
     case.notes, case.bad = read_notes(case.logdir)  # before the segments: the log may be growing
     case.reading = Reading(case.logdir, {note.size for note in case.held + case.notes},
-                           case.hmac_key if case.level == "auditor" else None)
+                           case.hmac_key if case.level == "auditor" else None, case.min_days)
     identify(case)
     judge_notes(case)
     verdict, place = decide(case)
@@ -103,7 +115,8 @@ def verify(case):
     reach = case.reading.reach
     covered = max([case.newest] + [note.size for note in case.held if note.size <= reach])
     return dict(verdict=verdict, level=case.level, origin=case.origin, records=reach, size=covered,
-                pending=max(0, reach - covered), missing=case.reading.missing, **place._asdict())
+                pending=max(0, reach - covered), missing=find_missing(case),
+                pruned=case.reading.judge.runs, **place._asdict())
 
 
 class Arguments(argparse.ArgumentParser):
@@ -118,6 +131,11 @@ def bring(path, parse):
         raise ValueError(f"{path}: {error}") from error
 
 
+def days(text):
+    """A span as 30d, 12h, 45m or 10s, in days."""
+    return int(text[:-1]) * {"w": 7 * 86400000, "d": 86400000, "h": 3600000, "m": 60000, "s": 1000}[text[-1]] / 86400000
+
+
 def read_line(path):
     return read_small(path).decode("utf-8").rstrip("\n")
 
@@ -130,13 +148,14 @@ def run(arguments):
     parser.add_argument("--hmac-key")
     parser.add_argument("--level", choices=["public", "auditor"])
     parser.add_argument("--checkpoint", action="append", default=[])
+    parser.add_argument("--min-retention", type=days)
     parser.add_argument("--strict", action="store_true")
     try:
         given = parser.parse_args(arguments)
         os.listdir(given.logdir)
         hmac_key = bring(given.hmac_key, lambda path: parse_hmac_key(read_line(path))) if given.hmac_key else None
         case = types.SimpleNamespace(
-            logdir=given.logdir, hmac_key=hmac_key, level=given.level or ("auditor" if hmac_key else "public"),
+            logdir=given.logdir, min_days=given.min_retention, hmac_key=hmac_key, level=given.level or ("auditor" if hmac_key else "public"),
             brought=[bring(path, lambda path: parse_key(read_line(path))) for path in given.key],
             held=[bring(path, parse_note) for path in given.checkpoint])
     except (OSError, ValueError) as error:

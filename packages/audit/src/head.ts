@@ -1,3 +1,4 @@
+import { type BookState, firstState, parseState } from './book-state.js';
 import { firstPrevHash } from './chain.js';
 import { AuditError } from './errors.js';
 import { emptyRoot, Frontier, type Hash } from './tree.js';
@@ -24,6 +25,12 @@ export interface Head {
   /** Lines and bytes of its tally when this head was made, at most. */
   readonly tallyLines: number;
   readonly tallyBytes: number;
+  /** Of all lines up to `size`, newlines included. */
+  readonly bytes: number;
+  readonly state: BookState;
+  /** When this head was made, by the wall clock, and since which start of the machine. */
+  readonly wallMs: number;
+  readonly boot: { readonly id: string; readonly ms: number } | null;
   /** Of the record before `size`. */
   readonly timestamp: string;
   /** The signed note. */
@@ -56,6 +63,10 @@ export function emptyHead(origin: string): Head {
     began: '',
     tallyLines: 0,
     tallyBytes: 0,
+    bytes: 0,
+    state: firstState,
+    wallMs: 0,
+    boot: null,
     timestamp: '',
     checkpoint: '',
   };
@@ -95,6 +106,8 @@ export function parseHead(text: string): Head {
     return item.map(toHex);
   };
   const frontier = hashes('frontier');
+  const state = parseState(value['state']);
+  if (state === undefined) throw damaged('state is missing');
   const head: Head = {
     origin: string('origin'),
     size: integer('size'),
@@ -109,6 +122,10 @@ export function parseHead(text: string): Head {
     began: string('began'),
     tallyLines: integer('tallyLines'),
     tallyBytes: integer('tallyBytes'),
+    bytes: integer('bytes'),
+    state,
+    wallMs: integer('wallMs'),
+    boot: parseBoot(value['boot']),
     timestamp: string('timestamp'),
     checkpoint: string('checkpoint'),
   };
@@ -121,4 +138,10 @@ export function parseHead(text: string): Head {
   }
   if (root !== head.root) throw damaged('its frontier does not give its root');
   return head;
+}
+
+function parseBoot(value: unknown): Head['boot'] {
+  if (typeof value !== 'object' || value === null) return null;
+  const { id, ms } = value as { id?: unknown; ms?: unknown };
+  return typeof id === 'string' && typeof ms === 'number' ? { id, ms } : null;
 }

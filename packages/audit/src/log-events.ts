@@ -5,6 +5,7 @@ import { encodeJson } from './json-text.js';
 import { initialKeyOnHost, type Keys } from './keys.js';
 import type { WriterOptions } from './options.js';
 import { lineBytesMax } from './record.js';
+import type { Policy } from './retention.js';
 import { formatTime } from './timestamp.js';
 
 /** The log's own records; docs/format.md §3. */
@@ -14,7 +15,9 @@ export type LogEventType =
   | 'log.epoch'
   | 'log.sealed'
   | 'log.closed'
-  | 'log.clock_jump';
+  | 'log.clock_jump'
+  | 'log.clock_confirmed'
+  | 'log.pruned';
 
 /** The middle of a line for one of the log's own records. */
 export function encodeLogEvent(type: LogEventType, nowMs: number, details: JsonObject): string {
@@ -25,13 +28,13 @@ export function encodeLogEvent(type: LogEventType, nowMs: number, details: JsonO
 const softwareName = 'gatebook-audit/0.1.0';
 
 /** What `log.opened` says: whose log this is and how it is kept from here on. */
-export function openedFacts(options: WriterOptions, keys: Keys): JsonObject {
+export function openedFacts(options: WriterOptions, keys: Keys, retention: Policy): JsonObject {
   const initialKey = initialKeyOnHost(keys.folder);
   return {
     format: 1,
     origin: keys.origin,
     public_key: keys.publicKey.text,
-    retention: { delete: 'never' },
+    retention,
     durability: options.durability,
     checkpoint_interval_ms: options.checkpointIntervalMs,
     segment_bytes_max: options.segmentBytesMax,

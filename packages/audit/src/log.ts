@@ -13,9 +13,15 @@ import {
   type ServeOptions,
 } from './options.js';
 import { sinksOf, startFeeding } from './outside.js';
+import type { Removed } from './pruned-ranges.js';
 import { encodeEvent } from './record.js';
 import { openLink } from './relay.js';
-import { type FromWriter, fromPlainError, type Outcome } from './thread-messages.js';
+import {
+  type FromWriter,
+  fromPlainError,
+  type Outcome,
+  type PruneTask,
+} from './thread-messages.js';
 
 /** An event whose type the called method gives. */
 export type TypedEvent = Omit<AuditEvent, 'eventType'>;
@@ -109,6 +115,10 @@ export class AuditLog {
   readonly #checkpoints = new Map<
     number,
     { resolve(note: string): void; reject(error: AuditError): void }
+  >();
+  readonly #prunings = new Map<
+    number,
+    { resolve(removed: readonly Removed[]): void; reject(error: AuditError): void }
   >();
   readonly #rotations = new Map<
     number,
@@ -216,6 +226,24 @@ export class AuditLog {
   }
 
   /**
+   * Deletes now what the policy in the book lets go, and resolves with what that was; with `dryRun` only says it. A running log
+   * does the same by itself. `confirmClock` says that the time is right although the clock was seen to jump ahead. Rejects with
+   * `log_locked` when another process writes the log.
+   */
+  prune(options: Partial<PruneTask> = {}): Promise<readonly Removed[]> {
+    const { dryRun = false, confirmClock = false } = options;
+    return new Promise((resolve, reject) => {
+      if (this.#failed) throw this.#failed;
+      if (this.#closing) throw new AuditError('log_closed', 'the log is closed; open it again');
+      const id = this.#checkpointId++;
+      this.#ref();
+      this.#prunings.set(id, { resolve, reject });
+      this.#sendBatch();
+      this.#link.send({ kind: 'prune', id, dryRun, confirmClock });
+    });
+  }
+
+  /**
    * Ends the log: what is in flight is written, `log.closed` and a last checkpoint follow, the open epoch's key is left
    * behind, the lock is released. Witnesses and anchors get the last checkpoint, for which it waits 2 s at most. Further
    * calls return the same promise.
@@ -266,13 +294,21 @@ export class AuditLog {
         this.#rotations.get(message.id)?.reject(fromPlainError(message.error));
         this.#rotations.delete(message.id);
         break;
+      case 'pruned':
+        this.#prunings.get(message.id)?.resolve(message.removed);
+        this.#prunings.delete(message.id);
+        break;
+      case 'prune_failed':
+        this.#prunings.get(message.id)?.reject(fromPlainError(message.error));
+        this.#prunings.delete(message.id);
+        break;
       case 'closed':
         this.#finish(message.error === undefined ? undefined : fromPlainError(message.error));
         break;
       default:
         this.#die(new AuditError('log_failed', `the writer said ${message.kind} out of turn`));
     }
-    const asked = this.#checkpoints.size + this.#rotations.size;
+    const asked = this.#checkpoints.size + this.#rotations.size + this.#prunings.size;
     if (this.#inFlight.length === this.#oldest && asked === 0 && !this.#closing) this.#unref();
   }
 
@@ -335,6 +371,8 @@ export class AuditLog {
     this.#checkpoints.clear();
     for (const { reject } of this.#rotations.values()) reject(error);
     this.#rotations.clear();
+    for (const { reject } of this.#prunings.values()) reject(error);
+    this.#prunings.clear();
     for (const resolve of this.#drains.splice(0)) resolve();
   }
 

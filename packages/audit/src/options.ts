@@ -1,6 +1,7 @@
 import * as path from 'node:path';
 import { AuditError } from './errors.js';
 import type { OutsideOptions } from './outside.js';
+import { type Policy, policyFrom, type RetentionOptions } from './retention.js';
 import { type Rotate, rotations } from './rotation.js';
 import { checkSocketPath } from './socket-place.js';
 import { checkToken } from './tokens.js';
@@ -30,6 +31,8 @@ export interface AuditLogOptions extends OutsideOptions {
   readonly segmentBytesMax?: number | undefined;
   /** A segment is sealed when this period (UTC; weeks begin on Monday) has ended, too. Default `size`: at its size only. */
   readonly rotate?: Rotate | undefined;
+  /** What may be deleted. Default: the policy that the log has in its book; a new log keeps everything. */
+  readonly retention?: RetentionOptions | 'never' | undefined;
   /** Records in flight before `append` refuses with `queue_full`. Default 65,536. */
   readonly queueRecordsMax?: number | undefined;
   /** Bytes in flight before `append` refuses with `queue_full`. Default 64 MiB. */
@@ -59,9 +62,12 @@ export interface ServeOptions extends AuditLogOptions {
 }
 
 export type WriterOptions = {
-  readonly [K in keyof Omit<AuditLogOptions, keyof OutsideOptions>]-?: NonNullable<
+  readonly [K in keyof Omit<AuditLogOptions, 'retention' | keyof OutsideOptions>]-?: NonNullable<
     AuditLogOptions[K]
   >;
+} & {
+  /** As the book will have it; undefined: as it has it. */
+  readonly retention: Policy | undefined;
 };
 
 /** What a log itself needs to know, whoever writes it. */
@@ -118,6 +124,7 @@ export function normaliseOptions(options: AuditLogOptions): WriterOptions {
     keysDir,
     rotate,
     ...queueOptions(options),
+    retention: options.retention === undefined ? undefined : policyFrom(options.retention),
     durability,
     syncIntervalMs: number(options, 'syncIntervalMs', 1_000, 1, 60_000),
     checkpointIntervalMs: number(options, 'checkpointIntervalMs', 1_000, 1, 86_400_000),

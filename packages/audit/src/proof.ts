@@ -16,7 +16,8 @@ import { findLine, parseRecord, readLines } from './reader.js';
 import { lineBytesMax } from './record.js';
 import { listSegments } from './segment.js';
 import type { LogRecord } from './stored-record.js';
-import { readTile, tileEntry, tileWidth } from './tiles.js';
+import { foldSubtree, MissingHash, tileSubtrees } from './tile-subtrees.js';
+import { tileWidth } from './tiles.js';
 import { quorumTime, type TlogPolicy } from './tlog-policy.js';
 import {
   checkConsistency,
@@ -26,7 +27,6 @@ import {
   inclusionProof,
   leafHash,
   leafHashInPlace,
-  nodeHash,
   rootFromInclusion,
   type SubtreeHash,
 } from './tree.js';
@@ -144,36 +144,6 @@ export async function proveConsistency(options: {
   throw new AuditError(
     'log_damaged',
     `the tree of ${first.size} records is not the beginning of this log`,
-  );
-}
-
-/** A tile is absent, short, or was never filled. */
-export class MissingHash extends Error {}
-
-/** Perfect subtrees from the tiles: a hash of the tile of its level, or folded from up to 128 of them. */
-export function tileSubtrees(dir: string): SubtreeHash {
-  const tiles = new Map<string, Buffer>();
-  const entry = (level: number, index: number): Hash => {
-    const tileIndex = Math.floor(index / tileWidth);
-    const name = `${level}/${tileIndex}`;
-    const bytes = tiles.get(name) ?? readTile(dir, level, tileIndex);
-    tiles.set(name, bytes);
-    const hash = tileEntry(bytes, index % tileWidth);
-    if (hash === undefined) throw new MissingHash(name);
-    return hash;
-  };
-  return (height, index) => {
-    const level = Math.floor(height / 8);
-    return foldSubtree(height - level * 8, index, (place) => entry(level, place));
-  };
-}
-
-/** The hash of 2^height neighbours, the `index`-th such group. */
-function foldSubtree(height: number, index: number, at: (place: number) => Hash): Hash {
-  if (height === 0) return at(index);
-  return nodeHash(
-    foldSubtree(height - 1, index * 2, at),
-    foldSubtree(height - 1, index * 2 + 1, at),
   );
 }
 

@@ -1,8 +1,9 @@
 import * as fs from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AuditError, reasonOf } from './errors.js';
+import { listSources, seqOf } from './kept.js';
 import { LineFile } from './line-file.js';
-import { listSegments, type SegmentName } from './segment.js';
+import type { SegmentName } from './segment.js';
 import type { LogRecord } from './stored-record.js';
 
 /** One complete line of a log, as stored. */
@@ -25,7 +26,7 @@ export interface ReadOptions {
 const followPauseMs = 100;
 
 /**
- * The lines of a log in order, in constant memory. Reading proves nothing: `seq` is counted from the file names, and
+ * The lines of a log in order, in constant memory; of deleted segments those that were kept. Reading proves nothing: `seq` is counted from the file names, and
  * only `verifyLog` says whether the lines are what was written. An unfinished last line is not given.
  */
 export async function* readLines(
@@ -35,7 +36,7 @@ export async function* readLines(
   const fromSeq = options.fromSeq ?? 0;
   let position: { segment: SegmentName; offset: number; seq: number } | undefined;
   for (;;) {
-    const segments = listSegments(dir);
+    const segments = listSources(dir);
     const from = position?.segment.firstSeq ?? startSegment(segments, fromSeq);
     for (const segment of segments) {
       if (segment.firstSeq < from) continue;
@@ -45,7 +46,8 @@ export async function* readLines(
       try {
         while (lines.next()) {
           const { buf, start, end, offset } = lines;
-          const current = seq++;
+          const current = segment.kept ? seqOf(buf, start) : seq;
+          seq = current + 1;
           position = { segment, offset: lines.nextOffset, seq };
           if (current < fromSeq) continue;
           yield {
@@ -99,7 +101,7 @@ const probeBytes = 128 * 1024;
  * sorted list. Undefined when there is no such complete line.
  */
 export function findLine(dir: string, seq: number): StoredLine | undefined {
-  const segment = listSegments(dir).findLast((entry) => entry.firstSeq <= seq);
+  const segment = listSources(dir).findLast((entry) => entry.firstSeq <= seq);
   if (segment === undefined) return undefined;
   const fd = fs.openSync(segment.path, 'r');
   try {
@@ -124,10 +126,8 @@ function lineAfter(fd: number, at: number): { start: number; seq: number } | und
   const got = fs.readSync(fd, window, 0, window.length, at);
   const newline = window.subarray(0, got).indexOf(10);
   if (newline < 0) return undefined;
-  const seq = /^\{"seq":([0-9]{1,16}),/.exec(
-    window.toString('latin1', newline + 1, newline + 32),
-  )?.[1];
-  return seq === undefined ? undefined : { start: at + newline + 1, seq: Number(seq) };
+  const seq = seqOf(window, newline + 1);
+  return seq < 0 ? undefined : { start: at + newline + 1, seq };
 }
 
 function scanFor(segment: SegmentName, offset: number, seq: number): StoredLine | undefined {

@@ -1,5 +1,6 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
+import type { BookState } from './book-state.js';
 import { checkNote, noteBytesMax, parseCheckpointText, parseNote } from './checkpoint.js';
 import { readRegular } from './durable.js';
 import { AuditError, reasonOf, systemCode } from './errors.js';
@@ -15,11 +16,13 @@ import {
 import { checkLine, type LineFacts } from './line-check.js';
 import { LineFile } from './line-file.js';
 import type { Resumed } from './open-segment.js';
+import { type PrunedRange, parsePruned, rangeAround } from './pruned-ranges.js';
+import { findLine, parseRecord } from './reader.js';
 import { listSegments, type SegmentName, segmentPath } from './segment.js';
 import { Tail } from './tail.js';
-import { TileWriter } from './tiles.js';
+import { TileWriter, tileLeaves } from './tiles.js';
 import { setAside, type TornBytes, unrecordedTorn } from './torn.js';
-import { Frontier, leafHashInPlace } from './tree.js';
+import { Frontier, type Hash, leafHash, leafHashInPlace } from './tree.js';
 
 /** Where a log stands when it is opened, everything up to here checked. */
 export interface Standing {
@@ -38,6 +41,11 @@ export interface Standing {
   readonly lastTimestamp: string;
   readonly lastLeaf: string;
   readonly recordsAfterHead: number;
+  /** Of all lines of the log. */
+  readonly bytes: number;
+  readonly state: BookState;
+  /** Of the newest `log.pruned`. */
+  readonly ranges: readonly PrunedRange[];
   readonly torn: readonly TornBytes[];
   /** Whether the folder's published checkpoint is the head's. */
   readonly published: boolean;
@@ -67,7 +75,8 @@ export function findStanding(dir: string, keys: Keys): Standing {
   const unclean =
     tail.seq > head.size || tail.torn !== undefined || last?.eventType !== 'log.closed';
   const frontier = Frontier.from(head.size, head.frontier);
-  const tiles = openTiles(dir, head, frontier, unclean, segments);
+  const ranges = readRanges(dir, tail.state);
+  const tiles = openTiles(dir, head, frontier, unclean, { segments, ranges });
   let before = head.before;
   for (const leaf of tail.leaves) {
     if (frontier.size === tail.segment?.firstSeq) before = frontier.toArray();
@@ -102,6 +111,9 @@ export function findStanding(dir: string, keys: Keys): Standing {
     lastTimestamp: tail.lastTimestamp,
     lastLeaf: tail.leaves.at(-1) ?? head.leaf,
     recordsAfterHead: tail.seq - head.size,
+    bytes: tail.bytes,
+    state: tail.state,
+    ranges,
     torn: unrecordedTorn(dir, tail.seq),
     published,
   };
@@ -207,38 +219,66 @@ function settleEpochKey(keys: Keys, head: Head): Buffer {
   return readEpochKey(keys, head.epoch);
 }
 
+/** The ranges that the newest `log.pruned` names. It is believed for its leaf, which the head remembers. */
+function readRanges(dir: string, { pruned }: BookState): readonly PrunedRange[] {
+  if (pruned === null) return [];
+  const stored = findLine(dir, pruned.seq);
+  const parsed = stored === undefined ? undefined : parsePruned(parseRecord(stored.line).details);
+  if (stored === undefined || leafHash(stored.line) !== pruned.leaf || parsed === undefined) {
+    throw new AuditError(
+      'log_damaged',
+      `record ${pruned.seq}, which says what was deleted, is not the one that was written; run gatebook audit verify`,
+    );
+  }
+  return parsed.ranges;
+}
+
+/** What there is to rebuild tiles from. */
+interface Lines {
+  readonly segments: readonly SegmentName[];
+  readonly ranges: readonly PrunedRange[];
+}
+
 /** The tiles of the head's tree, from disk when they are whole, else rebuilt from the lines. */
 function openTiles(
   dir: string,
   head: Head,
   frontier: Frontier,
   unclean: boolean,
-  segments: readonly SegmentName[],
+  lines: Lines,
 ): TileWriter {
   const tiles = new TileWriter(dir);
   if (tiles.resume(frontier) && (!unclean || tiles.complete(head.size))) return tiles;
-  return rebuildTiles(dir, head, segments);
+  return rebuildTiles(dir, head, lines);
 }
 
-function rebuildTiles(dir: string, head: Head, segments: readonly SegmentName[]): TileWriter {
+function rebuildTiles(dir: string, head: Head, { segments, ranges }: Lines): TileWriter {
   const tiles = new TileWriter(dir);
   const rebuilt = new Frontier();
+  const append = (leaf: Hash): void => {
+    rebuilt.append(leaf, (level, hash) => tiles.append(level, hash));
+    tiles.append(0, leaf);
+  };
   for (const segment of segments) {
+    // Of deleted records the tiles are the only copy; they were synced before the lines went.
+    for (const leaf of tileLeaves(dir, rebuilt.size, Math.min(segment.firstSeq, head.size))) {
+      if (rangeAround(ranges, rebuilt.size, rebuilt.size + 1) === undefined) break;
+      append(leaf);
+    }
     const lines = new LineFile(segment.path);
     try {
       while (rebuilt.size < head.size && lines.next()) {
-        const leaf = leafHashInPlace(lines.buf, lines.start, lines.end);
-        rebuilt.append(leaf, (level, hash) => tiles.append(level, hash));
-        tiles.append(0, leaf);
+        append(leafHashInPlace(lines.buf, lines.start, lines.end));
       }
     } finally {
       lines.close();
     }
   }
   if (rebuilt.size !== head.size || rebuilt.root() !== head.root) {
+    const gone = ranges.length === 0 ? '' : ', or the tiles of deleted records are gone';
     throw new AuditError(
       'log_damaged',
-      `the ${head.size} records up to the head do not give its root; run gatebook audit verify`,
+      `the ${head.size} records up to the head do not give its root${gone}; run gatebook audit verify`,
     );
   }
   return tiles;

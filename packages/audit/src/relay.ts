@@ -49,7 +49,7 @@ interface Run {
 }
 
 /** What is asked again of the next writer when it was not answered. */
-type Question = Extract<ToWriter, { id: number }>;
+type Question = Extract<ToWriter, { kind: 'checkpoint' | 'rotate' }>;
 type Answer = Extract<FromWriter, { id: number }>;
 
 /** The writer of a log, wherever it is. */
@@ -119,6 +119,9 @@ class Relay implements Link {
       case 'rotate':
         this.#asked.set(`${message.kind} ${message.id}`, message);
         if (!this.#resuming) this.#ask(message);
+        break;
+      case 'prune':
+        this.#prune(message);
         break;
       case 'close':
         this.#closing = true;
@@ -220,7 +223,24 @@ class Relay implements Link {
     this.#settleDown();
   }
 
+  /** Only the process that writes the log deletes; it does so by itself. */
+  #prune(message: Extract<ToWriter, { kind: 'prune' }>): void {
+    if (this.#own !== undefined) {
+      this.#own.send(message);
+      return;
+    }
+    const { id } = message;
+    const reason =
+      'another process writes the log, and deletes by itself what may go; end it first';
+    const error = { code: 'log_locked', message: reason } as const;
+    queueMicrotask(() => this.#listener?.receive({ kind: 'prune_failed', id, error }));
+  }
+
   #answer(answer: Answer): void {
+    if (answer.kind === 'pruned' || answer.kind === 'prune_failed') {
+      this.#listener?.receive(answer);
+      return;
+    }
     const kind = answer.kind.startsWith('checkpoint') ? 'checkpoint' : 'rotate';
     if (this.#asked.delete(`${kind} ${answer.id}`)) this.#listener?.receive(answer);
   }

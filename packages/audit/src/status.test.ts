@@ -20,6 +20,13 @@ test('says how a log stands, while it is written and after', async () => {
     records: 2,
     segments: 1,
     bytes: fs.statSync(segmentFiles(log.dir)[0]!).size,
+    diskBytes: expect.any(Number),
+    rotation: {
+      rotate: 'size',
+      bytes: fs.statSync(segmentFiles(log.dir)[0]!).size,
+      bytesMax: 104_857_600,
+    },
+    retention: { policy: { delete: 'never' }, pruned: [], horizon: expect.stringMatching(/Z$/) },
     epoch: 0,
     checkpoint: { size: 1, root: expect.stringMatching(/^[0-9a-f]{64}$/) },
     pending: 1,

@@ -2,14 +2,19 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { endsEpoch } from './chain.js';
 import { type Checkpoint, noteBytesMax, parseCheckpointText, parseNote } from './checkpoint.js';
-import { readRegular } from './durable.js';
-import { AuditError } from './errors.js';
+import { isNoFolder, readRegular } from './durable.js';
+import { AuditError, systemCode } from './errors.js';
 import { initialKeyOnHost } from './keys.js';
+import { lastLine } from './last-line.js';
+import { timestampOf } from './line-check.js';
 import { lockHolder } from './lock.js';
 import type { ForwardSecurity } from './log.js';
+import { findNewest, findNewestPruned } from './newest-own.js';
 import { findLine, parseRecord } from './reader.js';
-import { lineBytesMax } from './record.js';
-import { listSegments } from './segment.js';
+import type { Policy } from './retention.js';
+import { periodEnd, type Rotate, rotations } from './rotation.js';
+import { listSegments, type SegmentName } from './segment.js';
+import { formatTime } from './timestamp.js';
 
 export interface LogStatus {
   readonly origin: string;
@@ -18,15 +23,38 @@ export interface LogStatus {
   readonly segments: number;
   /** Of the segments. */
   readonly bytes: number;
+  /** Of everything in the log folder. */
+  readonly diskBytes: number;
   /** Of the next record. */
   readonly epoch: number;
   readonly checkpoint?: { readonly size: number; readonly root: string };
   /** Records behind the newest checkpoint. */
   readonly pending: number;
+  readonly rotation: RotationStatus;
+  readonly retention: RetentionStatus;
   readonly forwardSecurity: ForwardSecurity;
   /** Pid of a process that has the log open; 0 when it is not known which. */
   readonly lockedBy?: number;
   readonly lastTimestamp?: string;
+}
+
+/** When the open segment will be sealed. */
+export interface RotationStatus {
+  readonly rotate: Rotate;
+  /** Of the open segment, and at which it is sealed. */
+  readonly bytes: number;
+  readonly bytesMax: number;
+  /** When its period ends, by this clock. */
+  readonly next?: string;
+}
+
+export interface RetentionStatus {
+  /** As the book has it. */
+  readonly policy: Policy;
+  /** First seq and the seq behind the last, of records that were deleted. */
+  readonly pruned: readonly (readonly [number, number])[];
+  /** Time of the oldest record that is there, the log's own kept ones aside. */
+  readonly horizon: string;
 }
 
 /**
@@ -40,7 +68,9 @@ export async function logStatus(options: {
   const { dir, keysDir } = options;
   const segments = listSegments(dir);
   const first = findLine(dir, 0);
-  const last = lastLine(segments.at(-1)?.path) ?? lastLine(segments.at(-2)?.path);
+  const [newest, before] = [segments.at(-1), segments.at(-2)];
+  const last =
+    (newest && lastLine(newest.path)) ?? (before === undefined ? undefined : lastLine(before.path));
   if (first === undefined || last === undefined) {
     throw new AuditError('not_found', `${dir} holds no log`);
   }
@@ -50,17 +80,21 @@ export async function logStatus(options: {
   const records = record.seq + 1;
   const initialKey = initialKeyOnHost(keysDir);
   const holder = lockHolder(path.join(dir, 'lock'));
+  const current = findNewest(segments, 'log.opened', ({ details }) => details) ?? opened;
   return {
     origin: String(opened['origin']),
     publicKey: String(opened['public_key']),
     records,
     segments: segments.length,
-    bytes: segments.reduce((sum, segment) => sum + fs.statSync(segment.path).size, 0),
+    bytes: segments.reduce((sum, segment) => sum + sizeOf(segment.path), 0),
+    diskBytes: folderBytes(dir),
     epoch: record.epoch + (endsEpoch(record.event_type) ? 1 : 0),
     ...(checkpoint === undefined
       ? {}
       : { checkpoint: { size: checkpoint.size, root: checkpoint.root } }),
     pending: Math.max(0, records - (checkpoint?.size ?? 0)),
+    rotation: rotationOf(current, newest),
+    retention: retentionOf(dir, current, segments),
     forwardSecurity:
       initialKey === undefined ? { on: true } : { on: false, initialKeyFile: initialKey },
     ...(holder === undefined ? {} : { lockedBy: holder }),
@@ -68,24 +102,61 @@ export async function logStatus(options: {
   };
 }
 
-function newestCheckpoint(dir: string): Checkpoint | undefined {
-  const bytes = readRegular(path.join(dir, 'checkpoint'), noteBytesMax);
-  return bytes === undefined ? undefined : parseCheckpointText(parseNote(bytes).text);
+type Details = Readonly<Record<string, unknown>>;
+
+function rotationOf(opened: Details, segment: SegmentName | undefined): RotationStatus {
+  const rotate = rotations.find((known) => known === opened['rotate']) ?? 'size';
+  const bytes = segment === undefined ? 0 : sizeOf(segment.path);
+  const end = periodEnd(rotate, Date.now());
+  const next = bytes > 0 && Number.isFinite(end) ? { next: formatTime(end) } : {};
+  return { rotate, bytes, bytesMax: Number(opened['segment_bytes_max']), ...next };
 }
 
-/** The last complete line of a file. */
-function lastLine(file: string | undefined): Buffer | undefined {
-  if (file === undefined) return undefined;
+function retentionOf(
+  dir: string,
+  opened: Details,
+  segments: readonly SegmentName[],
+): RetentionStatus {
+  const ranges = findNewestPruned(dir, segments)?.pruned.ranges ?? [];
+  return {
+    policy: (opened['retention'] ?? { delete: 'never' }) as Policy,
+    pruned: ranges.map(({ firstSeq, lastSeq }) => [firstSeq, lastSeq + 1] as const),
+    horizon: firstTimestamp(segments[0]?.path),
+  };
+}
+
+function firstTimestamp(file: string | undefined): string {
+  if (file === undefined) return '';
   const fd = fs.openSync(file, 'r');
   try {
-    const { size } = fs.fstatSync(fd);
-    // An unfinished line may stand behind the last complete one.
-    const window = Buffer.alloc(Math.min(size, 2 * (lineBytesMax + 1) + 1));
-    const got = fs.readSync(fd, window, 0, window.length, size - window.length);
-    const end = window.subarray(0, got).lastIndexOf(10);
-    if (end < 0) return undefined;
-    return window.subarray(window.subarray(0, end).lastIndexOf(10) + 1, end);
+    const window = Buffer.alloc(128);
+    fs.readSync(fd, window, 0, window.length, 0);
+    return timestampOf(window, 0);
   } finally {
     fs.closeSync(fd);
   }
+}
+
+function sizeOf(file: string): number {
+  return fs.statSync(file, { throwIfNoEntry: false })?.size ?? 0;
+}
+
+/** What the files below a folder hold, those aside that vanish meanwhile. */
+function folderBytes(folder: string): number {
+  let bytes = 0;
+  try {
+    for (const entry of fs.readdirSync(folder, { withFileTypes: true })) {
+      const file = path.join(folder, entry.name);
+      if (entry.isDirectory()) bytes += folderBytes(file);
+      else if (entry.isFile()) bytes += sizeOf(file);
+    }
+  } catch (error) {
+    if (!isNoFolder(error) && systemCode(error) !== 'EACCES') throw error;
+  }
+  return bytes;
+}
+
+function newestCheckpoint(dir: string): Checkpoint | undefined {
+  const bytes = readRegular(path.join(dir, 'checkpoint'), noteBytesMax);
+  return bytes === undefined ? undefined : parseCheckpointText(parseNote(bytes).text);
 }

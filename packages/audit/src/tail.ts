@@ -1,8 +1,10 @@
+import { advanceState, type BookState } from './book-state.js';
 import { endsEpoch, hashMemberBytes, RecordHasher } from './chain.js';
 import { AuditError } from './errors.js';
 import type { Head } from './head.js';
 import { checkLine, type LineFacts, timestampOf } from './line-check.js';
 import { LineFile } from './line-file.js';
+import { parseRecord } from './reader.js';
 import type { SegmentName } from './segment.js';
 import { leafHashInPlace } from './tree.js';
 
@@ -24,6 +26,9 @@ export class Tail {
   end = 0;
   /** When the first record of `segment` was written; empty when it holds none. */
   began: string;
+  /** Of all lines of the log up to the last good record. */
+  bytes: number;
+  state: BookState;
   torn: { readonly path: string; readonly at: number } | undefined;
 
   constructor(head: Head, lastType: string, key: Buffer) {
@@ -35,6 +40,8 @@ export class Tail {
     this.lastType = lastType;
     this.lastTimestamp = head.timestamp;
     this.began = head.began;
+    this.bytes = head.bytes;
+    this.state = head.state;
   }
 
   read(segment: SegmentName, isLast: boolean): void {
@@ -82,7 +89,14 @@ export class Tail {
     if (facts.hash !== this.#hasher.hash(buf, start, end - hashMemberBytes)) {
       return 'its hash is not the HMAC of its bytes';
     }
-    this.leaves.push(leafHashInPlace(buf, start, end));
+    const leaf = leafHashInPlace(buf, start, end);
+    this.leaves.push(leaf);
+    this.bytes += end - start + 1;
+    if (facts.eventType.startsWith('log.')) {
+      const { details = {} } = parseRecord(buf.subarray(start, end));
+      const record = { type: facts.eventType, seq: this.seq, leaf, details };
+      this.state = advanceState(this.state, record);
+    }
     this.seq++;
     this.prevHash = facts.hash;
     this.lastType = facts.eventType;

@@ -1,16 +1,13 @@
 import * as fs from 'node:fs';
-import { isNoFolder, readRegular } from './durable.js';
+import { isNoFolder } from './durable.js';
 import { AuditError } from './errors.js';
+import { listSources } from './kept.js';
+import { lastLine } from './last-line.js';
 import { type CheckedProof, checkProof, proveRecord } from './proof.js';
-import { findLine, parseRecord } from './reader.js';
-import { listSegments, segmentsFolder, tallyPath } from './segment.js';
-import {
-  formatTallyLine,
-  parseTallyLine,
-  type TallyCount,
-  tallyBytesMax,
-  tallyRoot,
-} from './tally.js';
+import { parseRecord } from './reader.js';
+import { segmentsFolder, tallyPath } from './segment.js';
+import { formatTallyLine, parseTallyLine, type TallyCount, tallyRoot } from './tally.js';
+import { readTallyLines } from './tally-file.js';
 import { type Dimension, dimensions } from './tally-scan.js';
 import type { TlogPolicy } from './tlog-policy.js';
 import { Frontier, type Hash, inclusionProof, leafHash, rootFromInclusion } from './tree.js';
@@ -73,15 +70,10 @@ function entryOf({ dimension, value, count }: TallyCount): TallyEntry {
 }
 
 function tallyLines(dir: string, segment: number): string[] {
+  const lines = readTallyLines(dir, segment);
+  if (lines !== undefined) return lines;
   const file = tallyPath(dir, segment);
-  const bytes = readRegular(file, tallyBytesMax);
-  if (bytes === undefined) {
-    throw new AuditError(
-      'not_found',
-      `${file} does not exist; a segment has one when it is sealed`,
-    );
-  }
-  return bytes.toString('latin1').split('\n').slice(0, -1);
+  throw new AuditError('not_found', `${file} does not exist; a segment has one when it is sealed`);
 }
 
 function damaged(file: string): AuditError {
@@ -125,11 +117,11 @@ function provenLine(line: string, index: number, leaves: readonly Hash[]): strin
   return `line ${index} ${Buffer.from(line, 'latin1').toString('base64')}\n${hashes.join('')}`;
 }
 
-/** The last record of a segment that another one follows. */
+/** The last record of a sealed segment, also where the segment was deleted. */
 function findSeal(dir: string, segment: number): { readonly seq: number; readonly root: unknown } {
-  const next = listSegments(dir).find(({ firstSeq }) => firstSeq > segment);
-  const line = next === undefined ? undefined : findLine(dir, next.firstSeq - 1);
-  const record = line === undefined ? undefined : parseRecord(line.line);
+  const source = listSources(dir).find(({ firstSeq }) => firstSeq === segment);
+  const line = source === undefined ? undefined : lastLine(source.path);
+  const record = line === undefined ? undefined : parseRecord(line);
   const details = record?.details;
   if (record?.event_type !== 'log.sealed' || details?.['first_seq'] !== segment) {
     throw new AuditError('not_found', `the segment ${segment} of ${dir} has no seal`);

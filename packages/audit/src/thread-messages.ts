@@ -2,6 +2,7 @@ import type { MessagePort } from 'node:worker_threads';
 import { AuditError, type AuditErrorCode, reasonOf, systemCode } from './errors.js';
 import type { FileIdentity } from './lock.js';
 import type { WriterOptions } from './options.js';
+import type { Removed } from './pruned-ranges.js';
 
 /** What passes between a log, or the door for other processes, and the writer's thread. */
 
@@ -9,9 +10,16 @@ export type ToWriter =
   | { readonly kind: 'append'; readonly batch: Uint8Array; readonly count: number }
   | { readonly kind: 'checkpoint'; readonly id: number }
   | { readonly kind: 'rotate'; readonly id: number }
+  | ({ readonly kind: 'prune'; readonly id: number } & PruneTask)
   /** Asks whether the lock's file is still in its place. */
   | { readonly kind: 'look' }
   | { readonly kind: 'close' };
+
+/** Whether deletion is only tried, and whether the clock is right although it was seen to jump. */
+export interface PruneTask {
+  readonly dryRun: boolean;
+  readonly confirmClock: boolean;
+}
 
 /** An error as it crosses threads. */
 export interface PlainError {
@@ -41,6 +49,8 @@ export type FromWriter =
   | { readonly kind: 'checkpoint_failed'; readonly id: number; readonly error: PlainError }
   | { readonly kind: 'rotated'; readonly id: number; readonly sealed: number | undefined }
   | { readonly kind: 'rotate_failed'; readonly id: number; readonly error: PlainError }
+  | { readonly kind: 'pruned'; readonly id: number; readonly removed: readonly Removed[] }
+  | { readonly kind: 'prune_failed'; readonly id: number; readonly error: PlainError }
   /** The writer had to stop; nothing that is not answered yet will be. */
   | { readonly kind: 'failed'; readonly error: PlainError }
   | { readonly kind: 'closed'; readonly error: PlainError | undefined };

@@ -65,6 +65,18 @@ function partialWidths(full: string): number[] {
   }
 }
 
+/** Leaves from `from` up to `to` as the tiles have them, ending where one is not there. */
+export function* tileLeaves(dir: string, from: number, to: number): Generator<Hash> {
+  let tile: { index: number; bytes: Buffer } | undefined;
+  for (let seq = from; seq < to; seq++) {
+    const index = Math.floor(seq / tileWidth);
+    if (tile?.index !== index) tile = { index, bytes: readTile(dir, 0, index) };
+    const leaf = tileEntry(tile.bytes, seq % tileWidth);
+    if (leaf === undefined) return;
+    yield leaf;
+  }
+}
+
 /** The hash at a place of a tile's bytes; undefined where the tile is short or was never filled (32 zero bytes). */
 export function tileEntry(bytes: Buffer, place: number): Hash | undefined {
   const at = place * hashBytes;

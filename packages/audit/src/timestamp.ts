@@ -38,3 +38,11 @@ function parseTime(text: string): number {
   const days = new Date(Date.UTC(2000 + (year % 400), month, 0)).getUTCDate();
   return day > days ? Number.NaN : Date.parse(text.toUpperCase());
 }
+
+/** The time in one of the log's own records; NaN where it is not written as the log writes it. */
+export function ownTime(text: unknown): number {
+  if (typeof text !== 'string' || !/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/.test(text))
+    return Number.NaN;
+  const ms = Date.parse(text);
+  return Number.isFinite(ms) && new Date(ms).toISOString() === text ? ms : Number.NaN;
+}

@@ -21,7 +21,7 @@ export function decide(facts: Case): VerifyReport {
       reach < newest ? [shortOf(reach, newest, 'the newest checkpoint in the folder')] : [],
     ],
     ['rolled_back', findRollback(facts, good)],
-    ['missing', facts.reading.missing.map((range) => missingRange(range, facts, good))],
+    ['missing', findMissing(facts, good)],
     ['tampered', [...bad, ...findOverdue(facts, identity, newest)]],
     ['unverifiable', [...findLacking(facts), ...lacking]],
   ];
@@ -41,6 +41,7 @@ export function decide(facts: Case): VerifyReport {
     segments: facts.segments,
     epochs: facts.reading.epochs,
     ...(forward === undefined ? {} : { forwardSecurity: forward }),
+    pruned: facts.reading.pruned.runs,
     findings: rules.flatMap(([, findings]) => findings),
     unfinishedBytes: facts.reading.unfinishedBytes,
   };
@@ -92,6 +93,24 @@ function shortOf(reach: number, size: number, name: string): Finding {
     reason: `${name} is of ${size} records, the folder holds ${reach}`,
     range: [reach, size],
   };
+}
+
+/** What is gone without a deletion that the book allowed, and that a checkpoint covers. */
+function findMissing(facts: Case, good: readonly Good[]): Finding[] {
+  const { missing, pruned } = facts.reading;
+  const found = missing.map((range) => missingRange(range, facts, good));
+  const covered = pruned.seq !== undefined && good.some((entry) => entry.size > pruned.seq!);
+  for (const [from, to] of pruned.gaps) {
+    if (!covered) {
+      const reason = 'records are deleted, and no record under a checkpoint says so';
+      found.push({ kind: 'range', reason, range: [from, to] });
+    }
+  }
+  for (const { range, why } of pruned.denied) {
+    const gone = pruned.gaps.some(([from, to]) => from < range[1] && range[0] < to);
+    if (gone) found.push({ kind: 'range', reason: `records are deleted, but ${why}`, range });
+  }
+  return found.sort((a, b) => a.range![0] - b.range![0]);
 }
 
 function missingRange(

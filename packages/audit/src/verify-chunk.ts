@@ -1,7 +1,7 @@
 import { endsEpoch, hashMemberBytes } from './chain.js';
 import { CompactRange, type Subtree } from './compact-range.js';
 import { EpochKeys } from './epoch-keys.js';
-import { checkLine, type LineFacts } from './line-check.js';
+import { checkLine, type LineFacts, timestampOf } from './line-check.js';
 import { LineFile } from './line-file.js';
 
 import { Tally, type TallyPart } from './tally.js';
@@ -40,10 +40,16 @@ export interface TileFault {
   readonly place: number;
 }
 
-/** What a `log.opened` or `log.recovered` record says. */
+/** What one of the log's own records says, where it matters to a verifier. */
 export interface LogFact {
   readonly seq: number;
   readonly type: string;
+  readonly timestamp: string;
+  /** Byte offset of its line in its file. */
+  readonly offset: number;
+  /** Of its line, newline included. */
+  readonly bytes: number;
+  readonly leaf: Hash;
   readonly details: Readonly<Record<string, unknown>>;
 }
 
@@ -83,6 +89,8 @@ export interface ChunkResult {
   /** Of all lines but a seal. */
   readonly tally: TallyPart;
   readonly seal: Seal | undefined;
+  /** Byte behind the last good line. */
+  readonly end: number;
   /** Bytes behind the last newline of the segment, and whether they hold more than a whole line. */
   readonly rest: { readonly bytes: number; readonly holdsRecord: boolean };
 }
@@ -144,6 +152,7 @@ class Run {
   readonly #facts: LogFact[] = [];
   readonly #tally = new Tally();
   #seal: Seal | undefined;
+  #end = 0;
   readonly #parts: { end: number; subtrees: readonly Subtree[] }[] = [];
   #first: ChunkResult['first'];
   #count = 0;
@@ -213,8 +222,8 @@ class Run {
     const leaf = leafHashInPlace(lines.buf, lines.start, lines.end);
     this.#range!.append(leaf);
     this.#compareLeaf(leaf, lines.offset);
-    if (line.eventType === 'log.opened' || line.eventType === 'log.recovered')
-      this.#keepFact(lines);
+    if (factTypes.has(line.eventType)) this.#facts.push(factOf(lines, line, leaf));
+    this.#end = lines.nextOffset;
     if (line.eventType === 'log.sealed') {
       this.#seal = { seq: line.seq, offset: lines.offset, details: detailsOf(lines) };
     } else this.#tally.addLine(lines.buf, lines.start, lines.end);
@@ -268,14 +277,6 @@ class Run {
     return false;
   }
 
-  #keepFact(lines: LineFile): void {
-    this.#facts.push({
-      seq: this.line.seq,
-      type: this.line.eventType,
-      details: detailsOf(lines),
-    });
-  }
-
   result(fault: Fault | undefined, rest: ChunkResult['rest']): ChunkResult {
     if (this.#range !== undefined)
       this.#parts.push({ end: this.seq, subtrees: this.#range.subtrees() });
@@ -294,9 +295,32 @@ class Run {
       facts: this.#facts,
       tally: this.#tally.part(),
       seal: this.#seal,
+      end: this.#end,
       rest,
     };
   }
+}
+
+const factTypes: ReadonlySet<string> = new Set([
+  'log.opened',
+  'log.recovered',
+  'log.sealed',
+  'log.pruned',
+  'log.clock_jump',
+  'log.clock_confirmed',
+]);
+
+/** The current line as a fact. */
+export function factOf(lines: LineFile, line: LineFacts, leaf: Hash): LogFact {
+  return {
+    seq: line.seq,
+    type: line.eventType,
+    timestamp: timestampOf(lines.buf, lines.start),
+    offset: lines.offset,
+    bytes: lines.end - lines.start + 1,
+    leaf,
+    details: detailsOf(lines),
+  };
 }
 
 function detailsOf(lines: LineFile): LogFact['details'] {

@@ -2,11 +2,16 @@ import * as fs from 'node:fs';
 import { firstPrevHash } from './chain.js';
 import { parseVerifierKey } from './checkpoint.js';
 import { appendRange } from './compact-range.js';
-import type { SegmentName } from './segment.js';
+import { EpochKeys } from './epoch-keys.js';
+import type { NewestPruned } from './newest-own.js';
+import type { PrunedRange } from './pruned-ranges.js';
+import { type Denied, type PrunedRun, RetentionJudge } from './retention-judge.js';
+import { type SegmentName, sequenceName } from './segment.js';
 import { Tally } from './tally.js';
-import { readTile, readTileForms, tileEntry, tilePath, tileWidth } from './tiles.js';
+import { readTileForms, tileEntry, tileLeaves, tilePath, tileWidth } from './tiles.js';
 import { Frontier, type Hash } from './tree.js';
 import { type ChunkResult, epochJumpMax, type Fault, type LogFact } from './verify-chunk.js';
+import { type GapRun, growOver, readGap } from './verify-gap.js';
 import type { Finding } from './verify-report.js';
 import { checkTally } from './verify-tally.js';
 
@@ -23,6 +28,8 @@ export interface Reading {
   /** The first seal, or file beside a segment, that does not tally. */
   readonly tallyFault: Finding | undefined;
   readonly missing: readonly (readonly [number, number])[];
+  /** Ranges that are not there and that the newest `log.pruned` names, with what was recorded of their deletion. */
+  readonly pruned: PrunedReading;
   /** Roots at the sizes asked for, as far as no leaf is missing. */
   readonly roots: ReadonlyMap<number, Hash>;
   /** Roots for which missing leaves were taken from tiles. */
@@ -33,14 +40,38 @@ export interface Reading {
   readonly unfinishedBytes: number;
 }
 
+/** What is gone by the log's own word; whether that was allowed. */
+export interface PrunedReading {
+  readonly gaps: readonly (readonly [number, number])[];
+  readonly denied: readonly Denied[];
+  readonly runs: readonly PrunedRun[];
+  /** Of the record that names them; undefined when reading did not come to the one that was looked for. */
+  readonly seq: number | undefined;
+}
+
+export interface JoinerOptions {
+  readonly dir: string;
+  readonly cuts: readonly number[];
+  readonly newestPruned: NewestPruned | undefined;
+  readonly minRetentionDays: number | undefined;
+  readonly hmac: { readonly origin: string; readonly key: Uint8Array } | undefined;
+}
+
 /** Joins the chunks of a log in order. */
 export class Joiner {
   readonly #dir: string;
   readonly #cuts: ReadonlySet<number>;
-  readonly #frontier = new Frontier();
+  #frontier = new Frontier();
   readonly #roots = new Map<number, Hash>();
   readonly #filledRoots = new Map<number, Hash>();
   readonly #missing: [number, number][] = [];
+  readonly #newestPruned: NewestPruned | undefined;
+  readonly #gaps: [number, number][] = [];
+  readonly #judge: RetentionJudge;
+  readonly #epochKeys: EpochKeys | undefined;
+  /** Of all lines in the files before this one, and of those read of this one. */
+  #bytesBefore = 0;
+  #bytesHere = 0;
   readonly #facts: LogFact[] = [];
   #treeKnown = true;
   #seq = 0;
@@ -57,9 +88,13 @@ export class Joiner {
   #tallyFault: Finding | undefined;
   #unfinishedBytes = 0;
 
-  constructor(dir: string, cuts: readonly number[]) {
+  constructor(options: JoinerOptions) {
+    const { dir, hmac } = options;
     this.#dir = dir;
-    this.#cuts = new Set(cuts);
+    this.#cuts = new Set(options.cuts);
+    this.#newestPruned = options.newestPruned;
+    this.#judge = new RetentionJudge(dir, options.minRetentionDays);
+    this.#epochKeys = hmac === undefined ? undefined : new EpochKeys(hmac.key, hmac.origin);
     this.#rootAt(0);
   }
 
@@ -76,8 +111,13 @@ export class Joiner {
     chunk: ChunkResult,
   ): void {
     if (this.#fault !== undefined) return;
-    if (startsSegment) this.#tally = new Tally();
+    if (startsSegment) {
+      this.#tally = new Tally();
+      this.#bytesBefore += this.#bytesHere;
+      this.#bytesHere = 0;
+    }
     const begin = this.#checkBegin(segment, startsSegment, isLast, from, chunk);
+    if (this.#fault !== undefined) return;
     if (begin !== undefined) {
       this.#fault = this.#finding(segment, begin);
       this.#hole = isLast && begin.holey === true;
@@ -122,14 +162,17 @@ export class Joiner {
         );
       }
       if (segment.firstSeq > this.#seq) {
-        const epochs = first.epoch - (this.#epoch ?? 0);
-        if (epochs < 0 || epochs > Math.min(segment.firstSeq - this.#seq, epochJumpMax)) {
+        const [seq, epoch] = [this.#seq, this.#epoch ?? 0];
+        this.#skipGap(segment.firstSeq);
+        if (this.#fault !== undefined) return undefined;
+        const epochs = first.epoch - epoch;
+        const epochsMax = Math.min(segment.firstSeq - seq, epochJumpMax);
+        if (this.#epoch === undefined && (epochs < 0 || epochs > epochsMax)) {
           return fault(
             segment.firstSeq,
             `its epoch ${first.epoch} cannot follow the missing range`,
           );
         }
-        this.#skip(segment.firstSeq);
       }
     } else if (first.seq !== this.#seq) {
       return fault(this.#seq, `its seq is ${first.seq}, expected ${this.#seq}`);
@@ -147,24 +190,85 @@ export class Joiner {
   }
 
   #checkFirst(chunk: ChunkResult, from: number): Fault | undefined {
-    const opened = chunk.facts.find((fact) => fact.seq === 0);
-    if (opened?.type !== 'log.opened')
-      return { seq: 0, offset: from, reason: 'the first record is not log.opened' };
-    if (opened.details['format'] !== 1)
-      return { seq: 0, offset: from, reason: 'the format is not 1' };
-    const { origin, public_key: publicKey } = opened.details;
-    if (
-      typeof origin !== 'string' ||
-      typeof publicKey !== 'string' ||
-      keyName(publicKey) !== origin
-    ) {
-      return {
-        seq: 0,
-        offset: from,
-        reason: 'public_key is not a verifier key named for the origin',
+    return checkOpened(
+      chunk.facts.find((fact) => fact.seq === 0),
+      from,
+    );
+  }
+
+  /** Goes over records that no segment holds: those the log says it deleted, and those that are missing. */
+  #skipGap(to: number): void {
+    const ranges = this.#newestPruned?.pruned.ranges ?? [];
+    const start = { seq: this.#seq, prevHash: this.#prevHash, epoch: this.#epoch };
+    const gap = readGap(this.#dir, ranges, start, to, this.#epochKeys);
+    for (const run of gap.runs) {
+      if (run.range === undefined) this.#skip(run.to);
+      else this.#takePruned(run, run.range);
+      if (this.#fault !== undefined) return;
+    }
+    if (gap.fault !== undefined) this.#fault = { kind: 'record', ...gap.fault };
+  }
+
+  #takePruned(run: GapRun, range: PrunedRange): void {
+    for (const segment of run.segments) {
+      for (const fact of segment.facts) {
+        const wrong = fact.seq === 0 ? checkOpened(fact, 0) : undefined;
+        if (wrong)
+          this.#fault = { kind: 'record', ...wrong, file: `kept/${sequenceName(0)}.jsonl` };
+        this.#judge.feed(fact, this.#bytesWithin(segment.bytes));
+        this.#keepFact(fact);
+      }
+      this.#bytesBefore += segment.bytes;
+      if (segment.tallyFault === undefined) continue;
+      const file = `segments/${sequenceName(segment.firstSeq)}.tally`;
+      this.#tallyFault ??= { kind: 'tally', reason: segment.tallyFault, file };
+    }
+    this.#growOver(run);
+    this.#gaps.push([run.from, run.to]);
+    const last = run.segments.at(-1)!;
+    this.#seq = run.to;
+    [this.#prevHash, this.#epoch] = [last.hash, last.epoch];
+    [this.#lastType, this.#endsWithEpoch] = ['log.sealed', true];
+    const agrees = range.hash === last.hash && range.epoch === last.epoch;
+    if (run.to === range.lastSeq + 1 && !agrees) {
+      const reason = 'log.pruned names another hash or epoch for the end of what was deleted';
+      this.#fault ??= { kind: 'record', reason, seq: range.lastSeq };
+    }
+  }
+
+  #bytesUpTo(offset: number): readonly [number, number] | undefined {
+    const bytes = this.#bytesBefore + offset;
+    return this.#missing.length > 0 ? undefined : [bytes, bytes];
+  }
+
+  /** Where a kept line stood in its segment is not known any more. */
+  #bytesWithin(bytes: number): readonly [number, number] | undefined {
+    return this.#missing.length > 0 ? undefined : [this.#bytesBefore, this.#bytesBefore + bytes];
+  }
+
+  #growOver(run: GapRun): void {
+    if (!this.#treeKnown) return;
+    const { frontier, roots, tileFault, lineFault } = growOver(
+      this.#dir,
+      this.#frontier,
+      run,
+      this.#cuts,
+    );
+    if (tileFault !== undefined) {
+      const index = Math.floor(tileFault / tileWidth);
+      const reason = 'it does not hold the hashes of deleted records, of which it is the only copy';
+      this.#tileFault ??= {
+        kind: 'tile',
+        reason,
+        file: tilePath(0, index),
+        offset: (tileFault % tileWidth) * 32,
       };
     }
-    return undefined;
+    if (lineFault !== undefined) this.#fault ??= { kind: 'record', ...lineFault };
+    this.#treeKnown = frontier !== undefined;
+    if (frontier !== undefined) this.#frontier = frontier;
+    for (const [size, root] of roots) this.#noteRoot(size, root);
+    if (frontier !== undefined) this.#rootAt(run.to);
   }
 
   /** A whole range is not there: what follows is taken as it comes, the tree from tiles if they have it. */
@@ -178,16 +282,11 @@ export class Joiner {
   }
 
   #fill(to: number): boolean {
-    let tile: { index: number; bytes: Buffer } | undefined;
-    for (let seq = this.#frontier.size; seq < to; seq++) {
-      const index = Math.floor(seq / tileWidth);
-      if (tile?.index !== index) tile = { index, bytes: readTile(this.#dir, 0, index) };
-      const leaf = tileEntry(tile.bytes, seq % tileWidth);
-      if (leaf === undefined) return false;
+    for (const leaf of tileLeaves(this.#dir, this.#frontier.size, to)) {
       this.#frontier.append(leaf);
-      this.#rootAt(seq + 1, true);
+      this.#rootAt(this.#frontier.size, true);
     }
-    return true;
+    return this.#frontier.size === to;
   }
 
   #take(segment: SegmentName, isLast: boolean, chunk: ChunkResult): void {
@@ -200,7 +299,11 @@ export class Joiner {
       this.#lastType = chunk.lastType;
       this.#epoch = chunk.nextEpoch;
       this.#endsWithEpoch = chunk.endsWithEpoch;
-      for (const fact of chunk.facts) this.#keepFact(fact);
+      for (const fact of chunk.facts) {
+        this.#judge.feed(fact, this.#bytesUpTo(fact.offset));
+        this.#keepFact(fact);
+      }
+      this.#bytesHere = chunk.end;
     }
     this.#tally.add(chunk.tally);
     if (chunk.seal !== undefined)
@@ -221,7 +324,7 @@ export class Joiner {
     if (fact.type === 'log.opened') {
       const earlier = this.#facts.findIndex((kept) => kept.type === 'log.opened' && kept.seq > 0);
       if (earlier >= 0) this.#facts.splice(earlier, 1);
-    } else if (fact.details['torn_file'] === undefined) return;
+    } else if (fact.type !== 'log.recovered' || fact.details['torn_file'] === undefined) return;
     this.#facts.push(fact);
   }
 
@@ -239,8 +342,11 @@ export class Joiner {
   }
 
   #rootAt(size: number, filled = this.#missing.length > 0): void {
-    if (!this.#cuts.has(size)) return;
-    (filled ? this.#filledRoots : this.#roots).set(size, this.#frontier.root());
+    if (this.#cuts.has(size)) this.#noteRoot(size, this.#frontier.root(), filled);
+  }
+
+  #noteRoot(size: number, root: Hash, filled = this.#missing.length > 0): void {
+    (filled ? this.#filledRoots : this.#roots).set(size, root);
   }
 
   #noteTile(level: number, entry: number): void {
@@ -281,6 +387,15 @@ export class Joiner {
       tileFault: this.#tileFault,
       tallyFault: this.#tallyFault,
       missing: this.#missing,
+      pruned: {
+        gaps: this.#gaps,
+        denied: this.#judge.denied,
+        runs: this.#judge.runs,
+        seq:
+          this.#judge.newest?.leaf === this.#newestPruned?.leaf
+            ? this.#newestPruned?.seq
+            : undefined,
+      },
       roots: this.#roots,
       filledRoots: this.#filledRoots,
       required: this.#required,
@@ -289,6 +404,17 @@ export class Joiner {
       unfinishedBytes: this.#unfinishedBytes,
     };
   }
+}
+
+/** What the record at seq 0 must say. */
+function checkOpened(opened: LogFact | undefined, offset: number): Fault | undefined {
+  const fault = (reason: string): Fault => ({ seq: 0, offset, reason });
+  if (opened?.type !== 'log.opened') return fault('the first record is not log.opened');
+  const { format, origin, public_key: publicKey } = opened.details;
+  if (format !== 1) return fault('the format is not 1');
+  const named =
+    typeof origin === 'string' && typeof publicKey === 'string' && keyName(publicKey) === origin;
+  return named ? undefined : fault('public_key is not a verifier key named for the origin');
 }
 
 function keyName(text: string): string | undefined {

@@ -1,3 +1,4 @@
+import type { PrunedRun } from './retention-judge.js';
 import type { Hash } from './tree.js';
 import type { Witnessed } from './verify-witness.js';
 
@@ -54,6 +55,8 @@ export interface VerifyReport {
   /** Epochs that the records span. */
   readonly epochs: number;
   readonly forwardSecurity?: { readonly on: boolean; readonly initialKeyFile?: string };
+  /** What the log itself deleted, as its own records say; with a verdict of `missing` some of it was not allowed. */
+  readonly pruned: readonly PrunedRun[];
   readonly findings: readonly Finding[];
   /** Bytes of a write under way, or left by a crash, behind the last record. */
   readonly unfinishedBytes: number;

@@ -3,13 +3,15 @@ import { cpus } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { parseVerifierKey } from './checkpoint.js';
 import { parseHmacKey } from './epoch-keys.js';
-import { AuditError } from './errors.js';
+import { AuditError, systemCode } from './errors.js';
 import {
   type Brought,
   type FolderCheckpoints,
   readFolderCheckpoints,
   readHeld,
 } from './evidence.js';
+import { listSources } from './kept.js';
+import { findNewestPruned } from './newest-own.js';
 import { listSegments, type SegmentName } from './segment.js';
 import type { TlogPolicy } from './tlog-policy.js';
 import { decide } from './verdict.js';
@@ -38,6 +40,8 @@ export interface VerifyOptions {
   readonly problems?: readonly string[] | undefined;
   /** Threads for logs above 32 MiB; default: the number of processors, at most 8. */
   readonly threads?: number | undefined;
+  /** Days for which records must have been kept, whatever the policy in the book allows. */
+  readonly minRetentionDays?: number | undefined;
   onProgress?(records: number, bytes: number): void;
 }
 
@@ -60,28 +64,31 @@ export async function verifyLog(options: VerifyOptions): Promise<VerifyReport> {
   const hmac = options.hmacKey === undefined ? undefined : parseHmacKey(options.hmacKey);
   const level = options.level ?? (hmac === undefined ? 'public' : 'auditor');
   const held = readHeld(options.held ?? [], options.head);
-  // Checkpoints first: while the log is written, the records they cover are there when the segments are read.
-  const folder = readFolderCheckpoints(options.dir);
-  const segments = listSegments(options.dir);
-  const reading = await readAll(
-    options,
-    folder,
-    held.map((entry) => entry.checkpoint.size),
-    segments,
-    hmac,
-    level,
-  );
-  return decide({
-    dir: options.dir,
-    level,
-    keys,
-    hmac,
-    held,
-    folder,
-    reading,
-    segments: segments.length,
-    demand: demandOf(options),
-  });
+  const sizes = held.map((entry) => entry.checkpoint.size);
+  for (let tries = 0; ; tries++) {
+    // Checkpoints first: while the log is written, the records they cover are there when the segments are read.
+    const folder = readFolderCheckpoints(options.dir);
+    const segments = listSegments(options.dir);
+    try {
+      const reading = await readAll(options, folder, sizes, segments, hmac, level);
+      const { dir } = options;
+      const demand = demandOf(options);
+      const count = segments.length;
+      const facts = { dir, level, keys, hmac, held, folder, reading, segments: count, demand };
+      // A log that deletes segments meanwhile is read again; one that has nothing to do with it stays as it was.
+      if (tries === pruneTriesMax || !pruned(dir, segments)) return decide(facts);
+    } catch (error) {
+      if (tries === pruneTriesMax || systemCode(error) !== 'ENOENT') throw error;
+    }
+  }
+}
+
+const pruneTriesMax = 3;
+
+/** Whether segments that were listed are gone by now. */
+function pruned(dir: string, segments: readonly SegmentName[]): boolean {
+  const now = new Set(listSegments(dir).map(({ name }) => name));
+  return segments.some(({ name }) => !now.has(name));
 }
 
 function demandOf({ policy, maxAgeMs, problems = [] }: VerifyOptions): Demand | undefined {
@@ -99,9 +106,15 @@ async function readAll(
 ): Promise<Reading> {
   const sizes = [...folder.entries.map((entry) => entry.checkpoint?.size ?? 0), ...heldSizes];
   const cuts = [...new Set(sizes)].sort((a, b) => a - b);
-  const joiner = new Joiner(options.dir, cuts);
+  const joiner = new Joiner({
+    dir: options.dir,
+    cuts,
+    newestPruned: findNewestPruned(options.dir, segments),
+    minRetentionDays: options.minRetentionDays,
+    hmac: level === 'auditor' ? hmac : undefined,
+  });
   const chunks = segments.flatMap((segment) => chunksOf(segment));
-  const epochMax = epochBounds(segments);
+  const epochMax = epochBounds(listSources(options.dir));
   const tasks = chunks.map(
     (chunk): ChunkTask => ({
       dir: options.dir,
@@ -136,11 +149,11 @@ const lineBytesMin = 150;
  * The highest epoch that can stand in each segment: no epoch is empty, so there are no more than records in the files so
  * far, and those that a gap may hide. What claims more is not worth deriving a key for.
  */
-function epochBounds(segments: readonly SegmentName[]): ReadonlyMap<string, number> {
+function epochBounds(sources: readonly SegmentName[]): ReadonlyMap<string, number> {
   const bounds = new Map<string, number>();
   let epochs = 0;
   let recordsEnd = 0;
-  for (const segment of segments) {
+  for (const segment of sources) {
     if (segment.firstSeq > recordsEnd) epochs += epochJumpMax;
     const size = fs.statSync(segment.path, { throwIfNoEntry: false })?.size ?? 0;
     const records = Math.ceil(size / lineBytesMin);

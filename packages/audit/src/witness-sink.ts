@@ -2,7 +2,8 @@ import { type CosignerKey, parseCosignerKey } from './cosignature.js';
 import { keepCosignature, type SignedCheckpoint } from './cosigned.js';
 import { AuditError } from './errors.js';
 import type { Sink } from './feeder.js';
-import { lineSubtrees, MissingHash, tileSubtrees } from './proof.js';
+import { lineSubtrees } from './proof.js';
+import { MissingHash, tileSubtrees } from './tile-subtrees.js';
 import {
   checkConsistency,
   consistencyProof,

@@ -11,6 +11,7 @@ import { listSegments } from './segment.js';
 import {
   type FromWriter,
   type Outcome,
+  type PruneTask,
   type ToWriter,
   toPlainError,
   type WriterThreadData,
@@ -191,6 +192,7 @@ function serve(writer: Writer): AuditError | undefined {
         if (message.kind === 'close') return closeWriter(writer);
         if (message.kind === 'checkpoint') answerCheckpoint(writer, from, message.id);
         if (message.kind === 'rotate') answerRotate(writer, from, message.id);
+        if (message.kind === 'prune') answerPrune(writer, from, message.id, message);
       }
     }
     arrivals.write();
@@ -228,6 +230,16 @@ function answerRotate(writer: Writer, from: MessagePort, id: number): void {
     answer = { kind: 'rotated', id, sealed: writer.rotate() };
   } catch (error) {
     answer = { kind: 'rotate_failed', id, error: toPlainError(error) };
+  }
+  from.postMessage(answer);
+}
+
+function answerPrune(writer: Writer, from: MessagePort, id: number, task: PruneTask): void {
+  let answer: FromWriter;
+  try {
+    answer = { kind: 'pruned', id, removed: writer.prune(task) };
+  } catch (error) {
+    answer = { kind: 'prune_failed', id, error: toPlainError(error) };
   }
   from.postMessage(answer);
 }

@@ -1,4 +1,5 @@
 import * as path from 'node:path';
+import { advanceState, type BookState } from './book-state.js';
 import { endsEpoch } from './chain.js';
 import { type Clock, clockJumpMs } from './clock.js';
 import { ClockWatch } from './clock-watch.js';
@@ -7,14 +8,18 @@ import { AuditError, reasonOf, systemCode } from './errors.js';
 import type { JsonObject } from './event.js';
 import { Group, groupBytesMax } from './group.js';
 import { GrowingTree } from './growing-tree.js';
-import { type HeadPlace, placeOf } from './head.js';
+import { type Head, type HeadPlace, placeOf } from './head.js';
 import type { Keys } from './keys.js';
 import { encodeLogEvent, type LogEventType, openedFacts } from './log-events.js';
 import { OpenEpoch } from './open-epoch.js';
 import { OpenSegment } from './open-segment.js';
 import type { WriterOptions } from './options.js';
+import { prunedDetails, type Removed } from './pruned-ranges.js';
+import { type PreparedPrune, Pruner, type PruneView } from './pruner.js';
+import { Pruning } from './pruning.js';
 import { Publisher } from './publisher.js';
 import type { Standing } from './recovery.js';
+import { aheadMsMax, termsOf } from './retention.js';
 import { periodEnd, type SealReason } from './rotation.js';
 import { segmentsFolder } from './segment.js';
 import { formatTime } from './timestamp.js';
@@ -48,6 +53,10 @@ export class Writer {
   #seq: number;
   #prevHash: string;
   #lastTimestamp: string;
+  /** Bytes of all lines. */
+  #bytes: number;
+  #state: BookState;
+  readonly #pruning: Pruning;
   readonly #epoch: OpenEpoch;
   readonly #clockWatch: ClockWatch;
   /** Where the last record is, once it cannot be asked of the open segment. */
@@ -72,6 +81,9 @@ export class Writer {
     this.#seq = standing.seq;
     this.#prevHash = standing.prevHash;
     this.#lastTimestamp = standing.lastTimestamp;
+    this.#bytes = standing.bytes;
+    this.#state = standing.state;
+    this.#pruning = new Pruning(new Pruner(options.dir, standing.ranges));
     this.#epoch = new OpenEpoch(keys, standing.epoch, standing.epochKey);
     this.#clockWatch = new ClockWatch(clock);
     this.#lastPlace = placeOf(standing.head);
@@ -113,8 +125,19 @@ export class Writer {
     const now = this.#clock.wallMs();
     const last = Date.parse(standing.lastTimestamp);
     if (last - now >= clockJumpMs) this.#writeClockJump(last, now);
+    else this.#checkAbsence(standing.head, now);
     if (standing.seq > 0) this.#writeOpened();
     this.checkpoint();
+    this.#pruning.finish();
+    this.#pruning.ask();
+  }
+
+  /** More time than this machine can vouch for: whether it passed, or the clock was set, nobody knows. */
+  #checkAbsence(head: Head, nowMs: number): void {
+    const boot = this.#clock.boot();
+    const vouchedMs = boot !== undefined && boot.id === head.boot?.id ? boot.ms - head.boot.ms : 0;
+    const expectedMs = head.wallMs + vouchedMs;
+    if (head.size > 0 && nowMs - expectedMs >= aheadMsMax) this.#writeClockJump(expectedMs, nowMs);
   }
 
   #recordRecovery(standing: Standing): void {
@@ -130,7 +153,8 @@ export class Writer {
   }
 
   #writeOpened(): void {
-    this.#writeOwn('log.opened', openedFacts(this.#options, this.#keys));
+    const retention = this.#options.retention ?? this.#state.retention;
+    this.#writeOwn('log.opened', openedFacts(this.#options, this.#keys, retention));
   }
 
   /**
@@ -175,6 +199,7 @@ export class Writer {
       }
       if (this.#moving === undefined) this.#sealAtPeriodEnd();
       if (this.#checkpointDue(now)) this.#tryCheckpoint();
+      this.#pruneATurn(now);
     } catch {
       // Whoever appends next meets the same condition and gets the error.
       this.#group.restart(this.#prevHash);
@@ -191,6 +216,7 @@ export class Writer {
       startMs === undefined ? undefined : startMs + epochMs,
       this.#hasNews() ? this.#checkpointMs + checkpointIntervalMs : undefined,
       this.#rotationDueMs(),
+      termsOf(this.#state.retention) === undefined ? undefined : this.#pruning.dueMs(),
     ].filter((ms) => ms !== undefined);
     if (this.#failed || due.length === 0) return Number.POSITIVE_INFINITY;
     return Math.max(0, this.#tickAgainMs, Math.min(...due)) - this.#clock.monotonicMs();
@@ -212,6 +238,46 @@ export class Writer {
     if (segment === undefined || segment.bytes === 0) return undefined;
     this.#seal(segment, 'demand');
     return segment.firstSeq;
+  }
+
+  /** Deletes what may go in turns, so that nobody waits long for a record between them. */
+  #pruneATurn(nowMs: number): void {
+    if (termsOf(this.#state.retention) === undefined) return;
+    const prepared = this.#pruning.turn(nowMs, () => this.#pruneView());
+    if (prepared !== undefined) this.#recordPruned(prepared);
+  }
+
+  #pruneView(): PruneView {
+    const { head } = this.#publisher;
+    const nowMs = this.#clock.wallMs();
+    return { state: this.#state, nowMs, seq: this.#seq, bytes: this.#bytes, head };
+  }
+
+  /** The record is signed and durable before anything is deleted. A jump of the clock is recorded first, and counts. */
+  #recordPruned(prepared: PreparedPrune): void {
+    this.#prepare();
+    if (!this.#pruning.allows(prepared, this.#pruneView())) return;
+    const pruned = { ...prepared, bytes: this.#bytes };
+    this.#writeOwn('log.pruned', prunedDetails(pruned));
+    this.#publish('durable');
+    this.#pruning.recorded(pruned);
+  }
+
+  /** Deletes all that may go now, or only says what. `confirmClock`: the time is right, however it came about. */
+  prune(options: { readonly dryRun: boolean; readonly confirmClock: boolean }): readonly Removed[] {
+    this.#prepare();
+    if (options.confirmClock && this.#state.aheadMs > 0) {
+      this.#writeOwn('log.clock_confirmed', { ahead_ms: this.#state.aheadMs });
+    }
+    this.checkpoint();
+    if (options.dryRun) return this.#pruning.choose(this.#pruneView());
+    const removed: Removed[] = [];
+    for (;;) {
+      const prepared = this.#pruning.run(this.#pruneView());
+      if (prepared === undefined) return removed;
+      this.#recordPruned(prepared);
+      removed.push(...prepared.removed);
+    }
   }
 
   /** Makes a checkpoint of everything written so far, if there is news, and returns the newest. */
@@ -281,10 +347,12 @@ export class Writer {
     this.#ensureSegment();
     const body = Buffer.from(encodeLogEvent(type, this.#clock.wallMs(), details));
     this.#addLine(body, 0, body.length);
+    const seq = this.#seq;
     const { segment, leaves, bytes } = this.#flush();
     if (endsEpoch(type)) this.#moving = type;
     this.#tree.append(leaves);
     segment.tally.addLines(bytes);
+    this.#state = advanceState(this.#state, { type, seq, leaf: leaves[0]!, details });
   }
 
   #addLine(source: Buffer, from: number, to: number): void {
@@ -315,6 +383,7 @@ export class Writer {
     this.#epoch.noteRecord(nowMs);
     segment.noteRecord(this.#clock.wallMs());
     this.#seq += group.count;
+    this.#bytes += group.byteLength;
     this.#prevHash = group.hash;
     this.#lastTimestamp = group.lastTimestamp;
     this.#lastPlace = segment.place;
@@ -381,6 +450,7 @@ export class Writer {
     const facts = segment.writeTally(this.#seq);
     this.#writeOwn('log.sealed', { next_epoch: this.#epoch.number + 1, ...facts, reason });
     this.#finishMove();
+    this.#pruning.ask();
   }
 
   /** What is counted of the open segment is kept for whoever goes on in it. */
@@ -446,6 +516,10 @@ export class Writer {
       leaf: this.#tree.lastLeaf,
       hash: this.#prevHash,
       ...this.#lastPlace,
+      bytes: this.#bytes,
+      state: this.#state,
+      wallMs: this.#clock.wallMs(),
+      boot: this.#clock.boot() ?? null,
       timestamp: this.#lastTimestamp,
     };
     const lasting =

@@ -1,4 +1,5 @@
 import type { AuditLogOptions, OutsideOptions } from '@gatebook/audit';
 
 /** How a log is kept, as the commands that write it are told; what is not given is the log's default. */
-export type Keeping = Pick<AuditLogOptions, 'segmentBytesMax' | 'rotate'> & OutsideOptions;
+export type Keeping = Pick<AuditLogOptions, 'segmentBytesMax' | 'rotate' | 'retention'> &
+  OutsideOptions;

@@ -13,6 +13,19 @@ export class FakeClock implements Clock {
     return this.#monotonicMs;
   }
 
+  #boot = 1;
+  #bootedMs = 0;
+
+  boot(): { id: string; ms: number } {
+    return { id: `boot ${this.#boot}`, ms: this.#monotonicMs - this.#bootedMs };
+  }
+
+  /** The machine starts again. */
+  reboot(): void {
+    this.#boot++;
+    this.#bootedMs = this.#monotonicMs;
+  }
+
   /** Time passes. */
   pass(ms: number): void {
     this.#wallMs += ms;

@@ -1,6 +1,7 @@
 import type { Dimension } from '@gatebook/audit';
 import { type Command, Option } from 'commander';
 import { usageError } from './failure.js';
+import { type KeepingFlags, keepingFrom, withRetention } from './keeping-options.js';
 import {
   collect,
   eventId,
@@ -39,6 +40,7 @@ export function addAuditCommands(program: Command, outcome: Outcome): void {
   addTally(audit, outcome);
   addCosign(audit, outcome);
   addServe(audit, outcome);
+  addPrune(audit, outcome);
 }
 
 interface SearchFlags extends FilterOptions, VerifyFlags {
@@ -284,4 +286,25 @@ function addTally(audit: Command, outcome: Outcome): void {
         output,
       });
     });
+}
+
+interface PruneFlags extends KeepingFlags {
+  readonly dryRun?: boolean;
+  readonly confirmClock?: boolean;
+}
+
+function addPrune(audit: Command, outcome: Outcome): void {
+  const command = withPlaces(audit.command('prune'))
+    .description('delete the segments that the policy in the book lets go')
+    .option('--dry-run', 'only say which')
+    .option('--confirm-clock', 'the time is right, although the clock was seen to jump ahead');
+  withRetention(command).action(async (flags: PruneFlags, command: Command) => {
+    const { prune } = await import('./prune.js');
+    outcome.exitCode = await prune({
+      places: placesOf(command),
+      keeping: await keepingFrom(flags),
+      dryRun: flags.dryRun ?? false,
+      confirmClock: flags.confirmClock ?? false,
+    });
+  });
 }

@@ -2,7 +2,6 @@ import { type AuditLogOptions, readTokenOf, type ServedLogOptions } from '@gateb
 import type { Command } from 'commander';
 import { usageError } from './failure.js';
 import { type KeepingFlags, keepingFrom } from './keeping-options.js';
-import { outsideFrom } from './outside-options.js';
 import { placesOf } from './place-options.js';
 import type { Environment } from './places.js';
 
@@ -28,14 +27,9 @@ export async function logChoiceOf(
     if (tokenFile !== undefined) throw usageError('--token-file goes with --socket only');
     return { ...placesOf(command), ...(await keepingFrom(flags)) };
   }
-  if (flags.maxSizeMb !== undefined || flags.rotate !== undefined) {
+  if (Object.values(await keepingFrom(flags)).some((value) => value !== undefined)) {
     throw usageError(
-      'when a segment is sealed is for gatebook serve to say: leave --max-size-mb and --rotate out',
-    );
-  }
-  if (Object.keys(await outsideFrom(flags)).length > 0) {
-    throw usageError(
-      'who holds evidence of the log is for gatebook serve to say: leave the witnesses and anchors out',
+      'how the log is kept and who holds evidence of it is for gatebook serve to say: leave --max-size-mb, --rotate and the options of retention, witnesses and anchors out',
     );
   }
   return { socket: chosen, token: tokenOf(tokenFile, env) };

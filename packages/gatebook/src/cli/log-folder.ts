@@ -32,7 +32,10 @@ const headerBytesMax = 65_536;
  * Nothing is verified here.
  */
 export async function claimedOrigin(dir: string): Promise<string | undefined> {
-  const first = await firstLine(join(dir, 'segments', `${'0'.repeat(20)}.jsonl`));
+  const name = `${'0'.repeat(20)}.jsonl`;
+  // Where the first segment was deleted, the log's own lines of it are kept.
+  const first =
+    (await firstLine(join(dir, 'segments', name))) ?? (await firstLine(join(dir, 'kept', name)));
   if (first !== undefined) {
     const origin = openedOrigin(first);
     if (origin !== undefined) return origin;

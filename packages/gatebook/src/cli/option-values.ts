@@ -37,6 +37,7 @@ const spanUnits: Readonly<Record<string, number>> = {
   m: 60_000,
   h: 3_600_000,
   d: 86_400_000,
+  w: 604_800_000,
 };
 
 /** A span of time as milliseconds. */
@@ -55,6 +56,15 @@ export function hostAndPort(text: string): { host: string; port: number } {
   const port = Number(match?.[3]);
   if (!match || port > 65_535) throw new InvalidArgumentError('Accepted: HOST:PORT.');
   return { host: match[1] ?? match[2]!, port };
+}
+
+/** A span of time in days: `30d`, `12h`. */
+export function spanDays(text: string): number {
+  const [, number, unit] = /^(\d{1,9})([smhdw])$/.exec(text) ?? [];
+  if (number === undefined || unit === undefined) {
+    throw new InvalidArgumentError('Accepted: a whole number with s, m, h, d or w.');
+  }
+  return (Number(number) * spanUnits[unit]!) / 86_400_000;
 }
 
 /** For an option that may stand more than once. */

@@ -1,10 +1,9 @@
 import { Command, Option } from 'commander';
 import { addAuditCommands } from './audit-commands.js';
 import { usageError } from './failure.js';
-import { type KeepingFlags, maxSizeOption, rotateOption } from './keeping-options.js';
+import { type KeepingFlags, withKeeping } from './keeping-options.js';
 import { collect, hostAndPort, nonEmpty } from './option-values.js';
 import type { Outcome } from './outcome.js';
-import { withOutside } from './outside-options.js';
 import { placesOf, withPlaces } from './place-options.js';
 import type { ServeFlags } from './serve.js';
 import { withSocket } from './socket-options.js';
@@ -37,10 +36,8 @@ export function buildProgram(options: ProgramOptions): Command {
       outcome.exitCode = await init(placesOf(command));
     });
   addLaunchCommands(program, options);
-  withOutside(withSocket(withPlaces(program.command('record'))))
+  withKeeping(withSocket(withPlaces(program.command('record'))))
     .description('record JSON lines from stdin; one acknowledgement a line on stdout')
-    .addOption(maxSizeOption())
-    .addOption(rotateOption())
     .action(async (_flags: object, command: Command) => {
       const { record } = await import('./intake.js');
       const { logChoiceOf } = await import('./log-choice.js');
@@ -53,7 +50,7 @@ export function buildProgram(options: ProgramOptions): Command {
 }
 
 function addServeCommands(program: Command, outcome: Outcome): void {
-  withOutside(withPlaces(program.command('serve')))
+  withKeeping(withPlaces(program.command('serve')))
     .description('write the log for other processes until SIGTERM or SIGINT')
     .option(
       '--socket <path>',
@@ -70,8 +67,6 @@ function addServeCommands(program: Command, outcome: Outcome): void {
       'who may append, and as which emitter; see gatebook token',
       nonEmpty,
     )
-    .addOption(maxSizeOption())
-    .addOption(rotateOption())
     .option('--json', 'print log, socket and public key as one JSON object')
     .action(async (flags: ServeFlags, command: Command) => {
       const { serve } = await import('./serve.js');
@@ -131,7 +126,7 @@ function addLaunchCommands(program: Command, options: ProgramOptions): void {
     ['exec', 'run a command and record it before it starts and when it ends'],
   ] as const;
   for (const [kind, description] of kinds) {
-    withOutside(withSocket(withPlaces(program.command(kind))))
+    withKeeping(withSocket(withPlaces(program.command(kind))))
       .usage('[options] -- COMMAND [ARGUMENT...]')
       .description(description)
       .argument('[command...]', 'what to start; its own options are not looked at')
@@ -140,8 +135,6 @@ function addLaunchCommands(program: Command, options: ProgramOptions): void {
       .option('--user <id>', 'who the calls are made for', nonEmpty)
       .option('--channel <name>', 'where they come from: a chat, an editor, …', nonEmpty)
       .option('--agent <name>', 'which agent makes them', nonEmpty)
-      .addOption(maxSizeOption())
-      .addOption(rotateOption())
       .addOption(
         new Option('--on-log-failure <what>', 'what becomes of a call that cannot be recorded')
           .choices(['refuse', 'allow'])

@@ -30,9 +30,17 @@ function jsonOf(found: LogStatus, outside: readonly Progress[]): unknown {
     records: found.records,
     segments: found.segments,
     bytes: found.bytes,
+    disk_bytes: found.diskBytes,
     epoch: found.epoch,
     checkpoint: found.checkpoint,
     pending: found.pending,
+    rotation: {
+      rotate: found.rotation.rotate,
+      bytes: found.rotation.bytes,
+      bytes_max: found.rotation.bytesMax,
+      next: found.rotation.next,
+    },
+    retention: found.retention,
     forward_security: { on: forward.on, initial_key_file: forward.initialKeyFile },
     locked_by: found.lockedBy,
     last_timestamp: found.lastTimestamp,
@@ -64,6 +72,8 @@ function textOf(places: Places, found: LogStatus, outside: readonly Progress[]):
       'records',
       `${count(found.records)} in ${counted(found.segments, 'segment')}, ${counted(found.bytes, 'byte')}`,
     ],
+    ['disk used', counted(found.diskBytes, 'byte')],
+    ['oldest', found.retention.horizon],
     ['last record', found.lastTimestamp ?? 'none'],
     ['epoch', count(found.epoch)],
     [
@@ -73,11 +83,27 @@ function textOf(places: Places, found: LogStatus, outside: readonly Progress[]):
         : `size ${count(checkpoint.size)}, root ${checkpoint.root}`,
     ],
     ['pending', counted(found.pending, 'record')],
+    ['rotation', rotationText(found.rotation)],
+    ['retention', retentionText(found.retention)],
     ['writer', writerText(found.lockedBy)],
     ...outside.map((progress) => [progress.kind, outsideText(found, progress)] as const),
   ];
   const lines = rows.map(([name, value]) => `${name.padEnd(12)}${visible(value)}\n`);
   return `${lines.join('')}${visible(forwardSecurityText(found.forwardSecurity))}\n`;
+}
+
+function rotationText({ rotate, bytes, bytesMax, next }: LogStatus['rotation']): string {
+  const size = `at ${counted(bytesMax, 'byte')}, now ${count(bytes)}`;
+  if (rotate === 'size') return size;
+  return `${rotate}, ${next === undefined ? 'nothing to seal' : `next at ${next}`}; or ${size}`;
+}
+
+function retentionText({ policy, pruned }: LogStatus['retention']): string {
+  const { delete: what, ...terms } = policy;
+  const rule = what === 'never' ? 'everything is kept' : JSON.stringify(terms);
+  if (pruned.length === 0) return rule;
+  const ranges = pruned.map(([from, to]) => `${count(from)} to ${count(to - 1)}`);
+  return `${rule}; deleted: records ${ranges.join(', ')}`;
 }
 
 function writerText(pid: number | undefined): string {

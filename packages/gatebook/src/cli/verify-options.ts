@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import { collect, nonEmpty, spanMs } from './option-values.js';
+import { collect, nonEmpty, spanDays, spanMs } from './option-values.js';
 import { placesOf } from './place-options.js';
 
 /** The options of `gatebook audit verify` as commander gives them. */
@@ -13,6 +13,8 @@ export interface VerifyFlags {
   readonly tsaCert?: string;
   readonly maxAge?: number;
   readonly level?: 'public' | 'auditor';
+  /** In days. */
+  readonly minRetention?: number;
   readonly strict?: boolean;
   readonly json?: boolean;
 }
@@ -48,6 +50,10 @@ export function verifyOptions(): Option[] {
       'public',
       'auditor',
     ]),
+    new Option(
+      '--min-retention <span>',
+      'call deleted records missing that were kept for less, whatever the book allows: 30d, 12h',
+    ).argParser(spanDays),
     new Option('--strict', 'exit 3 when records are under no signature yet'),
     new Option('--json', 'print the report as one JSON object'),
   ];
@@ -66,6 +72,7 @@ export async function runVerify(flags: VerifyFlags, command: Command): Promise<n
     tsaCert: flags.tsaCert,
     maxAgeMs: flags.maxAge,
     level: flags.level,
+    minRetention: flags.minRetention,
     strict: flags.strict ?? false,
     json: flags.json ?? false,
   });
@@ -81,6 +88,7 @@ export const verifyOptionNames: readonly string[] = [
   'tsa-cert',
   'max-age',
   'level',
+  'min-retention',
   'strict',
   'json',
 ];

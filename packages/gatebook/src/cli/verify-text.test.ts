@@ -12,6 +12,7 @@ const ok: VerifyReport = {
   segments: 1,
   epochs: 1,
   forwardSecurity: { on: false, initialKeyFile: 'initial-hmac-key' },
+  pruned: [],
   findings: [],
   unfinishedBytes: 0,
 };

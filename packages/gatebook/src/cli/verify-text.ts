@@ -38,6 +38,7 @@ export function reportText(report: VerifyReport, style: ReportStyle): string {
   const rest = others.length - findingsShownMax;
   if (rest > 0) lines.push(`  and ${counted(rest, 'more finding')}; --json lists them all`);
   if (!ok) lines.push(`  ${readText(report)}`);
+  for (const run of report.pruned) lines.push(`  ${prunedText(run)}`);
   if (report.unfinishedBytes > 0) {
     lines.push(
       `  ${counted(report.unfinishedBytes, 'byte')} of an unfinished write behind the last record are ignored`,
@@ -53,6 +54,13 @@ export function reportText(report: VerifyReport, style: ReportStyle): string {
     `checked against ${against.length === 0 ? 'nothing but the log itself' : against.join(', ')}`,
   );
   return `${lines.join('\n')}\n`;
+}
+
+/** A deletion by the log itself. */
+function prunedText({ range, reason, time }: VerifyReport['pruned'][number]): string {
+  return visible(
+    `pruned: records ${count(range[0])} to ${count(range[1] - 1)}, by ${reason}, last at ${time}`,
+  );
 }
 
 /** How far and how deep it was checked. */
@@ -121,6 +129,7 @@ export function reportJson(report: VerifyReport): string {
         ? undefined
         : { on: forward.on, initial_key_file: forward.initialKeyFile },
     unfinished_bytes: report.unfinishedBytes,
+    pruned: report.pruned,
     findings: report.findings,
   })}\n`;
 }

@@ -34,6 +34,8 @@ export interface VerifyCommand {
   readonly tsaCert?: string | undefined;
   readonly maxAgeMs?: number | undefined;
   readonly level?: 'public' | 'auditor' | undefined;
+  /** In days. */
+  readonly minRetention?: number | undefined;
   readonly strict: boolean;
   readonly json: boolean;
 }
@@ -94,6 +96,7 @@ async function gather(command: VerifyCommand, evidence: Evidence[]): Promise<Ver
     problems: [...anchored.problems, ...asked.problems],
     policy: policy ?? asked.policy,
     maxAgeMs: command.maxAgeMs,
+    minRetentionDays: command.minRetention,
     ...(hmacKey === undefined ? {} : { hmacKey }),
     ...(head === undefined ? {} : { head }),
   };

@@ -1,0 +1,37 @@
+import { openAuditLog, type Removed } from '@gatebook/audit';
+import type { Keeping } from '../keeping.js';
+import { writeStdout } from './destination.js';
+import { requireLog } from './log-folder.js';
+import type { Places } from './places.js';
+import { count, counted, warnForwardSecurity } from './talk.js';
+
+export interface PruneOptions {
+  readonly places: Places;
+  readonly keeping: Keeping;
+  readonly dryRun: boolean;
+  readonly confirmClock: boolean;
+}
+
+/** `gatebook audit prune`: deletes what the policy in the book lets go, or says what that would be. */
+export async function prune(options: PruneOptions): Promise<number> {
+  const { places, keeping, dryRun, confirmClock } = options;
+  await requireLog(places.dir);
+  const log = await openAuditLog({ ...keeping, ...places });
+  try {
+    warnForwardSecurity(log.forwardSecurity);
+    const removed = await log.prune({ dryRun, confirmClock });
+    await writeStdout(textOf(removed, dryRun));
+    return 0;
+  } finally {
+    await log.close();
+  }
+}
+
+function textOf(removed: readonly Removed[], dryRun: boolean): string {
+  const lines = removed.map(
+    ({ firstSeq, lastSeq, reason }) =>
+      `${String(firstSeq).padStart(20, '0')}.jsonl  records ${count(firstSeq)} to ${count(lastSeq)}  ${reason}\n`,
+  );
+  const what = `${counted(removed.length, 'segment')} ${dryRun ? 'would be deleted' : 'deleted'}`;
+  return `${lines.join('')}${what}\n`;
+}
