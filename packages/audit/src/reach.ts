@@ -14,9 +14,13 @@ const pauseMs = 15;
 /** Between two attempts to open a log whose keys folder is still in use. */
 const keysPauseMs = 200;
 
+/** A writer that runs and is only slow, for it opens a large log or the machine is busy, is given this long to answer. */
+const slowMs = 10_000;
+
 /**
  * The writer of the log in `options.dir`: another process that has the lock and answers, or, where the lock is free,
- * this process from now on. Throws `log_unavailable` when a process has the lock and says nothing for 2 s, and
+ * this process from now on. Throws `log_unavailable` when a process has the lock and says nothing for 2 s (10 s when it
+ * is seen to run), and
  * whatever keeps the log from being opened; with `takingOver`, a keys folder in use is given the same 2 s, for the
  * writer before may just be ending.
  */
@@ -47,11 +51,24 @@ export async function reachWriter(
     const since = performance.now();
     const reached = await connectTo(socket, options, hello);
     if (reached instanceof Connection) return reached;
-    const spentMs = Math.min(performance.now() - since, silenceMs);
-    if (reached === 'silent' || quietMs >= silenceMs) throw unavailable(options.dir, pid);
+    quietMs += reached === 'silent' ? silenceMs : Math.min(performance.now() - since, silenceMs);
+    if (quietMs >= (isRunning(pid) ? slowMs : silenceMs)) {
+      throw unavailable(options.dir, pid, quietMs);
+    }
     const waitMs = pauseMs * (0.5 + Math.random());
     await sleep(waitMs);
-    quietMs += spentMs + waitMs;
+    quietMs += waitMs;
+  }
+}
+
+/** Whether the process is there and neither stopped nor dead; only Linux says so. */
+function isRunning(pid: number | undefined): boolean {
+  if (pid === undefined || process.platform !== 'linux') return false;
+  try {
+    const stat = fs.readFileSync(`/proc/${pid}/stat`, 'latin1');
+    return !'TtZXx'.includes(stat.charAt(stat.lastIndexOf(')') + 2));
+  } catch {
+    return false;
   }
 }
 
@@ -91,10 +108,10 @@ function readSign(dir: string): {
   return { sign: `${pid} ${socket} ${stat?.mtimeMs} ${stat?.ino}`, pid, socket };
 }
 
-function unavailable(dir: string, pid: number | undefined): AuditError {
+function unavailable(dir: string, pid: number | undefined, quietMs: number): AuditError {
   return new AuditError(
     'log_unavailable',
-    `the log ${dir} is open in ${holderName(pid)}, which has not answered for ${silenceMs / 1000} s; let it go on or end it`,
+    `the log ${dir} is open in ${holderName(pid)}, which has not answered for ${Math.round(quietMs / 1000)} s; let it go on or end it`,
   );
 }
 
