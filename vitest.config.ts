@@ -8,5 +8,7 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 120_000,
     pool: 'forks',
+    // By default one processor is left out; on two that is half of them.
+    maxWorkers: 2,
   },
 });
