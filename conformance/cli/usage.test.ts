@@ -27,7 +27,8 @@ async function sectionsFor(words: readonly string[]): Promise<string> {
   const title = `\`${['gatebook', ...words].join(' ')}\`\n`;
   const own = words.length === 0 ? '' : sections.find((section) => section.startsWith(title));
   if (common === undefined || own === undefined) return expect.fail(`docs/cli.md lacks ${title}`);
-  return common + own;
+  const shared = sections.find((section) => section.startsWith('Evidence outside the host\n'));
+  return common + own + (own.includes('(#evidence-outside-the-host)') ? shared : '');
 }
 
 const wrong: readonly (readonly string[])[] = [
