@@ -48,7 +48,8 @@ export async function judge(one: Case, checker: Checker, folder: string): Promis
 function segmentsIn(state: DiskState): Buffer[] {
   const segments: Buffer[] = [];
   for (const [path, content] of state.tree) {
-    if (content !== null && path.startsWith(`${places.log}/segments/`)) segments.push(content);
+    const isSegment = path.startsWith(`${places.log}/segments/`) && path.endsWith('.jsonl');
+    if (content !== null && isSegment) segments.push(content);
   }
   return segments;
 }

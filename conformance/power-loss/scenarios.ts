@@ -33,7 +33,7 @@ const holed = `${'\0'.repeat(100)}${`${'.'.repeat(400)}"}\n`.repeat(5)}{"seq":`;
 /** Adds bytes to the newest segment: what a write leaves that was not synced. */
 function withTorn(tree: Tree, bytes: string): Tree {
   const segment = [...tree.keys()]
-    .filter((path) => path.startsWith(`${places.log}/segments/`))
+    .filter((path) => path.startsWith(`${places.log}/segments/`) && path.endsWith('.jsonl'))
     .sort()
     .at(-1)!;
   return new Map([...tree, [segment, Buffer.concat([tree.get(segment)!, Buffer.from(bytes)])]]);
