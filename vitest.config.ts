@@ -5,7 +5,7 @@ export default defineConfig({
   test: {
     include: ['**/dist/**/*.test.js'],
     exclude: ['**/node_modules/**'],
-    testTimeout: 60_000,
+    testTimeout: 180_000,
     hookTimeout: 120_000,
     pool: 'forks',
     // By default one processor is left out; on two that is half of them.

@@ -153,12 +153,12 @@ function parsed(line: string): Message[] {
 
 /** Waits until something holds, at most 20 s. */
 export async function until(what: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 20_000;
+  const deadline = performance.now() + 90_000;
   while (performance.now() < deadline) {
     if (await what()) return;
     await sleep(20);
   }
-  throw new Error('it did not come to that within 20 s');
+  throw new Error('it did not come to that within 90 s');
 }
 
 export const initialize = {
