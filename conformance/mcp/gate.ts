@@ -151,7 +151,7 @@ function parsed(line: string): Message[] {
   }
 }
 
-/** Waits until something holds, at most 20 s. */
+/** Waits until something holds, at most 90 s. */
 export async function until(what: () => boolean | Promise<boolean>): Promise<void> {
   const deadline = performance.now() + 90_000;
   while (performance.now() < deadline) {
