@@ -100,7 +100,8 @@ describe('one call fails', () => {
         const injection = `${call}:error=${error}:when=${from + random.int(to - from)}`;
         try {
           const run = await runWith(folders, injection, load);
-          expect(run.fired, `${injection} ${run.errors}`).toBe(1);
+          // strace counts for each thread, and two make file calls: the one that writes and the one that lets others in.
+          expect([1, 2], `${injection} ${run.errors}`).toContain(run.fired);
           const { refused } = promisedBy(run.said);
           if (refuses) expect(refused.size, injection).toBeGreaterThan(0);
           for (const code of refused.values()) expect(code).toMatch(/^(write|log)_failed$/);

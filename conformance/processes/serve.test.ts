@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import {
   chmodSync,
   chownSync,
@@ -9,9 +9,9 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { finished, gatebookBin, type Ran, run } from '../cli/gatebook.js';
+import { finished, gatebookBin, type Ran, repository, run } from '../cli/gatebook.js';
 import { readRecords } from '../crash/book.js';
 
 /** Row 15: `gatebook serve` under another user: the agent's user may append, and nothing else. */
@@ -32,6 +32,8 @@ const agent: User = { uid: agentUid, gid: agentsGid };
 const stranger: User = { uid: strangerUid, gid: strangerUid };
 
 let root: string;
+/** The program as every user may start it. */
+let program = gatebookBin;
 let socket: string;
 let log: string;
 let keys: string;
@@ -41,11 +43,28 @@ let server: ReturnType<typeof start>;
 
 function start(args: readonly string[], user?: User, env: Record<string, string> = {}) {
   const clean = { PATH: process.env['PATH'] ?? '', HOME: join(root, 'nobody') };
-  return spawn(process.execPath, [gatebookBin, ...args], {
+  return spawn(process.execPath, [program, ...args], {
     ...user,
     env: { ...clean, ...env },
     cwd: '/',
   });
+}
+
+/** A checkout may lie in a folder that only its owner may enter; this copies what the program needs out of it. */
+function readableCopy(to: string): string {
+  const listed = spawnSync(
+    'npm',
+    ['ls', '--omit=dev', '--all', '--parseable', '-w', 'packages/gatebook', '-w', 'packages/audit'],
+    { cwd: repository, encoding: 'utf8' },
+  );
+  const paths = listed.stdout
+    .split('\n')
+    .map((path) => relative(repository, path))
+    .filter((path) => path.startsWith('node_modules/'));
+  mkdirSync(to);
+  execFileSync('cp', ['-a', '--parents', 'packages', ...paths, to], { cwd: repository });
+  execFileSync('chmod', ['-R', 'a+rX', to]);
+  return join(to, relative(repository, gatebookBin));
 }
 
 async function runAs(
@@ -81,6 +100,7 @@ async function serve(user?: User): Promise<void> {
   const facts = await new Promise<string>((resolve) => {
     server.stdout.once('data', (chunk: Buffer) => resolve(chunk.toString('utf8')));
     server.once('close', () => resolve('{}'));
+    server.stderr.on('data', (chunk: Buffer) => process.stderr.write(chunk));
   });
   expect(JSON.parse(facts)).toMatchObject({ log, socket, pid: server.pid });
 }
@@ -98,13 +118,16 @@ beforeAll(async () => {
     await serve();
     return;
   }
+  program = readableCopy(join(root, 'program'));
   for (const each of [home, place, tokenFile]) chownSync(each, writerUid, agentsGid);
   await serve(writer);
 });
 
 afterAll(async () => {
   server.kill('SIGTERM');
-  expect((await finished(server)).code ?? server.exitCode).toBe(0);
+  // One that never started has closed already, and says nothing more.
+  if (server.exitCode === null) await finished(server);
+  expect(server.exitCode).toBe(0);
   rmSync(root, { recursive: true, force: true });
 });
 
