@@ -20,6 +20,7 @@ export interface Finding {
     | 'fork'
     | 'tile'
     | 'torn'
+    | 'repair'
     | 'tally'
     | 'range'
     | 'checkpoint'

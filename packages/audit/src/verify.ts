@@ -7,6 +7,7 @@ import { AuditError, systemCode } from './errors.js';
 import { type FolderCheckpoints, readFolderCheckpoints, readHeld } from './evidence.js';
 import { listSources } from './kept.js';
 import { findNewestPruned } from './newest-own.js';
+import { findNewestRepaired } from './repaired.js';
 import { listSegments, type SegmentName } from './segment.js';
 import { decide } from './verdict.js';
 import { type ChunkResult, type ChunkTask, ChunkVerifier, epochJumpMax } from './verify-chunk.js';
@@ -90,6 +91,7 @@ async function readAll(
     dir: options.dir,
     cuts,
     newestPruned: findNewestPruned(options.dir, segments),
+    newestRepaired: findNewestRepaired(segments),
     minRetentionDays: options.minRetentionDays,
     hmac: level === 'auditor' ? hmac : undefined,
   });

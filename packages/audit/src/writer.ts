@@ -6,6 +6,7 @@ import { ClockWatch } from './clock-watch.js';
 import { makeFolder } from './durable.js';
 import { AuditError, reasonOf, systemCode } from './errors.js';
 import type { JsonObject } from './event.js';
+import { readFormer } from './former.js';
 import { Group, groupBytesMax } from './group.js';
 import { GrowingTree } from './growing-tree.js';
 import { type Head, type HeadPlace, placeOf } from './head.js';
@@ -126,6 +127,7 @@ export class Writer {
   #recordOpening(standing: Standing): void {
     // The record at seq 0 says what log this is, whatever else there is to say.
     if (standing.seq === 0) this.#writeOpened();
+    if (standing.repair !== undefined) this.#writeOwn('log.repaired', standing.repair);
     this.#recordRecovery(standing);
     // How long ago this epoch began is not known any more, so it ends now.
     if (standing.seq > 0 && !endsEpoch(standing.lastType)) this.#endEpoch('opened');
@@ -161,7 +163,9 @@ export class Writer {
 
   #writeOpened(): void {
     const retention = this.#options.retention ?? this.#state.retention;
-    this.#writeOwn('log.opened', openedFacts(this.#options, this.#keys, retention));
+    const former = this.#seq === 0 ? readFormer(this.#options.dir) : undefined;
+    const facts = openedFacts(this.#options, this.#keys, retention);
+    this.#writeOwn('log.opened', former === undefined ? facts : { ...facts, former });
   }
 
   /**
