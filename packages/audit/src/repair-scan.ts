@@ -167,10 +167,15 @@ function walkByLeaf(known: Known, segments: readonly SegmentName[]): Below {
       lines.close();
     }
     const isTail = at === end && end === head.size;
-    if (!isTail && fs.statSync(segment.path).size > keptBytes) damaged.push({ segment, keptBytes });
+    if (!isTail && hasMore(segment, keptBytes)) damaged.push({ segment, keptBytes });
   });
   if (at < head.size) gaps.push([at, head.size]);
   return { damaged, ...rangesOf(known, gaps) };
+}
+
+/** Whether a file holds more than its authentic lines; one that holds nothing cannot stay either. */
+function hasMore({ path }: SegmentName, keptBytes: number): boolean {
+  return keptBytes === 0 || fs.statSync(path).size > keptBytes;
 }
 
 /** The gaps without what was deleted, the trees behind them and the roots before them. */
@@ -234,7 +239,7 @@ function walkByRoot(known: Known, segments: readonly SegmentName[]): Below {
       ({ firstSeq, name }) => firstSeq < head.size && (firstSeq >= good.size || name === good.name),
     )
     .map((segment) => ({ segment, keptBytes: segment.name === good.name ? good.bytes : 0 }))
-    .filter(({ segment, keptBytes }) => fs.statSync(segment.path).size > keptBytes);
+    .filter(({ segment, keptBytes }) => hasMore(segment, keptBytes));
   const lost = { firstSeq: good.size, lastSeq: head.size - 1, frontier: head.frontier };
   return { damaged, ranges: [...earlier, lost], bounds: new Map([[good.size, good.root]]) };
 }
