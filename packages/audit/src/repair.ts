@@ -19,6 +19,7 @@ import { listSegments, segmentPath, sequenceName } from './segment.js';
 import { setAside, unrecordedTorn } from './torn.js';
 import { Frontier } from './tree.js';
 import { verifyLog } from './verify.js';
+import { repairedHere } from './verify-repair.js';
 import type { Finding, VerifyReport } from './verify-report.js';
 import { Writer } from './writer.js';
 
@@ -44,7 +45,7 @@ export interface RepairReport {
   readonly folder?: string;
   /** Of the `log.repaired` record. */
   readonly seq?: number;
-  /** What a repair cannot mend; verify goes on reporting it. */
+  /** What verify goes on finding besides the repair itself; not known in a dry run. */
   readonly remaining: readonly Finding[];
 }
 
@@ -95,15 +96,27 @@ async function repairLocked(options: RepairOptions): Promise<RepairReport> {
   }
   const verified = await verifyAs(dir, usable);
   const damagedTiles = verified.findings.some(({ kind }) => kind === 'tile');
-  const remaining = verified.findings.filter(({ kind }) =>
-    ['torn', 'tally', 'repair'].includes(kind),
-  );
   const wrong = [...scan.damaged, ...scan.badCheckpoints, ...scan.news];
   if (wrong.length === 0 && !damagedTiles) {
-    return { ...nothing, origin: usable.keys.origin, remaining, reason: soundReason(verified) };
+    return {
+      ...nothing,
+      origin: usable.keys.origin,
+      remaining: unmendable(verified),
+      reason: soundReason(verified),
+    };
   }
   const moveTiles = damagedTiles || !scan.byLeaf;
-  return goOn(options, usable, scan, { verified, moveTiles, remaining });
+  const report = goOn(options, usable, scan, { verified, moveTiles });
+  if (options.dryRun) return report;
+  return { ...report, remaining: unmendable(await verifyAs(dir, readUsable(dir, keysDir))) };
+}
+
+/** What no repair touches. That there was one is no news. */
+function unmendable({ findings }: VerifyReport): readonly Finding[] {
+  return findings.filter(
+    ({ kind, reason }) =>
+      kind !== 'range' && !(kind === 'repair' && reason.startsWith(repairedHere)),
+  );
 }
 
 const nothing = { action: 'none', ranges: [], files: [] } as const;
@@ -156,7 +169,6 @@ async function verifyAs(dir: string, { keys, head }: Usable): Promise<VerifyRepo
 interface Why {
   readonly verified: VerifyReport;
   readonly moveTiles: boolean;
-  readonly remaining: readonly Finding[];
 }
 
 /** Sets the damage aside and takes the tree up from the head. */
@@ -180,7 +192,7 @@ function goOn(options: RepairOptions, usable: Usable, scan: Scan, why: Why): Rep
     files,
     folder: path.relative(dir, damagedFolder(dir, seq)),
     seq,
-    remaining: why.remaining,
+    remaining: [],
   };
   if (scan.ranges.length > repairedRangesMax) {
     throw new AuditError(

@@ -15,11 +15,14 @@ export function lostRanges(facts: Case): Finding[] {
   }));
 }
 
+/** How the finding of a repair begins. */
+export const repairedHere = 'the log was repaired here';
+
 /** Every repair there was. */
 export function findRepairs(facts: Case): Finding[] {
   return repairsIn(facts).map(({ seq, details }) => ({
     kind: 'repair',
-    reason: `the log was repaired here: ${text(details['reason'])}, ${text(details['finding'])}`,
+    reason: `${repairedHere}: ${text(details['reason'])}, ${text(details['finding'])}`,
     seq,
     file: `damaged/${sequenceName(seq)}`,
   }));
