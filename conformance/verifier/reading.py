@@ -202,7 +202,7 @@ class Reading:
         self.epoch_ended, self.last_type = True, "log.sealed"
         before, self.bytes_before = self.bytes_before, self.bytes_before + details["bytes"] + length
         for fact in facts:  # where they stood in their segment is not known any more
-            self.judge.feed(*fact, None if self.missing else (before, self.bytes_before))
+            self.judge.feed(*fact, None if self.missing or self.lost else (before, self.bytes_before))
 
     def end_run(self, start, one, leaves):
         """The tree grows over deleted records by the tiles, their only copy, which must lead to the recorded subtrees."""
