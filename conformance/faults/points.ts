@@ -3,7 +3,10 @@ import { join } from 'node:path';
 import { repository } from '../cli/gatebook.js';
 import { placeOf } from '../power-loss/kinds.js';
 
-/** One file call of a run: the `at`-th with this name that touches the log, its keys or what stands around them, from 1. */
+/**
+ * One file call of a run: the `at`-th with this name, from 1, with which its thread touches the log, its keys or what stands
+ * around them. strace counts by thread too, so another thread's `at`-th such call fails in the same run.
+ */
 export interface Point {
   readonly call: string;
   readonly at: number;
@@ -17,13 +20,13 @@ export function readCalls(trace: string, root: string): { points: Point[]; paths
   const points: Point[] = [];
   const paths = new Set<string>();
   for (const line of trace.split('\n')) {
-    const call = /^\d+ +(\w+)\(/.exec(line)?.[1];
-    if (call === undefined || call === 'execve') continue;
+    const [, thread, call] = /^(\d+) +(\w+)\(/.exec(line) ?? [];
+    if (thread === undefined || call === undefined || call === 'execve') continue;
     const named = pathsIn(line, root);
     if (named.length === 0) continue;
     for (const path of named) paths.add(path.slice(root.length + 1));
-    const at = (counts.get(call) ?? 0) + 1;
-    counts.set(call, at);
+    const at = (counts.get(`${thread} ${call}`) ?? 0) + 1;
+    counts.set(`${thread} ${call}`, at);
     points.push({ call, at, place: placeOf(named.at(-1)!.slice(root.length + 1)) || '.' });
   }
   return { points, paths: [...paths] };
