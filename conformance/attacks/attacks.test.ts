@@ -15,6 +15,7 @@ import { type Logs, makeLogs } from './logs.js';
 import { movedRecords, removedSegmentEnds } from './moved-records.js';
 import { otherFiles } from './other-files.js';
 import { Random, seedOfRun } from './random.js';
+import { repairs } from './repairs.js';
 import { keyHolderCheckpoints, keyHolderRewrites, openEpochRewrites } from './rewrites.js';
 import { segmentFiles } from './segment-files.js';
 import { tallies } from './tallies.js';
@@ -37,6 +38,7 @@ const groups = [
   'segment files deleted, renamed, copied',
   'tiles, torn bytes and other files',
   'tallies changed, and seals that do not count honestly',
+  'repaired logs, and what is done to them since',
   'the past rewritten by a key holder',
   'the open epoch rewritten by a key holder',
   'checkpoints signed by a key holder',
@@ -69,6 +71,7 @@ async function allAttacks(
     'segment files deleted, renamed, copied': segmentFiles(logs, random),
     'tiles, torn bytes and other files': otherFiles(logs, random),
     'tallies changed, and seals that do not count honestly': tallies(logs, stolen),
+    'repaired logs, and what is done to them since': await repairs(dir, logs),
     'the past rewritten by a key holder': keyHolderRewrites(logs, stolen, random),
     'the open epoch rewritten by a key holder': openEpochRewrites(
       logs,

@@ -4,6 +4,7 @@ import collections, hashlib, hmac, os, re, stat
 from files import names, open_plain
 from line import HASH_TAIL, MAX_LINE, parse_end, parse_line, parse_start
 from note import next_epoch_key, parse_key
+from repair import newest_repair, untouched
 from retention import Judge, cover, newest_pruned, tally_lines
 from tally import Tally
 from tree import Tree, leaf_hash, read_tile, tile_entries, tile_leaves
@@ -24,6 +25,7 @@ class Reading:
 
     def __init__(self, logdir, sizes, hmac_key, min_days=None):
         self.judge, self.gaps, self.bytes_before = Judge(logdir, min_days), [], 0
+        self.lost, self.repairs = [], []  # ranges that a repair names, with the root before each; seqs of log.repaired
         self.logdir, self.sizes, self.hmac_key, self.key_epoch = logdir, sizes, hmac_key, 0
         self.reach, self.prev_hash, self.epoch, self.epoch_ended = 0, b"0" * 64, 0, False
         self.opened = None  # details of the record at seq 0
@@ -36,6 +38,7 @@ class Reading:
         segments = [name for name in names(folder, r"[0-9]{20}\.jsonl")
                     if stat.S_ISREG(os.lstat(os.path.join(folder, name)).st_mode)]
         self.newest_pruned = newest_pruned(logdir, segments)
+        self.newest_repair = newest_repair(logdir, segments)
         try:
             for self.segment in segments:
                 self.offset, self.tally = 0, Tally()
@@ -91,12 +94,18 @@ class Reading:
             self.fail("the segment does not begin with the record it is named by", min(self.reach, first))
         if first < self.reach:
             self.fail("the segment begins before the end of the one before it", first)
-        if self.reach > 0 and self.last_type != "log.sealed" and (
-                first > self.reach or b',"event_type":"log.recovered",' not in line):
+        if self.reach > 0 and self.last_type != "log.sealed" and not (
+                self.repair_at(self.reach, first) if first > self.reach else
+                b',"event_type":"log.recovered",' in line or b',"event_type":"log.repaired",' in line):
             self.fail("the segment before was cut off or split: it does not end with its seal")
         if first > self.reach:
             reach, epoch, segment = self.reach, self.epoch, self.segment
-            self.skip_gap(first)
+            while self.reach < first:
+                if lost := self.repair_at(self.reach, first):
+                    self.skip_lost(lost)
+                else:
+                    self.skip_gap(min([one.first for one in self.repair_ranges() if self.reach < one.first
+                                       and one.last < first], default=first))
             self.segment, self.offset = segment, 0
             # No epoch is empty, so a range holds no more epochs than records (§4). The other bound, half a year of
             # epochs, keeps one forged line from making the auditor derive keys for ever.
@@ -104,6 +113,21 @@ class Reading:
                 if not end or not 0 <= end[0] - (epoch or 0) <= min(first - reach, 1 << 18):
                     self.fail("the epoch cannot follow the one before the missing range", first)
                 self.epoch, self.prev_hash, _ = end
+
+    def repair_ranges(self):
+        return self.newest_repair.ranges if self.newest_repair else []
+
+    def repair_at(self, start, end):
+        return next((one for one in self.repair_ranges() if one.first == start and one.last < end), None)
+
+    def skip_lost(self, one):
+        """A repair says what tree there was behind what is lost; the signed roots that follow judge it (§9.6)."""
+        self.lost.append((one.first, one.last + 1, None if self.missing else self.tree.root()))
+        self.reach, self.epoch_ended, self.last_type, self.epoch, self.prev_hash = one.last + 1, False, None, None, None
+        if not self.missing:
+            self.tree.size, self.tree.stack = one.last + 1, list(one.frontier)
+            if self.reach in self.sizes:
+                self.roots[self.reach] = self.tree.root()
 
     def skip_gap(self, to):
         """Goes over records that no segment holds: deleted ones by what was kept of them, others are missing (rule 7)."""
@@ -178,7 +202,7 @@ class Reading:
         self.epoch_ended, self.last_type = True, "log.sealed"
         before, self.bytes_before = self.bytes_before, self.bytes_before + details["bytes"] + length
         for fact in facts:  # where they stood in their segment is not known any more
-            self.judge.feed(*fact, None if self.missing else (before, self.bytes_before))
+            self.judge.feed(*fact, None if self.missing or self.lost else (before, self.bytes_before))
 
     def end_run(self, start, one, leaves):
         """The tree grows over deleted records by the tiles, their only copy, which must lead to the recorded subtrees."""
@@ -215,7 +239,7 @@ class Reading:
     def bytes_up_to(self):
         """Of all lines before this one; None where some are missing."""
         exact = self.bytes_before + self.offset
-        return None if self.missing else (exact, exact)
+        return None if self.missing or self.lost else (exact, exact)
 
     def check_opened(self, record):
         details = record.get("details", {})
@@ -258,6 +282,10 @@ class Reading:
         self.reach, self.prev_hash, self.epoch = seq + 1, own_hash, epoch + self.epoch_ended
         if event_type == "log.recovered" and not self.side_fault:
             self.check_torn(details.get("torn_file"), details.get("torn_sha256"), seq)
+        if event_type == "log.repaired":
+            self.repairs.append(seq)
+            if not self.side_fault and not untouched(self.logdir, seq, details):
+                self.side_fault = self.here("what a repair set aside is gone or was changed since", seq)
         if event_type != "log.sealed":
             self.tally.add(record)
         elif wrong := self.tally.disagrees(details, os.path.join(self.logdir, "segments", f"{first:020d}.tally")):

@@ -57,7 +57,18 @@ def find_missing(case):
         note.size > newest.seq for note in case.good + [note for note in case.held if note.origin == case.origin])
     gone = list(read.gaps) if not covered else [
         (first, end) for first, end in read.judge.denied if any(a < end and first < b for a, b in read.gaps)]
-    return sorted(read.missing + gone)
+    return sorted(read.missing + gone + [(first, end) for first, end, _ in read.lost])
+
+
+def unfounded(case):
+    """The place of a repair that excuses more than it may (§9.6); None when there is none."""
+    ours = case.good + [note for note in case.held if note.origin == case.origin]
+    if case.reading.lost and not any(note.size > case.reading.newest_repair.seq for note in ours):
+        return Place("no checkpoint covers the repair that says what is lost", None, case.reading.newest_repair.seq)
+    for first, _, root in case.reading.lost:
+        if first and root and not any((note.size, note.root) == (first, root) for note in ours):
+            return Place("no checkpoint is of the records before those that are lost", None, first)
+    return None
 
 
 def decide(case):
@@ -84,6 +95,8 @@ def decide(case):
         return "tampered", Place("the first record names another origin or public key", None, 0)
     if read.side_fault:
         return "tampered", read.side_fault
+    if fault := unfounded(case):
+        return "tampered", fault
     if read.tally_fault:
         return "tampered", read.tally_fault
     if read.reach < case.newest:
@@ -96,6 +109,8 @@ def decide(case):
         return "missing", Place(f"records {ranges} are missing", None, missing[0][0])
     if case.bad:
         return "tampered", Place("; ".join(case.bad))
+    if read.repairs:
+        return "tampered", Place("the log was repaired here", None, read.repairs[0])
     if not case.brought or case.level == "auditor" and not case.hmac_key:
         return "unverifiable", Place("no HMAC key was brought" if case.brought else "no public key was brought")
     return ("ok", Place(None)) if read.reach else ("unverifiable", Place("the folder holds no records"))

@@ -40,6 +40,7 @@ export { checkProof, findEvent, proveConsistency, proveRecord } from './proof.js
 export type { Removed } from './pruned-ranges.js';
 export type { ReadOptions, StoredLine } from './reader.js';
 export { parseRecord, readLines } from './reader.js';
+export { type RepairOptions, type RepairReport, repairLog } from './repair.js';
 export type { HoldFilter, PruneReason, RetentionOptions } from './retention.js';
 export type { PrunedRun } from './retention-judge.js';
 export { parseCertificates, readTimestamp, timestampRequest, verifyTimestamp } from './rfc3161.js';

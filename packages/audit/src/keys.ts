@@ -126,7 +126,8 @@ export function storedEpochs(folder: string): number[] {
 export function readEpochKey(keys: Keys, epoch: number): Buffer {
   const file = epochKeyPath(keys.folder, epoch);
   checkPrivate(file);
-  const { origin, key } = parseHmacKey(fs.readFileSync(file, 'utf8'));
+  // Asked for text, Node ends the whole process where closing the file fails.
+  const { origin, key } = parseHmacKey(fs.readFileSync(file).toString('utf8'));
   if (origin !== keys.origin) {
     throw new AuditError('wrong_log', `${file} is a key of ${origin}, the log is ${keys.origin}`);
   }

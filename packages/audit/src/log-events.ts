@@ -16,6 +16,7 @@ export type LogEventType =
   | 'log.sealed'
   | 'log.closed'
   | 'log.clock_jump'
+  | 'log.repaired'
   | 'log.clock_confirmed'
   | 'log.pruned';
 

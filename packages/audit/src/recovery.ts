@@ -4,6 +4,7 @@ import type { BookState } from './book-state.js';
 import { checkNote, noteBytesMax, parseCheckpointText, parseNote } from './checkpoint.js';
 import { readRegular } from './durable.js';
 import { AuditError, reasonOf, systemCode } from './errors.js';
+import type { JsonObject } from './event.js';
 import type { Head } from './head.js';
 import {
   eraseEpochKey,
@@ -18,6 +19,7 @@ import { LineFile } from './line-file.js';
 import type { Resumed } from './open-segment.js';
 import { type PrunedRange, parsePruned, rangeAround } from './pruned-ranges.js';
 import { findLine, parseRecord } from './reader.js';
+import { findNewestRepaired, type RepairedRange } from './repaired.js';
 import { listSegments, type SegmentName, segmentPath } from './segment.js';
 import { Tail } from './tail.js';
 import { TileWriter, tileLeaves } from './tiles.js';
@@ -49,6 +51,8 @@ export interface Standing {
   readonly torn: readonly TornBytes[];
   /** Whether the folder's published checkpoint is the head's. */
   readonly published: boolean;
+  /** Of the `log.repaired` record to begin with. */
+  readonly repair?: JsonObject;
 }
 
 /**
@@ -76,7 +80,8 @@ export function findStanding(dir: string, keys: Keys): Standing {
     tail.seq > head.size || tail.torn !== undefined || last?.eventType !== 'log.closed';
   const frontier = Frontier.from(head.size, head.frontier);
   const ranges = readRanges(dir, tail.state);
-  const tiles = openTiles(dir, head, frontier, unclean, { segments, ranges });
+  const repaired = findNewestRepaired(segments)?.ranges ?? [];
+  const tiles = openTiles(dir, head, frontier, unclean, { segments, ranges, repaired });
   let before = head.before;
   for (const leaf of tail.leaves) {
     if (frontier.size === tail.segment?.firstSeq) before = frontier.toArray();
@@ -154,7 +159,7 @@ function checkPublished(dir: string, keys: Keys, head: Head): boolean {
 }
 
 /** The record before the head must be where the head says, with the leaf it says. */
-function checkHeadRecord(dir: string, head: Head): LineFacts {
+export function checkHeadRecord(dir: string, head: Head): LineFacts {
   const file = segmentPath(dir, head.segment);
   const rolledBack = (reason: string): AuditError =>
     new AuditError(
@@ -190,7 +195,7 @@ function checkHeadRecord(dir: string, head: Head): LineFacts {
 }
 
 /** Finishes a key move that was interrupted, and returns the key of the head's epoch. */
-function settleEpochKey(keys: Keys, head: Head): Buffer {
+export function settleEpochKey(keys: Keys, head: Head): Buffer {
   const stored = storedEpochs(keys.folder);
   const newest = stored.at(-1);
   if (newest === undefined) {
@@ -220,7 +225,7 @@ function settleEpochKey(keys: Keys, head: Head): Buffer {
 }
 
 /** The ranges that the newest `log.pruned` names. It is believed for its leaf, which the head remembers. */
-function readRanges(dir: string, { pruned }: BookState): readonly PrunedRange[] {
+export function readRanges(dir: string, { pruned }: BookState): readonly PrunedRange[] {
   if (pruned === null) return [];
   const stored = findLine(dir, pruned.seq);
   const parsed = stored === undefined ? undefined : parsePruned(parseRecord(stored.line).details);
@@ -237,6 +242,7 @@ function readRanges(dir: string, { pruned }: BookState): readonly PrunedRange[] 
 interface Lines {
   readonly segments: readonly SegmentName[];
   readonly ranges: readonly PrunedRange[];
+  readonly repaired: readonly RepairedRange[];
 }
 
 /** The tiles of the head's tree, from disk when they are whole, else rebuilt from the lines. */
@@ -252,34 +258,58 @@ function openTiles(
   return rebuildTiles(dir, head, lines);
 }
 
-function rebuildTiles(dir: string, head: Head, { segments, ranges }: Lines): TileWriter {
+/** The tiles of the head's tree from what there is; where nothing is left but a tree's edge they stay unfilled. */
+export function rebuildTiles(dir: string, head: Head, lines: Lines): TileWriter {
   const tiles = new TileWriter(dir);
-  const rebuilt = new Frontier();
+  let rebuilt = new Frontier();
   const append = (leaf: Hash): void => {
     rebuilt.append(leaf, (level, hash) => tiles.append(level, hash));
     tiles.append(0, leaf);
   };
-  for (const segment of segments) {
-    // Of deleted records the tiles are the only copy; they were synced before the lines went.
-    for (const leaf of tileLeaves(dir, rebuilt.size, Math.min(segment.firstSeq, head.size))) {
-      if (rangeAround(ranges, rebuilt.size, rebuilt.size + 1) === undefined) break;
-      append(leaf);
+  const goTo = (to: number): void => {
+    while (rebuilt.size < to) {
+      const from = rebuilt.size;
+      const repaired = lines.repaired.find((range) => range.firstSeq === from);
+      const end = repaired === undefined ? to : repaired.lastSeq + 1;
+      if (repaired !== undefined && !leavesLeadTo(dir, rebuilt, repaired)) {
+        rebuilt = Frontier.from(end, repaired.frontier);
+        tiles.adopt(end);
+        continue;
+      }
+      // Of deleted records the tiles are the only copy; they were synced before the lines went.
+      for (const leaf of tileLeaves(dir, from, end)) {
+        const deleted = rangeAround(lines.ranges, rebuilt.size, rebuilt.size + 1) !== undefined;
+        if (repaired === undefined && !deleted) break;
+        append(leaf);
+      }
+      if (rebuilt.size === from) return;
     }
-    const lines = new LineFile(segment.path);
+  };
+  for (const segment of lines.segments) {
+    goTo(Math.min(segment.firstSeq, head.size));
+    const file = new LineFile(segment.path);
     try {
-      while (rebuilt.size < head.size && lines.next()) {
-        append(leafHashInPlace(lines.buf, lines.start, lines.end));
+      while (rebuilt.size < head.size && file.next()) {
+        append(leafHashInPlace(file.buf, file.start, file.end));
       }
     } finally {
-      lines.close();
+      file.close();
     }
   }
+  goTo(head.size);
   if (rebuilt.size !== head.size || rebuilt.root() !== head.root) {
-    const gone = ranges.length === 0 ? '' : ', or the tiles of deleted records are gone';
+    const gone = lines.ranges.length === 0 ? '' : ', or the tiles of deleted records are gone';
     throw new AuditError(
       'log_damaged',
       `the ${head.size} records up to the head do not give its root${gone}; run gatebook audit verify`,
     );
   }
   return tiles;
+}
+
+/** Whether the tiles' leaves of records that are lost lead to the tree that is known behind them. */
+function leavesLeadTo(dir: string, before: Frontier, range: RepairedRange): boolean {
+  const frontier = before.copy();
+  for (const leaf of tileLeaves(dir, range.firstSeq, range.lastSeq + 1)) frontier.append(leaf);
+  return frontier.toArray().join() === range.frontier.join();
 }

@@ -1,18 +1,22 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { syncFolder, writeAll } from './durable.js';
+import { AuditError } from './errors.js';
 import { segmentPath, segmentsFolder } from './segment.js';
 
 /** The segment that is being written. */
 export class SegmentFile {
   readonly path: string;
   readonly firstSeq: number;
+  /** What tells this file from another under its name. */
+  readonly identity: { readonly dev: number; readonly ino: number };
   readonly #fd: number;
   #bytes: number;
 
   private constructor(file: string, fd: number, firstSeq: number, bytes: number) {
     this.path = file;
     this.#fd = fd;
+    this.identity = fs.fstatSync(fd);
     this.firstSeq = firstSeq;
     this.#bytes = bytes;
   }
@@ -51,6 +55,16 @@ export class SegmentFile {
   /** Bytes of whole records; in durability "sync" also synced. */
   get bytes(): number {
     return this.#bytes;
+  }
+
+  /** Throws `log_failed` when somebody else has written to the file or cut it. */
+  checkSize(): void {
+    const { size } = fs.fstatSync(this.#fd);
+    if (size === this.#bytes) return;
+    throw new AuditError(
+      'log_failed',
+      `${this.path} has ${size} bytes, but ${this.#bytes} were written: somebody else changed it while the log was open. Run gatebook audit verify, and open the log again`,
+    );
   }
 
   /** Writes whole lines behind the last; they count once this returns. */

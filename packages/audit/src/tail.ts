@@ -53,11 +53,15 @@ export class Tail {
     }
     this.segment = segment;
     if (!isHeads) this.began = '';
-    const lines = new LineFile(segment.path, isHeads ? this.#head.offset : 0);
+    this.end = isHeads ? this.#head.offset : 0;
+    const lines = new LineFile(segment.path, this.end);
     try {
       while (lines.next()) {
         const wrong = this.#check(lines);
-        if (wrong === undefined) continue;
+        if (wrong === undefined) {
+          this.end = lines.nextOffset;
+          continue;
+        }
         if (isLast && lines.buf.subarray(lines.start, lines.end).includes(0)) {
           this.torn = { path: segment.path, at: lines.offset };
           return;
@@ -66,7 +70,6 @@ export class Tail {
           `record ${this.seq} at byte ${lines.offset} of ${segment.path}: ${wrong}`,
         );
       }
-      this.end = lines.nextOffset;
       if (lines.rest().length === 0) return;
       if (!isLast) throw this.#damaged(`${segment.path} does not end with a newline`);
       this.torn = { path: segment.path, at: lines.nextOffset };

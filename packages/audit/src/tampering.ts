@@ -4,6 +4,7 @@ import { tornHash } from './torn.js';
 import { Frontier } from './tree.js';
 import { type Case, type Good, stringOf } from './verify-case.js';
 import { tileFinding } from './verify-join.js';
+import { findRepairFaults } from './verify-repair.js';
 import type { Finding } from './verify-report.js';
 
 /** Rule 2 of docs/format.md §9.4: faults, forks, tiles, torn files and tallies, the most telling first. */
@@ -22,7 +23,7 @@ export function findTampering(facts: Case, identity: Identity, good: readonly Go
     found.push(blameLeaf(cause, cause.seq, facts, good));
   } else if (reading.tileFault && !fork && !reading.fault) found.push(reading.tileFault);
   if (reading.fault?.seq !== 0) found.push(...findFirstRecord(identity));
-  found.push(...findTorn(facts));
+  found.push(...findTorn(facts), ...findRepairFaults(facts, good));
   if (reading.tallyFault && !reading.fault) found.push(reading.tallyFault);
   return found;
 }

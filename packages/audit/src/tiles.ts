@@ -159,6 +159,21 @@ export class TileWriter {
     return true;
   }
 
+  /** Goes on behind a tree of which not every hash is known: what the tiles hold is taken, the rest stays unfilled. */
+  adopt(size: number): void {
+    for (let level = 0; level < this.#levels.length || 256 ** level <= size; level++) {
+      const tile = this.#level(level);
+      const count = Math.floor(size / 256 ** level) % tileWidth;
+      tile.index = Math.floor(size / 256 ** (level + 1));
+      const bytes = readTile(this.#dir, level, tile.index);
+      tile.hashes = Array.from(
+        { length: count },
+        (_, place) => tileEntry(bytes, place) ?? zeroHash,
+      );
+      tile.written = 0;
+    }
+  }
+
   /** Whether every full tile of a tree of this size is on disk at its full length. */
   complete(size: number): boolean {
     for (let level = 0; 256 ** (level + 1) <= size; level++) {

@@ -3,6 +3,7 @@ import { readFolderCheckpoints } from './evidence.js';
 import { type Identity, identify } from './identity.js';
 import { findTampering } from './tampering.js';
 import { type Case, type Good, stringOf } from './verify-case.js';
+import { findRepairs, lostRanges } from './verify-repair.js';
 import type { Finding, Verdict, VerifyReport } from './verify-report.js';
 import { findWitnessed } from './verify-witness.js';
 
@@ -22,7 +23,7 @@ export function decide(facts: Case): VerifyReport {
     ],
     ['rolled_back', findRollback(facts, good)],
     ['missing', findMissing(facts, good)],
-    ['tampered', [...bad, ...findOverdue(facts, identity, newest)]],
+    ['tampered', [...bad, ...findOverdue(facts, identity, newest), ...findRepairs(facts)]],
     ['unverifiable', [...findLacking(facts), ...lacking]],
   ];
   const verdict = rules.find(([, findings]) => findings.length > 0)?.[0] ?? 'ok';
@@ -99,6 +100,7 @@ function shortOf(reach: number, size: number, name: string): Finding {
 function findMissing(facts: Case, good: readonly Good[]): Finding[] {
   const { missing, pruned } = facts.reading;
   const found = missing.map((range) => missingRange(range, facts, good));
+  found.push(...lostRanges(facts));
   const covered = pruned.seq !== undefined && good.some((entry) => entry.size > pruned.seq!);
   for (const [from, to] of pruned.gaps) {
     if (!covered) {

@@ -304,6 +304,7 @@ class Run {
 const factTypes: ReadonlySet<string> = new Set([
   'log.opened',
   'log.recovered',
+  'log.repaired',
   'log.sealed',
   'log.pruned',
   'log.clock_jump',

@@ -5,6 +5,7 @@ import { appendRange } from './compact-range.js';
 import { EpochKeys } from './epoch-keys.js';
 import type { NewestPruned } from './newest-own.js';
 import type { PrunedRange } from './pruned-ranges.js';
+import type { NewestRepaired, RepairedRange } from './repaired.js';
 import { type Denied, type PrunedRun, RetentionJudge } from './retention-judge.js';
 import { type SegmentName, sequenceName } from './segment.js';
 import { Tally } from './tally.js';
@@ -30,6 +31,7 @@ export interface Reading {
   readonly missing: readonly (readonly [number, number])[];
   /** Ranges that are not there and that the newest `log.pruned` names, with what was recorded of their deletion. */
   readonly pruned: PrunedReading;
+  readonly repaired: RepairedReading;
   /** Roots at the sizes asked for, as far as no leaf is missing. */
   readonly roots: ReadonlyMap<number, Hash>;
   /** Roots for which missing leaves were taken from tiles. */
@@ -49,10 +51,19 @@ export interface PrunedReading {
   readonly seq: number | undefined;
 }
 
+/** Damage that the log records itself. */
+export interface RepairedReading {
+  /** Ranges that no segment holds, each with the root before it, where that is known. */
+  readonly gaps: readonly { readonly range: readonly [number, number]; readonly before?: Hash }[];
+  /** Of the record that names them. */
+  readonly seq: number | undefined;
+}
+
 export interface JoinerOptions {
   readonly dir: string;
   readonly cuts: readonly number[];
   readonly newestPruned: NewestPruned | undefined;
+  readonly newestRepaired: NewestRepaired | undefined;
   readonly minRetentionDays: number | undefined;
   readonly hmac: { readonly origin: string; readonly key: Uint8Array } | undefined;
 }
@@ -67,6 +78,8 @@ export class Joiner {
   readonly #missing: [number, number][] = [];
   readonly #newestPruned: NewestPruned | undefined;
   readonly #gaps: [number, number][] = [];
+  readonly #newestRepaired: NewestRepaired | undefined;
+  readonly #repairs: { range: [number, number]; before?: Hash }[] = [];
   readonly #judge: RetentionJudge;
   readonly #epochKeys: EpochKeys | undefined;
   /** Of all lines in the files before this one, and of those read of this one. */
@@ -93,6 +106,7 @@ export class Joiner {
     this.#dir = dir;
     this.#cuts = new Set(options.cuts);
     this.#newestPruned = options.newestPruned;
+    this.#newestRepaired = options.newestRepaired;
     this.#judge = new RetentionJudge(dir, options.minRetentionDays);
     this.#epochKeys = hmac === undefined ? undefined : new EpochKeys(hmac.key, hmac.origin);
     this.#rootAt(0);
@@ -155,7 +169,7 @@ export class Joiner {
       if (segment.firstSeq < this.#seq)
         return fault(segment.firstSeq, 'these records stand in an earlier segment already');
       const unsealed = this.#seq > 0 && this.#lastType !== 'log.sealed';
-      if (unsealed && (segment.firstSeq > this.#seq || first.type !== 'log.recovered')) {
+      if (unsealed && !this.#mayFollow(segment.firstSeq, first.type)) {
         return fault(
           this.#seq,
           'the segment before was cut off or split: it does not end with its seal',
@@ -196,8 +210,47 @@ export class Joiner {
     );
   }
 
-  /** Goes over records that no segment holds: those the log says it deleted, and those that are missing. */
+  /** Behind a segment without its seal: a failed write and a repair are told of, and a repair names what is lost. */
+  #mayFollow(firstSeq: number, type: string): boolean {
+    if (firstSeq > this.#seq) return this.#repairAt(this.#seq, firstSeq) !== undefined;
+    return type === 'log.recovered' || type === 'log.repaired';
+  }
+
+  #repairAt(from: number, to: number): RepairedRange | undefined {
+    const ranges = this.#newestRepaired?.ranges ?? [];
+    return ranges.find((range) => range.firstSeq === from && range.lastSeq < to);
+  }
+
+  /** Goes over records that no segment holds: those that a repair names, and others. */
   #skipGap(to: number): void {
+    while (this.#fault === undefined && this.#seq < to) {
+      const repair = this.#repairAt(this.#seq, to);
+      if (repair !== undefined) this.#skipRepaired(repair);
+      else {
+        const next = this.#newestRepaired?.ranges.find(
+          ({ firstSeq, lastSeq }) => firstSeq > this.#seq && lastSeq < to,
+        );
+        this.#skipOthers(next?.firstSeq ?? to);
+      }
+    }
+  }
+
+  /** The repair says what tree there was behind what is lost; the signed roots that follow say whether that is so. */
+  #skipRepaired({ firstSeq, lastSeq, frontier }: RepairedRange): void {
+    const known = this.#treeKnown && this.#missing.length === 0;
+    const before = known ? { before: this.#frontier.root() } : {};
+    this.#repairs.push({ range: [firstSeq, lastSeq + 1], ...before });
+    this.#seq = lastSeq + 1;
+    this.#frontier = Frontier.from(this.#seq, frontier);
+    this.#treeKnown = true;
+    this.#prevHash = undefined;
+    this.#epoch = undefined;
+    this.#endsWithEpoch = false;
+    this.#rootAt(this.#seq);
+  }
+
+  /** Those the log says it deleted, and those that are missing. */
+  #skipOthers(to: number): void {
     const ranges = this.#newestPruned?.pruned.ranges ?? [];
     const start = { seq: this.#seq, prevHash: this.#prevHash, epoch: this.#epoch };
     const gap = readGap(this.#dir, ranges, start, to, this.#epochKeys);
@@ -238,12 +291,16 @@ export class Joiner {
 
   #bytesUpTo(offset: number): readonly [number, number] | undefined {
     const bytes = this.#bytesBefore + offset;
-    return this.#missing.length > 0 ? undefined : [bytes, bytes];
+    return this.#bytesKnown() ? [bytes, bytes] : undefined;
   }
 
   /** Where a kept line stood in its segment is not known any more. */
   #bytesWithin(bytes: number): readonly [number, number] | undefined {
-    return this.#missing.length > 0 ? undefined : [this.#bytesBefore, this.#bytesBefore + bytes];
+    return this.#bytesKnown() ? [this.#bytesBefore, this.#bytesBefore + bytes] : undefined;
+  }
+
+  #bytesKnown(): boolean {
+    return this.#missing.length === 0 && this.#repairs.length === 0;
   }
 
   #growOver(run: GapRun): void {
@@ -319,12 +376,14 @@ export class Joiner {
     }
   }
 
-  /** The first and the newest opening, and each recovery that set bytes aside; the rest would grow with the log. */
+  /** The first and the newest opening, and each recovery or repair that set bytes aside; the rest would grow with the log. */
   #keepFact(fact: LogFact): void {
     if (fact.type === 'log.opened') {
       const earlier = this.#facts.findIndex((kept) => kept.type === 'log.opened' && kept.seq > 0);
       if (earlier >= 0) this.#facts.splice(earlier, 1);
-    } else if (fact.type !== 'log.recovered' || fact.details['torn_file'] === undefined) return;
+    } else if (fact.type !== 'log.repaired') {
+      if (fact.type !== 'log.recovered' || fact.details['torn_file'] === undefined) return;
+    }
     this.#facts.push(fact);
   }
 
@@ -387,6 +446,7 @@ export class Joiner {
       tileFault: this.#tileFault,
       tallyFault: this.#tallyFault,
       missing: this.#missing,
+      repaired: { gaps: this.#repairs, seq: this.#newestRepaired?.seq },
       pruned: {
         gaps: this.#gaps,
         denied: this.#judge.denied,

@@ -21,6 +21,7 @@ export interface Finding {
     | 'fork'
     | 'tile'
     | 'torn'
+    | 'repair'
     | 'tally'
     | 'range'
     | 'checkpoint'

@@ -12,6 +12,7 @@ import {
 } from './evidence.js';
 import { listSources } from './kept.js';
 import { findNewestPruned } from './newest-own.js';
+import { findNewestRepaired } from './repaired.js';
 import { listSegments, type SegmentName } from './segment.js';
 import type { TlogPolicy } from './tlog-policy.js';
 import { decide } from './verdict.js';
@@ -110,6 +111,7 @@ async function readAll(
     dir: options.dir,
     cuts,
     newestPruned: findNewestPruned(options.dir, segments),
+    newestRepaired: findNewestRepaired(segments),
     minRetentionDays: options.minRetentionDays,
     hmac: level === 'auditor' ? hmac : undefined,
   });

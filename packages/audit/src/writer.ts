@@ -6,6 +6,7 @@ import { ClockWatch } from './clock-watch.js';
 import { makeFolder } from './durable.js';
 import { AuditError, reasonOf, systemCode } from './errors.js';
 import type { JsonObject } from './event.js';
+import { readFormer } from './former.js';
 import { Group, groupBytesMax } from './group.js';
 import { GrowingTree } from './growing-tree.js';
 import { type Head, type HeadPlace, placeOf } from './head.js';
@@ -14,11 +15,13 @@ import { encodeLogEvent, type LogEventType, openedFacts } from './log-events.js'
 import { OpenEpoch } from './open-epoch.js';
 import { OpenSegment } from './open-segment.js';
 import type { WriterOptions } from './options.js';
+import { PlaceWatch } from './place-watch.js';
 import { prunedDetails, type Removed } from './pruned-ranges.js';
 import { type PreparedPrune, Pruner, type PruneView } from './pruner.js';
 import { Pruning } from './pruning.js';
 import { Publisher } from './publisher.js';
 import type { Standing } from './recovery.js';
+import { Reserve, saysFull } from './reserve.js';
 import { aheadMsMax, termsOf } from './retention.js';
 import { periodEnd, type SealReason } from './rotation.js';
 import { segmentsFolder } from './segment.js';
@@ -50,6 +53,8 @@ export class Writer {
   readonly #tree: GrowingTree;
   readonly #group: Group;
   readonly #publisher: Publisher;
+  readonly #places: PlaceWatch;
+  readonly #reserve: Reserve;
   #seq: number;
   #prevHash: string;
   #lastTimestamp: string;
@@ -78,6 +83,8 @@ export class Writer {
     this.#tree = new GrowingTree(standing.frontier, standing.tiles, standing.lastLeaf);
     this.#group = new Group(standing.prevHash);
     this.#publisher = new Publisher(options.dir, keys, standing.head, standing.published);
+    this.#places = new PlaceWatch(options.keysDir);
+    this.#reserve = new Reserve(options.dir, options.keysDir);
     this.#seq = standing.seq;
     this.#prevHash = standing.prevHash;
     this.#lastTimestamp = standing.lastTimestamp;
@@ -92,6 +99,7 @@ export class Writer {
     makeFolder(path.join(options.dir, 'checkpoints'));
     this.#resume(standing);
     this.#recordOpening(standing);
+    this.#reserve.keep();
   }
 
   get seq(): number {
@@ -119,6 +127,7 @@ export class Writer {
   #recordOpening(standing: Standing): void {
     // The record at seq 0 says what log this is, whatever else there is to say.
     if (standing.seq === 0) this.#writeOpened();
+    if (standing.repair !== undefined) this.#writeOwn('log.repaired', standing.repair);
     this.#recordRecovery(standing);
     // How long ago this epoch began is not known any more, so it ends now.
     if (standing.seq > 0 && !endsEpoch(standing.lastType)) this.#endEpoch('opened');
@@ -154,7 +163,9 @@ export class Writer {
 
   #writeOpened(): void {
     const retention = this.#options.retention ?? this.#state.retention;
-    this.#writeOwn('log.opened', openedFacts(this.#options, this.#keys, retention));
+    const former = this.#seq === 0 ? readFormer(this.#options.dir) : undefined;
+    const facts = openedFacts(this.#options, this.#keys, retention);
+    this.#writeOwn('log.opened', former === undefined ? facts : { ...facts, former });
   }
 
   /**
@@ -183,7 +194,21 @@ export class Writer {
       }
     } catch (error) {
       this.#group.restart(this.#prevHash);
+      this.#meetFullDisk(error);
       report.failed(left, asWriteFailure(error));
+    }
+  }
+
+  /** What is kept in reserve is for saying so in the book. */
+  #meetFullDisk(error: unknown): void {
+    if (!saysFull(error) || this.#reserve.spent || this.#failed) return;
+    this.#reserve.release();
+    try {
+      if (this.#moving === undefined) this.#mendSegment();
+      this.#publish();
+    } catch {
+      // There was not enough of it; the record is written once there is room.
+      this.#group.restart(this.#prevHash);
     }
   }
 
@@ -291,7 +316,7 @@ export class Writer {
   /** Ends the log cleanly: nothing stays pending, and the open epoch's key is left behind. */
   close(): void {
     try {
-      this.#prepare();
+      this.#prepareRecord();
       this.#writeOwn('log.closed', { next_epoch: this.#epoch.number + 1, records: this.#seq + 1 });
       this.#finishMove();
       this.#keepTally();
@@ -303,6 +328,12 @@ export class Writer {
 
   /** Brings the log into a state in which a record may be written next. */
   #prepare(): void {
+    this.#checkUsable();
+    this.#reserve.restore();
+    this.#prepareRecord();
+  }
+
+  #prepareRecord(): void {
     this.#checkUsable();
     if (this.#moving) this.#finishMove();
     this.#mendSegment();
@@ -372,12 +403,14 @@ export class Writer {
     const group = this.#group;
     const segment = this.#ensureSegment();
     const sync = this.#options.durability === 'sync';
+    this.#stopIf(() => segment.file.checkSize());
     try {
       segment.file.append(group.bytes, sync);
     } catch (error) {
       this.#cutBack(segment, error);
       throw error;
     }
+    this.#stopIf(() => this.#places.check(segment.file));
     const nowMs = this.#clock.monotonicMs();
     if (!sync) this.#syncDueMs ??= nowMs + this.#options.syncIntervalMs;
     this.#epoch.noteRecord(nowMs);
@@ -390,6 +423,16 @@ export class Writer {
     const { leaves, bytes } = group;
     group.restart(this.#prevHash);
     return { segment, leaves, bytes };
+  }
+
+  /** Where a check finds that records do not go where they should, none does any more. */
+  #stopIf(check: () => void): void {
+    try {
+      check();
+    } catch (error) {
+      if (error instanceof AuditError) this.#failed = error;
+      throw error;
+    }
   }
 
   /** Undoes a failed write: what was not synced is gone, whatever a read may show. */
@@ -507,6 +550,7 @@ export class Writer {
   /** Publishes a checkpoint of everything that is on disk. */
   #publish(wanted?: 'durable' | 'kept'): void {
     this.#sync();
+    this.#stopIf(() => this.#places.check(this.#segment?.file));
     this.#checkpointMs = this.#clock.monotonicMs();
     const tip = {
       size: this.#tree.size,

@@ -37,6 +37,7 @@ export function addAuditCommands(program: Command, outcome: Outcome): void {
   addProve(audit, outcome);
   addCheckProof(audit, outcome);
   addRotate(audit, outcome);
+  addRepair(audit, outcome);
   addTally(audit, outcome);
   addCosign(audit, outcome);
   addServe(audit, outcome);
@@ -244,6 +245,23 @@ function addRotate(audit: Command, outcome: Outcome): void {
     .action(async (_flags: object, command: Command) => {
       const { rotate } = await import('./rotate.js');
       outcome.exitCode = await rotate(placesOf(command));
+    });
+}
+
+interface RepairFlags {
+  readonly dryRun?: boolean;
+  readonly json?: boolean;
+}
+
+function addRepair(audit: Command, outcome: Outcome): void {
+  withPlaces(audit.command('repair'))
+    .description('set damage aside, record it in the log, and let the log go on')
+    .option('--dry-run', 'only say what would be done')
+    .option('--json', 'print one JSON object')
+    .action(async (flags: RepairFlags, command: Command) => {
+      const { repair } = await import('./repair.js');
+      const { dryRun = false, json = false } = flags;
+      outcome.exitCode = await repair({ places: placesOf(command), dryRun, json });
     });
 }
 
