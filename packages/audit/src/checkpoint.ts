@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import { createHash, createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
+import { createHash, createPublicKey, type KeyObject, verify } from 'node:crypto';
 import { AuditError } from './errors.js';
 import type { Hash } from './tree.js';
 
@@ -158,11 +158,19 @@ export function parseCheckpointText(text: string): Checkpoint {
   return { origin, size, root: root.toString('hex') };
 }
 
-/** A checkpoint as a note, signed with the log's key under its origin. */
-export function signCheckpoint(checkpoint: Checkpoint, privateKey: KeyObject): string {
+/** Signs with one Ed25519 key (RFC 8032) under a log's name. The writer's thread waits for it. */
+export interface Signer {
+  readonly publicKey: VerifierKey;
+  /** The 64 bytes of the signature over `message`. Throws an AuditError when the key cannot be used. */
+  sign(message: Uint8Array): Uint8Array;
+}
+
+/** A checkpoint as a note, signed by each of these in their order. */
+export function signCheckpoint(checkpoint: Checkpoint, signers: readonly Signer[]): string {
   const text = formatCheckpoint(checkpoint);
-  const { name, hash } = verifierKey(checkpoint.origin, privateKey);
-  const signature = sign(null, Buffer.from(text), privateKey);
-  const packed = Buffer.concat([Buffer.from(hash, 'hex'), signature]);
-  return `${text}\n— ${name} ${packed.toString('base64')}\n`;
+  const lines = signers.map(({ publicKey, sign }) => {
+    const packed = Buffer.concat([Buffer.from(publicKey.hash, 'hex'), sign(Buffer.from(text))]);
+    return `— ${publicKey.name} ${packed.toString('base64')}\n`;
+  });
+  return `${text}\n${lines.join('')}`;
 }

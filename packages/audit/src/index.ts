@@ -30,6 +30,7 @@ export { checkProof, findEvent, proveConsistency, proveRecord } from './proof.js
 export type { ReadOptions, StoredLine } from './reader.js';
 export { parseRecord, readLines } from './reader.js';
 export { type Rotate, rotations } from './rotation.js';
+export type { KeyRotationOptions } from './signing-keys.js';
 export type { LogStatus } from './status.js';
 export { logStatus } from './status.js';
 export type { LogRecord, StoredContent } from './stored-record.js';

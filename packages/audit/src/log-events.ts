@@ -14,7 +14,9 @@ export type LogEventType =
   | 'log.epoch'
   | 'log.sealed'
   | 'log.closed'
-  | 'log.clock_jump';
+  | 'log.clock_jump'
+  | 'log.key_rotated'
+  | 'log.key_retired';
 
 /** The middle of a line for one of the log's own records. */
 export function encodeLogEvent(type: LogEventType, nowMs: number, details: JsonObject): string {
@@ -30,7 +32,7 @@ export function openedFacts(options: WriterOptions, keys: Keys): JsonObject {
   return {
     format: 1,
     origin: keys.origin,
-    public_key: keys.publicKey.text,
+    public_key: keys.signing.publicKey.text,
     retention: { delete: 'never' },
     durability: options.durability,
     checkpoint_interval_ms: options.checkpointIntervalMs,

@@ -1,9 +1,12 @@
 import { endsEpoch, hashMemberBytes, RecordHasher } from './chain.js';
 import { AuditError } from './errors.js';
 import type { Head } from './head.js';
+import { keyRecordTypes } from './key-history.js';
 import { checkLine, type LineFacts, timestampOf } from './line-check.js';
 import { LineFile } from './line-file.js';
+import { parseRecord } from './reader.js';
 import type { SegmentName } from './segment.js';
+import type { KeyRecord } from './signing-keys.js';
 import { leafHashInPlace } from './tree.js';
 
 /**
@@ -25,6 +28,8 @@ export class Tail {
   /** When the first record of `segment` was written; empty when it holds none. */
   began: string;
   torn: { readonly path: string; readonly at: number } | undefined;
+  /** The last record, when it is about keys. */
+  keyRecord: KeyRecord | undefined;
 
   constructor(head: Head, lastType: string, key: Buffer) {
     this.#head = head;
@@ -82,6 +87,10 @@ export class Tail {
     if (facts.hash !== this.#hasher.hash(buf, start, end - hashMemberBytes)) {
       return 'its hash is not the HMAC of its bytes';
     }
+    // Its checkpoint is durable before another record is written.
+    if (this.keyRecord !== undefined)
+      return 'it follows a record about keys that no checkpoint covers';
+    if (keyRecordTypes.has(facts.eventType)) this.keyRecord = readKeyRecord(buf, start, end);
     this.leaves.push(leafHashInPlace(buf, start, end));
     this.seq++;
     this.prevHash = facts.hash;
@@ -98,4 +107,9 @@ export class Tail {
       `the end of the log, behind its last checkpoint, was changed: ${reason}. Run gatebook audit verify`,
     );
   }
+}
+
+function readKeyRecord(buf: Buffer, start: number, end: number): KeyRecord {
+  const { event_type: type, details = {} } = parseRecord(buf.subarray(start, end));
+  return { type, details };
 }

@@ -1,5 +1,6 @@
 import type { AuditErrorCode } from './errors.js';
 import { AuditError, reasonOf, systemCode } from './errors.js';
+import type { KeyRotationOptions } from './signing-keys.js';
 
 /** What passes between a log and its writer's thread. */
 
@@ -7,7 +8,12 @@ export type ToWriter =
   | { readonly kind: 'append'; readonly batch: Uint8Array; readonly count: number }
   | { readonly kind: 'checkpoint'; readonly id: number }
   | { readonly kind: 'rotate'; readonly id: number }
+  | { readonly kind: 'keys'; readonly id: number; readonly request: KeyRequest }
   | { readonly kind: 'close' };
+
+export type KeyRequest =
+  | { readonly action: 'rotate'; readonly options: KeyRotationOptions }
+  | { readonly action: 'retire' };
 
 /** An error as it crosses threads. */
 export interface PlainError {
@@ -34,6 +40,8 @@ export type FromWriter =
   | { readonly kind: 'checkpoint_failed'; readonly id: number; readonly error: PlainError }
   | { readonly kind: 'rotated'; readonly id: number; readonly sealed: number | undefined }
   | { readonly kind: 'rotate_failed'; readonly id: number; readonly error: PlainError }
+  | { readonly kind: 'keys'; readonly id: number; readonly publicKey: string }
+  | { readonly kind: 'keys_failed'; readonly id: number; readonly error: PlainError }
   | { readonly kind: 'closed'; readonly error: PlainError | undefined };
 
 export interface WriterThreadData {

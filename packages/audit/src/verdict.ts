@@ -1,6 +1,5 @@
-import { checkNote } from './checkpoint.js';
 import { readFolderCheckpoints } from './evidence.js';
-import { type Identity, identify } from './identity.js';
+import { type Identity, identify, judgeSignatures } from './identity.js';
 import { findTampering } from './tampering.js';
 import { type Case, type Good, stringOf } from './verify-case.js';
 import type { Finding, Verdict, VerifyReport } from './verify-report.js';
@@ -20,7 +19,7 @@ export function decide(facts: Case): VerifyReport {
     ],
     ['rolled_back', findRollback(facts, good)],
     ['missing', facts.reading.missing.map((range) => missingRange(range, facts, good))],
-    ['tampered', [...bad, ...findOverdue(facts, identity, newest)]],
+    ['tampered', [...bad, ...identity.unlinked, ...findOverdue(facts, identity, newest)]],
     ['unverifiable', findLacking(facts)],
   ];
   const verdict = rules.find(([, findings]) => findings.length > 0)?.[0] ?? 'ok';
@@ -60,19 +59,22 @@ function sortCheckpoints(facts: Case, identity: Identity): { good: Good[]; bad: 
     const wrong =
       note === undefined || checkpoint === undefined
         ? reason
-        : checkNote(note, identity.known) !== 'signed'
-          ? 'it carries no good signature of a key of this log'
-          : checkpoint.origin !== identity.origin
-            ? `it is of ${checkpoint.origin}, this log is ${identity.origin}`
-            : undefined;
+        : checkpoint.origin !== identity.origin
+          ? `it is of ${checkpoint.origin}, this log is ${identity.origin}`
+          : judgeSignatures(identity, note, checkpoint.size);
     if (wrong === undefined)
       good.push({ name: file, size: checkpoint!.size, root: checkpoint!.root, held: false });
     else bad.push({ kind: 'checkpoint', reason: wrong, file });
   }
-  for (const { name, checkpoint } of facts.held) {
-    if (checkpoint.origin === identity.origin) {
+  for (const { name, note, checkpoint } of facts.held) {
+    if (checkpoint.origin !== identity.origin) continue;
+    const wrong =
+      note === undefined || identity.known.length === 0
+        ? undefined
+        : judgeSignatures(identity, note, checkpoint.size);
+    if (wrong === undefined)
       good.push({ name, size: checkpoint.size, root: checkpoint.root, held: true });
-    }
+    else bad.push({ kind: 'evidence', reason: `${name}: ${wrong}` });
   }
   return { good, bad };
 }

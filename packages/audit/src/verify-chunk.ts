@@ -1,6 +1,7 @@
 import { endsEpoch, hashMemberBytes } from './chain.js';
 import { CompactRange, type Subtree } from './compact-range.js';
 import { EpochKeys } from './epoch-keys.js';
+import { keyRecordTypes } from './key-history.js';
 import { checkLine, type LineFacts } from './line-check.js';
 import { LineFile } from './line-file.js';
 
@@ -40,7 +41,7 @@ export interface TileFault {
   readonly place: number;
 }
 
-/** What a `log.opened` or `log.recovered` record says. */
+/** What a record of the log's own says that the verdict depends on. */
 export interface LogFact {
   readonly seq: number;
   readonly type: string;
@@ -86,6 +87,12 @@ export interface ChunkResult {
   /** Bytes behind the last newline of the segment, and whether they hold more than a whole line. */
   readonly rest: { readonly bytes: number; readonly holdsRecord: boolean };
 }
+
+const tellingTypes: ReadonlySet<string> = new Set([
+  'log.opened',
+  'log.recovered',
+  ...keyRecordTypes,
+]);
 
 /** Epochs that a gap may hide: half a year of them. An invented number must not keep a verifier busy. */
 export const epochJumpMax = 2 ** 18;
@@ -213,8 +220,7 @@ class Run {
     const leaf = leafHashInPlace(lines.buf, lines.start, lines.end);
     this.#range!.append(leaf);
     this.#compareLeaf(leaf, lines.offset);
-    if (line.eventType === 'log.opened' || line.eventType === 'log.recovered')
-      this.#keepFact(lines);
+    if (tellingTypes.has(line.eventType)) this.#keepFact(lines);
     if (line.eventType === 'log.sealed') {
       this.#seal = { seq: line.seq, offset: lines.offset, details: detailsOf(lines) };
     } else this.#tally.addLine(lines.buf, lines.start, lines.end);

@@ -2,6 +2,7 @@ import * as fs from 'node:fs';
 import { firstPrevHash } from './chain.js';
 import { parseVerifierKey } from './checkpoint.js';
 import { appendRange } from './compact-range.js';
+import { keyRecordTypes, keysMax } from './key-history.js';
 import type { SegmentName } from './segment.js';
 import { Tally } from './tally.js';
 import { readTile, readTileForms, tileEntry, tilePath, tileWidth } from './tiles.js';
@@ -56,6 +57,7 @@ export class Joiner {
   #tally = new Tally();
   #tallyFault: Finding | undefined;
   #unfinishedBytes = 0;
+  #keyFacts = 0;
 
   constructor(dir: string, cuts: readonly number[]) {
     this.#dir = dir;
@@ -216,9 +218,12 @@ export class Joiner {
     }
   }
 
-  /** The first and the newest opening, and each recovery that set bytes aside; the rest would grow with the log. */
+  /** The first and the newest opening, each recovery that set bytes aside, and what is said of keys; the rest would grow with the log. */
   #keepFact(fact: LogFact): void {
-    if (fact.type === 'log.opened') {
+    if (keyRecordTypes.has(fact.type)) {
+      // One more than any history holds is enough to see that there are too many.
+      if (++this.#keyFacts > 2 * keysMax) return;
+    } else if (fact.type === 'log.opened') {
       const earlier = this.#facts.findIndex((kept) => kept.type === 'log.opened' && kept.seq > 0);
       if (earlier >= 0) this.#facts.splice(earlier, 1);
     } else if (fact.details['torn_file'] === undefined) return;

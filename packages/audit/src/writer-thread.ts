@@ -46,7 +46,7 @@ function openWriter(): { writer: Writer; locks: KernelLock[] } {
     send({
       kind: 'ready',
       origin: keys.origin,
-      publicKey: keys.publicKey.text,
+      publicKey: keys.signing.publicKey.text,
       initialKeyFile: initialKeyOnHost(keysDir),
     });
     return { writer, locks };
@@ -132,7 +132,8 @@ function serve(writer: Writer): AuditError | undefined {
       }
       appendAll();
       if (message.kind === 'close') return closeWriter(writer);
-      if (message.kind === 'rotate') answerRotate(writer, message.id);
+      if (message.kind === 'keys') answerKeys(writer, message);
+      else if (message.kind === 'rotate') answerRotate(writer, message.id);
       else answerCheckpoint(writer, message.id);
     }
     appendAll();
@@ -165,6 +166,16 @@ function answerRotate(writer: Writer, id: number): void {
     send({ kind: 'rotated', id, sealed: writer.rotate() });
   } catch (error) {
     send({ kind: 'rotate_failed', id, error: toPlainError(error) });
+  }
+}
+
+function answerKeys(writer: Writer, { id, request }: Extract<ToWriter, { kind: 'keys' }>): void {
+  try {
+    const publicKey =
+      request.action === 'rotate' ? writer.rotateKey(request.options) : writer.retireKey();
+    send({ kind: 'keys', id, publicKey });
+  } catch (error) {
+    send({ kind: 'keys_failed', id, error: toPlainError(error) });
   }
 }
 

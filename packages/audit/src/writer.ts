@@ -8,6 +8,7 @@ import type { JsonObject } from './event.js';
 import { Group, groupBytesMax } from './group.js';
 import { GrowingTree } from './growing-tree.js';
 import { type HeadPlace, placeOf } from './head.js';
+import { advanceKeys, finishKeyRecord, type KeyWriter } from './key-rotation.js';
 import type { Keys } from './keys.js';
 import { encodeLogEvent, type LogEventType, openedFacts } from './log-events.js';
 import { OpenEpoch } from './open-epoch.js';
@@ -17,6 +18,7 @@ import { Publisher } from './publisher.js';
 import type { Standing } from './recovery.js';
 import { periodEnd, type SealReason } from './rotation.js';
 import { segmentsFolder } from './segment.js';
+import type { KeyRotationOptions } from './signing-keys.js';
 import { formatTime } from './timestamp.js';
 
 /** After a step that failed, nothing is tried again on its own before this. */
@@ -45,6 +47,10 @@ export class Writer {
   readonly #tree: GrowingTree;
   readonly #group: Group;
   readonly #publisher: Publisher;
+  readonly #keyWriter: KeyWriter = {
+    writeOwn: (type, details) => this.#writeOwn(type, details),
+    publishKept: () => this.#publish('kept'),
+  };
   #seq: number;
   #prevHash: string;
   #lastTimestamp: string;
@@ -102,6 +108,7 @@ export class Writer {
     if (lastType === 'log.sealed' && this.#segment?.firstSeq === standing.head.segment) {
       this.#closeSegment();
     }
+    finishKeyRecord(this.#keys.signing, this.#keyWriter);
   }
 
   #recordOpening(standing: Standing): void {
@@ -115,6 +122,7 @@ export class Writer {
     if (last - now >= clockJumpMs) this.#writeClockJump(last, now);
     if (standing.seq > 0) this.#writeOpened();
     this.checkpoint();
+    advanceKeys(this.#keys.signing, this.#keyWriter);
   }
 
   #recordRecovery(standing: Standing): void {
@@ -169,6 +177,7 @@ export class Writer {
     if (this.#failed || now < this.#tickAgainMs) return;
     try {
       if (this.#syncDueMs !== undefined && now >= this.#syncDueMs) this.#sync();
+      if (this.#keys.signing.step !== undefined) this.#prepare();
       if (this.#epochDue(now)) {
         if (this.#moving === undefined) this.#mendSegment();
         this.#endEpoch('age');
@@ -222,6 +231,25 @@ export class Writer {
     return this.#publisher.head.checkpoint;
   }
 
+  /**
+   * Begins to sign with a new key, and says which: both sign from the checkpoint that covers the record naming it; the old key
+   * then retires, unless an overlap was asked for. Throws `bad_option` while two keys sign already.
+   */
+  rotateKey(options: KeyRotationOptions): string {
+    this.#prepare();
+    this.#keys.signing.begin(options);
+    advanceKeys(this.#keys.signing, this.#keyWriter);
+    return this.#keys.signing.publicKey.text;
+  }
+
+  /** Ends an overlap: from the next checkpoint on the new key alone signs. Returns it. Throws `bad_option` when only one key signs. */
+  retireKey(): string {
+    this.#prepare();
+    this.#keys.signing.retire();
+    advanceKeys(this.#keys.signing, this.#keyWriter);
+    return this.#keys.signing.publicKey.text;
+  }
+
   /** Ends the log cleanly: nothing stays pending, and the open epoch's key is left behind. */
   close(): void {
     try {
@@ -239,7 +267,9 @@ export class Writer {
   #prepare(): void {
     this.#checkUsable();
     if (this.#moving) this.#finishMove();
+    finishKeyRecord(this.#keys.signing, this.#keyWriter);
     this.#mendSegment();
+    advanceKeys(this.#keys.signing, this.#keyWriter);
     if (this.#epochDue(this.#clock.monotonicMs())) this.#endEpoch('age');
     this.#sealIfDue();
     this.#ensureSegment();
