@@ -86,7 +86,8 @@ export function signedByAll(note: Note, keys: readonly VerifierKey[]): boolean {
 
 export function parseKey(text: string | undefined): VerifierKey | undefined {
   try {
-    return text === undefined ? undefined : parseVerifierKey(text);
+    const key = text === undefined ? undefined : parseVerifierKey(text);
+    return key?.text === text ? key : undefined;
   } catch {
     // What stands in a record is not to be trusted; without it no checkpoint can be good.
     return undefined;

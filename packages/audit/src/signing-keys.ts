@@ -125,12 +125,11 @@ export class SigningKeys {
       this.#signing = signed;
       this.#step = signed === 'current' ? 'rotate' : this.#retireStep();
     }
-    if (record === undefined) return this.#wipeLeftovers();
-    if (!covered) this.#check(record);
-    if (record.type === 'log.key_rotated' && this.#next !== undefined) {
+    if (record !== undefined && !covered) this.#check(record);
+    if (record?.type === 'log.key_rotated' && this.#next !== undefined) {
       this.#signing = 'both';
       this.#step = 'link';
-    } else if (record.type === 'log.key_retired' && this.#next !== undefined) {
+    } else if (record?.type === 'log.key_retired' && this.#next !== undefined) {
       this.#signing = 'next';
       this.#step = 'settle';
     }
