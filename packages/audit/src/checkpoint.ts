@@ -39,6 +39,12 @@ export function verifierKey(name: string, pair: KeyObject): VerifierKey {
   return { name, hash, key, text: `${name}+${hash}+${material.toString('base64')}` };
 }
 
+/** The verifier key of the 32 bytes of an Ed25519 public key, RFC 8032. */
+export function ed25519VerifierKey(name: string, raw: Uint8Array): VerifierKey {
+  const der = Buffer.concat([spkiPrefix, raw]);
+  return verifierKey(name, createPublicKey({ key: der, format: 'der', type: 'spki' }));
+}
+
 /** Reads `name+hash+base64(0x01 ‖ key)`. Throws `bad_key`. */
 export function parseVerifierKey(text: string): VerifierKey {
   const line = text.trim();
@@ -163,6 +169,8 @@ export interface Signer {
   readonly publicKey: VerifierKey;
   /** The 64 bytes of the signature over `message`. Throws an AuditError when the key cannot be used. */
   sign(message: Uint8Array): Uint8Array;
+  /** Whether somebody else signs, who may be slow or away. */
+  readonly remote?: boolean;
 }
 
 /** A checkpoint as a note, signed by each of these in their order. */

@@ -21,16 +21,26 @@ export { callerNames } from './fields.js';
 export { newId } from './id.js';
 export type { JsonFault, JsonKind, JsonMember, OnMember } from './json-scan.js';
 export { jsonDepthMax, memberName, scanJson, scanObject } from './json-scan.js';
-export { readPublicKeyFile } from './keys.js';
+export { type KeyFacts, type LogKeys, logKeys } from './key-facts.js';
+export { eraseInitialKey, readPublicKeyFile } from './keys.js';
 export type { ForwardSecurity, TypedEvent } from './log.js';
 export { AuditLog, openAuditLog } from './log.js';
 export type { AuditLogOptions } from './options.js';
+export type { PassphraseSource } from './passphrase.js';
+export { type PreviousLog, readPreviousLog } from './previous-log.js';
 export type { CheckedProof } from './proof.js';
 export { checkProof, findEvent, proveConsistency, proveRecord } from './proof.js';
 export type { ReadOptions, StoredLine } from './reader.js';
 export { parseRecord, readLines } from './reader.js';
 export { type Rotate, rotations } from './rotation.js';
+export { type SetUpOptions, setUpLog } from './set-up.js';
 export type { KeyRotationOptions } from './signing-keys.js';
+export type {
+  CommandSource,
+  FileSource,
+  SigningSource,
+  VariableSource,
+} from './signing-source.js';
 export type { LogStatus } from './status.js';
 export { logStatus } from './status.js';
 export type { LogRecord, StoredContent } from './stored-record.js';

@@ -48,7 +48,8 @@ describe('a key rotation', () => {
     expect(signersOf(log, kept(rotated + 1), old, next)).toEqual([true, true]);
     expect(signersOf(log, kept(rotated + 2), old, next)).toEqual([false, true]);
     expect(signersOf(log, 'checkpoint', old, next)).toEqual([false, true]);
-    expect(privateKeys(log)).toEqual([`signing-key-${parseVerifierKey(next).hash}.pem`]);
+    expect(privateKeys(log)).toHaveLength(1);
+    expect(privateKeys(log)).not.toContain('signing-key.pem');
     for (const publicKeys of [[old], [next], [old, next]]) {
       expect(await audit(log, { publicKeys })).toMatchObject({
         verdict: 'ok',

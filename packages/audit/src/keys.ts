@@ -1,8 +1,8 @@
-import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import * as fs from 'node:fs';
 import { hostname } from 'node:os';
 import * as path from 'node:path';
-import { parseVerifierKey, verifierKey } from './checkpoint.js';
+import { parseVerifierKey } from './checkpoint.js';
 import { makeFolder, readIfThere, replaceFile, replaceFileDurably, syncFolder } from './durable.js';
 import { formatHmacKey, nextEpochKey, parseHmacKey } from './epoch-keys.js';
 import { AuditError, reasonOf } from './errors.js';
@@ -14,8 +14,6 @@ import { SigningKeys } from './signing-keys.js';
 
 const names = {
   origin: 'origin',
-  signingKey: 'signing-key.pem',
-  publicKey: 'public-key',
   initialKey: 'initial-hmac-key',
   head: 'head',
 } as const;
@@ -41,21 +39,15 @@ export function createKeys(folder: string): Keys {
   makeFolder(folder);
   checkPrivate(folder);
   const origin = newOrigin();
-  const { privateKey } = generateKeyPairSync('ed25519');
-  const publicKey = verifierKey(origin, privateKey);
   const initialKey = randomBytes(32);
-  replaceFile(
-    path.join(folder, names.signingKey),
-    privateKey.export({ format: 'pem', type: 'pkcs8' }),
-  );
-  replaceFile(path.join(folder, names.publicKey), `${publicKey.text}\n`, 0o644);
+  const signing = SigningKeys.create(folder, origin);
   for (const epoch of storedEpochs(folder)) fs.rmSync(epochKeyPath(folder, epoch));
   replaceFile(path.join(folder, names.initialKey), formatHmacKey(origin, initialKey));
   replaceFile(epochKeyPath(folder, 0), formatHmacKey(origin, initialKey));
   replaceFile(path.join(folder, names.head), formatHead(emptyHead(origin)));
   syncFolder(folder);
   replaceFileDurably(path.join(folder, names.origin), `${origin}\n`);
-  return { folder, origin, signing: SigningKeys.open(folder, origin) };
+  return { folder, origin, signing };
 }
 
 /** `<host>/gatebook/<128 random bits>`: unique, without spaces or plus. */
@@ -70,6 +62,12 @@ function newOrigin(): string {
 export function initialKeyOnHost(folder: string): string | undefined {
   const file = path.join(folder, names.initialKey);
   return fs.existsSync(file) ? file : undefined;
+}
+
+/** Overwrites and removes the initial HMAC key, once it lies elsewhere: from then on forward security is on. */
+export function eraseInitialKey(folder: string): void {
+  wipeFile(path.join(folder, names.initialKey));
+  syncFolder(folder);
 }
 
 export function epochKeyPath(folder: string, epoch: number): string {

@@ -23,6 +23,15 @@ export function checkPrivate(file: string): void {
   }
 }
 
+/** Environment variables that hold secrets of signing; no command that gatebook starts is given them. Throws `bad_option`. */
+export function checkSecretVariable(name: string): void {
+  if (/^GATEBOOK_SIGNING_[A-Z0-9_]{1,64}$/.test(name)) return;
+  throw new AuditError(
+    'bad_option',
+    `a variable that holds a secret must be named GATEBOOK_SIGNING_…, and ${name} is not`,
+  );
+}
+
 /** Overwrites a file's bytes and removes it. What a disk keeps besides is not in our hands. */
 export function wipeFile(file: string): void {
   // A repeated attempt may find it gone already.

@@ -1,14 +1,27 @@
-import { generateKeyPairSync } from 'node:crypto';
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import { checkNote, parseNote, type Signer, type VerifierKey, verifierKey } from './checkpoint.js';
-import { readIfThere, replaceFileDurably, syncFolder } from './durable.js';
+import {
+  checkNote,
+  parseNote,
+  parseVerifierKey,
+  type Signer,
+  type VerifierKey,
+} from './checkpoint.js';
+import { readIfThere, replaceFile, replaceFileDurably, syncFolder } from './durable.js';
 import { AuditError } from './errors.js';
 import type { Head } from './head.js';
 import { checkKeyStatement, keyStatement } from './key-statement.js';
+import { openPassphrase, type PassphraseSource } from './passphrase.js';
 import { wipeFile } from './private-file.js';
-import { openSigner, type SigningSource } from './signing-source.js';
 import {
+  describeSource,
+  type FileSource,
+  openSigner,
+  type SigningSource,
+} from './signing-source.js';
+import {
+  firstKeyFile,
   formatSigningState,
   parseSigningState,
   type SigningEntry,
@@ -31,6 +44,10 @@ export type KeyStep = 'rotate' | 'link' | 'retire' | 'settle';
 export interface KeyRotationOptions {
   /** Whether both keys go on signing until `retire` is called. Default: the old key ends with the change. */
   readonly overlap?: boolean | undefined;
+  /** Where the new key is. Default: one is made in the keys folder. */
+  readonly source?: SigningSource | undefined;
+  /** For a key that is made: encrypts it. */
+  readonly passphrase?: PassphraseSource | undefined;
 }
 
 interface Loaded {
@@ -63,21 +80,30 @@ export class SigningKeys {
   static open(folder: string, origin: string): SigningKeys {
     const { current, next } = parseSigningState(readIfThere(path.join(folder, signingFile)));
     const load = (entry: SigningEntry): Loaded => {
-      const signer = openSigner(folder, origin, entry.source);
-      if (entry.publicKey !== undefined && entry.publicKey !== signer.publicKey.text) {
+      const stated = entry.publicKey === undefined ? undefined : parseVerifierKey(entry.publicKey);
+      const signer = openSigner(folder, origin, entry.source, stated);
+      if (stated !== undefined && stated.text !== signer.publicKey.text) {
         throw new AuditError(
           'bad_key',
-          `the signing key from ${describeSource(entry.source)} is not the one whose public key is ${entry.publicKey}`,
+          `${describeSource(entry.source)} holds another signing key than the one whose public key is ${stated.text}; bring the right one`,
         );
       }
       return { entry, signer };
     };
-    return new SigningKeys(
-      folder,
-      origin,
-      load(current),
-      next === undefined ? undefined : load(next),
-    );
+    const later = next === undefined ? undefined : load(next);
+    return new SigningKeys(folder, origin, load(current), later);
+  }
+
+  /** Makes the first key of a log where `signing` does not say that it is elsewhere, and notes which it is. */
+  static create(folder: string, origin: string): SigningKeys {
+    const { current } = parseSigningState(readIfThere(path.join(folder, signingFile)));
+    const { source } = current;
+    if (source.kind === 'file' && source.file === firstKeyFile) makeKeyFile(folder, source);
+    const signer = openSigner(folder, origin, source);
+    const keys = new SigningKeys(folder, origin, { entry: { source }, signer }, undefined);
+    if (fs.existsSync(path.join(folder, signingFile))) keys.#save({ source }, undefined);
+    replaceFile(path.join(folder, 'public-key'), `${signer.publicKey.text}\n`, 0o644);
+    return keys;
   }
 
   /** Those that sign the next checkpoint, the older one first. */
@@ -86,6 +112,11 @@ export class SigningKeys {
     return this.#signing === 'both'
       ? [this.#current.signer, this.#next.signer]
       : [this.#next.signer];
+  }
+
+  /** Whether one of the signers is elsewhere, and may be away. */
+  get remote(): boolean {
+    return this.signers.some((signer) => signer.remote === true);
   }
 
   /** All that may have signed the published checkpoint. */
@@ -194,14 +225,13 @@ export class SigningKeys {
     this.#step = 'rotate';
   }
 
-  #makeKey({ overlap = false }: KeyRotationOptions): Loaded {
-    const { privateKey } = generateKeyPairSync('ed25519');
-    const publicKey = verifierKey(this.#origin, privateKey);
-    const source: SigningSource = { kind: 'file', file: `signing-key-${publicKey.hash}.pem` };
-    const pem = privateKey.export({ format: 'pem', type: 'pkcs8' });
-    replaceFileDurably(path.join(this.#folder, source.file), pem);
-    const signer = openSigner(this.#folder, this.#origin, source);
-    return { entry: { source, publicKey: signer.publicKey.text, overlap }, signer };
+  #makeKey({ overlap = false, source, passphrase }: KeyRotationOptions): Loaded {
+    const from = source ?? newKeyFile(this.#folder, passphrase);
+    const signer = openSigner(this.#folder, this.#origin, from);
+    if (signer.publicKey.hash === this.#current.signer.publicKey.hash) {
+      throw new AuditError('bad_option', `${describeSource(from)} is the key that signs already`);
+    }
+    return { entry: { source: from, publicKey: signer.publicKey.text, overlap }, signer };
   }
 
   /** The older key ends as soon as it can. Throws `bad_option` when there is only one. */
@@ -273,18 +303,36 @@ export class SigningKeys {
 
   /** Keys that an interrupted change left, or that have retired. */
   #wipeLeftovers(): void {
-    const used = [this.#current, this.#next].map((key) => key?.entry.source.file);
+    const used = [this.#current, this.#next].flatMap((key) =>
+      key?.entry.source.kind === 'file' ? [path.resolve(this.#folder, key.entry.source.file)] : [],
+    );
     const left = fs
       .readdirSync(this.#folder)
       .filter(
-        (name) => /^signing-key(-[0-9a-f]{8})?\.pem(\.tmp)?$/.test(name) && !used.includes(name),
+        (name) =>
+          /^signing-key(-[0-9a-f]{8})?\.pem(\.tmp)?$/.test(name) &&
+          !used.includes(path.join(this.#folder, name)),
       );
     for (const name of left) wipeFile(path.join(this.#folder, name));
     if (left.length > 0) syncFolder(this.#folder);
   }
 }
 
-/** In words, for people. */
-export function describeSource(source: SigningSource): string {
-  return `the file ${source.file}`;
+/** A file for a key that is made here, in the folder and named so that no other key has had it. */
+function newKeyFile(folder: string, passphrase: PassphraseSource | undefined): FileSource {
+  const file = `signing-key-${randomBytes(4).toString('hex')}.pem`;
+  const source: FileSource = { kind: 'file', file, passphrase };
+  makeKeyFile(folder, source);
+  return source;
+}
+
+/** Makes a new key, encrypted where a passphrase is named; durable once the folder is synced. */
+function makeKeyFile(folder: string, { file, passphrase }: FileSource): void {
+  const { privateKey } = generateKeyPairSync('ed25519');
+  const secret =
+    passphrase === undefined
+      ? {}
+      : { cipher: 'aes-256-cbc', passphrase: openPassphrase(passphrase, file) };
+  const pem = privateKey.export({ format: 'pem', type: 'pkcs8', ...secret });
+  replaceFileDurably(path.join(folder, file), pem);
 }

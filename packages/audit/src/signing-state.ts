@@ -1,4 +1,5 @@
 import { AuditError } from './errors.js';
+import type { PassphraseSource } from './passphrase.js';
 import type { SigningSource } from './signing-source.js';
 
 /** The keys folder's `signing` file: where the signing key comes from, and the one that is to take over. No secrets. */
@@ -17,8 +18,10 @@ export interface SigningState {
   readonly next?: SigningEntry;
 }
 
-/** Without the file, the key is the one made at the start. */
-const usual: SigningState = { current: { source: { kind: 'file', file: 'signing-key.pem' } } };
+/** The file of a key that was made at the start. */
+export const firstKeyFile = 'signing-key.pem';
+
+const usual: SigningState = { current: { source: { kind: 'file', file: firstKeyFile } } };
 
 export function formatSigningState({ current, next }: SigningState): string {
   const plain = ({ source, publicKey, overlap }: SigningEntry): object => ({
@@ -57,9 +60,27 @@ function parseEntry(value: unknown, name: string): SigningEntry {
 }
 
 function parseSource(value: unknown, name: string): SigningSource {
-  const { kind, file } = membersOf(value, name);
-  if (kind === 'file' && typeof file === 'string' && file !== '') return { kind, file };
+  const { kind, file, variable, program, passphrase } = membersOf(value, name);
+  const secret =
+    passphrase === undefined
+      ? {}
+      : { passphrase: parsePassphrase(passphrase, `${name}.passphrase`) };
+  if (kind === 'file' && isText(file)) return { kind, file, ...secret };
+  if (kind === 'variable' && isText(variable)) return { kind, variable, ...secret };
+  if (kind === 'command' && isText(program)) return { kind, program };
   throw damaged(`${name} is no source of a key`);
+}
+
+function parsePassphrase(value: unknown, name: string): PassphraseSource {
+  const { kind, file, variable } = membersOf(value, name);
+  if (kind === 'file' && isText(file)) return { kind, file };
+  if (kind === 'variable' && isText(variable)) return { kind, variable };
+  if (kind === 'terminal') return { kind };
+  throw damaged(`${name} is no source of a passphrase`);
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string' && value !== '';
 }
 
 function membersOf(value: unknown, name: string): Readonly<Record<string, unknown>> {

@@ -1,5 +1,6 @@
 import * as path from 'node:path';
 import { endsEpoch } from './chain.js';
+import { signCheckpoint } from './checkpoint.js';
 import { type Clock, clockJumpMs } from './clock.js';
 import { ClockWatch } from './clock-watch.js';
 import { makeFolder } from './durable.js';
@@ -14,6 +15,7 @@ import { encodeLogEvent, type LogEventType, openedFacts } from './log-events.js'
 import { OpenEpoch } from './open-epoch.js';
 import { OpenSegment } from './open-segment.js';
 import type { WriterOptions } from './options.js';
+import { previousLogFacts } from './previous-log.js';
 import { Publisher } from './publisher.js';
 import type { Standing } from './recovery.js';
 import { periodEnd, type SealReason } from './rotation.js';
@@ -138,7 +140,8 @@ export class Writer {
   }
 
   #writeOpened(): void {
-    this.#writeOwn('log.opened', openedFacts(this.#options, this.#keys));
+    const previous = this.#seq === 0 ? previousLogFacts(this.#keys.folder) : {};
+    this.#writeOwn('log.opened', { ...openedFacts(this.#options, this.#keys), ...previous });
   }
 
   /**
@@ -398,7 +401,8 @@ export class Writer {
   /** Rolls the segment when that is due. */
   #sealIfDue(): void {
     const reason = this.#segment?.sealReason(this.#options, this.#clock.wallMs());
-    if (this.#segment !== undefined && reason !== undefined) this.#seal(this.#segment, reason);
+    if (this.#segment === undefined || reason === undefined) return;
+    if (this.#signerAnswers(this.#clock.monotonicMs())) this.#seal(this.#segment, reason);
   }
 
   /** An idle log's segment is sealed too when its period has ended. */
@@ -423,7 +427,25 @@ export class Writer {
 
   #epochDue(nowMs: number): boolean {
     const { startMs } = this.#epoch;
-    return startMs !== undefined && nowMs - startMs >= this.#options.epochMs;
+    const due = startMs !== undefined && nowMs - startMs >= this.#options.epochMs;
+    return due && (this.#moving !== undefined || this.#signerAnswers(nowMs));
+  }
+
+  /**
+   * What ends an epoch must be signed before the next record, so a signer elsewhere is asked first: while it is away, epochs
+   * and segments go on, and records with them.
+   */
+  #signerAnswers(nowMs: number): boolean {
+    const { signing } = this.#keys;
+    if (!signing.remote) return true;
+    try {
+      const { origin, size, root } = this.#publisher.head;
+      signCheckpoint({ origin, size, root }, signing.signers);
+      return true;
+    } catch {
+      this.#tickAgainMs = nowMs + tickPauseMs;
+      return false;
+    }
   }
 
   #endEpoch(reason: 'age' | 'opened'): void {
