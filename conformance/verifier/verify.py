@@ -30,7 +30,7 @@ def identify(case):
     links, case.unlinked = find_links(case.history, notes, lambda: read_notes(case.logdir)[0], read.reach)
     # Where the folder names nobody (no first record, no checkpoint), it cannot be another log's.
     anonymous = not opened and not case.notes
-    named = [entry.key for at, entry in enumerate(case.history) if links[at]]
+    named = [entry.key for at, entry in enumerate(case.history) if links[at] or read.reach > entry.rotated + 1]
     beyond = [key for key in case.brought if any(note.size > read.reach and signed_by(note, [key]) for note in notes)]
     case.belonging = [key for key in case.brought if anonymous or key in named or key in beyond
                       or any(signed_by(note, [key]) for note in case.notes)]

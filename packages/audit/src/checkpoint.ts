@@ -169,8 +169,8 @@ export interface Signer {
   readonly publicKey: VerifierKey;
   /** The 64 bytes of the signature over `message`. Throws an AuditError when the key cannot be used. */
   sign(message: Uint8Array): Uint8Array;
-  /** Whether somebody else signs, who may be slow or away. */
-  readonly remote?: boolean;
+  /** Where somebody else signs, who may be away: asks again at the next call, however short ago it failed. */
+  readonly retry?: () => void;
 }
 
 /** A checkpoint as a note, signed by each of these in their order. */

@@ -53,7 +53,10 @@ export function identify(facts: Case): Identity {
         (note === undefined ? checkpoint.origin === key.name : isSignedBy(key, note, key.name)),
     );
   const named = (key: VerifierKey): boolean =>
-    history.keys.some((entry, i) => entry.key.text === key.text && (i === 0 || links[i]));
+    history.keys.some(
+      (entry, i) =>
+        entry.key.text === key.text && (i === 0 || links[i] || isDue(history, i, reach)),
+    );
   const belonging = facts.keys.filter(
     (key) => anonymous || named(key) || signs(key) || signsBeyond(key),
   );

@@ -116,7 +116,12 @@ export class SigningKeys {
 
   /** Whether one of the signers is elsewhere, and may be away. */
   get remote(): boolean {
-    return this.signers.some((signer) => signer.remote === true);
+    return this.signers.some((signer) => signer.retry !== undefined);
+  }
+
+  /** A signer that failed a moment ago is asked again. */
+  retry(): void {
+    for (const { retry } of this.signers) retry?.();
   }
 
   /** All that may have signed the published checkpoint. */

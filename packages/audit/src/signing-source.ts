@@ -138,7 +138,10 @@ function commandSigner(source: CommandSource, publicKey: VerifierKey): Signer {
       throw error;
     }
   };
-  return { publicKey, sign, remote: true };
+  const retry = (): void => {
+    failure = undefined;
+  };
+  return { publicKey, sign, retry };
 }
 
 function askPublicKey(source: CommandSource, origin: string): VerifierKey {

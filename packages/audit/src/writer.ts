@@ -256,6 +256,7 @@ export class Writer {
   /** Ends the log cleanly: nothing stays pending, and the open epoch's key is left behind. */
   close(): void {
     try {
+      this.#keys.signing.retry();
       this.#prepare();
       this.#writeOwn('log.closed', { next_epoch: this.#epoch.number + 1, records: this.#seq + 1 });
       this.#finishMove();
