@@ -37,6 +37,7 @@ describe('the keys of a log', () => {
     expect(await readFile(next, 'utf8')).toBe(ran.stdout);
     expect(ran.stdout).not.toBe(await readFile(old, 'utf8'));
     await bench.record([event]);
+    expect((await bench.run(['audit', 'status'])).stdout).toContain(ran.stdout.trim());
     expect(await verify(old)).toBe('ok');
     expect(await verify(next)).toBe('ok');
     expect(await verify(old, next)).toBe('ok');

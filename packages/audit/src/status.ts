@@ -2,7 +2,7 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { endsEpoch } from './chain.js';
 import { type Checkpoint, noteBytesMax, parseCheckpointText, parseNote } from './checkpoint.js';
-import { readRegular } from './durable.js';
+import { readIfThere, readRegular } from './durable.js';
 import { AuditError } from './errors.js';
 import { initialKeyOnHost } from './keys.js';
 import { lockHolder } from './lock.js';
@@ -52,7 +52,7 @@ export async function logStatus(options: {
   const holder = lockHolder(path.join(dir, 'lock'));
   return {
     origin: String(opened['origin']),
-    publicKey: String(opened['public_key']),
+    publicKey: newestKey(keysDir, String(opened['origin'])) ?? String(opened['public_key']),
     records,
     segments: segments.length,
     bytes: segments.reduce((sum, segment) => sum + fs.statSync(segment.path).size, 0),
@@ -66,6 +66,12 @@ export async function logStatus(options: {
     ...(holder === undefined ? {} : { lockedBy: holder }),
     lastTimestamp: record.timestamp,
   };
+}
+
+/** The key in the keys folder, when that is of this log; the first record names the oldest only. */
+function newestKey(keysDir: string, origin: string): string | undefined {
+  const text = readIfThere(path.join(keysDir, 'public-key'))?.trim();
+  return text?.startsWith(`${origin}+`) ? text : undefined;
 }
 
 function newestCheckpoint(dir: string): Checkpoint | undefined {
