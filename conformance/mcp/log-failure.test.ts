@@ -92,26 +92,50 @@ test("by the operator's choice calls pass unrecorded; stderr says so once, and t
   expect(first?.details?.['unrecorded_before']).toBeGreaterThanOrEqual(10);
 });
 
-test('a log that another process writes: lists pass, calls are refused until it is free', async () => {
+test('one log serves many gates: calls go through the gate that has it, and then through the other', async () => {
+  const first = startGate(bench, server);
+  first.send(toolCall(1, 'echo'));
+  await first.answer(1);
+  const second = startGate(bench, server);
+  second.send(toolCall(1, 'echo'));
+  expect((await second.answer(1)).result?.isError).toBeUndefined();
+  first.child.stdin.end();
+  expect((await first.ended).code).toBe(0);
+  second.send(toolCall(2, 'echo'));
+  expect((await second.answer(2)).result?.isError).toBeUndefined();
+  second.child.stdin.end();
+  expect((await second.ended).code).toBe(0);
+  expect(briefly(await callRecords(bench))).toEqual([
+    ...['intent echo', 'outcome echo ok', 'intent echo', 'outcome echo ok'],
+    ...['intent echo', 'outcome echo ok'],
+  ]);
+});
+
+test('a log whose writer is stopped: lists pass, calls are refused until it goes on', async () => {
   const holder = startGate(bench, [process.execPath, fixture('tap-server.mjs')]);
   holder.send({ id: 1, method: 'ping' });
   await holder.answer(1);
+  holder.child.kill('SIGSTOP');
   const gate = startGate(bench, server);
-  gate.send({ id: 1, method: 'tools/list' });
-  gate.send(toolCall(2, 'echo'));
-  expect((await gate.answer(1)).error).toBeUndefined();
-  const refused = await gate.answer(2);
-  expect(refused.result?.isError).toBe(true);
-  expect(refused.result?.content?.[0]?.text).toContain(`process ${holder.child.pid}`);
-  expect(await forwarded()).not.toContain('tools/call');
-  holder.child.stdin.end();
-  await holder.ended;
+  try {
+    gate.send({ id: 1, method: 'tools/list' });
+    gate.send(toolCall(2, 'echo'));
+    expect((await gate.answer(1)).error).toBeUndefined();
+    const refused = await gate.answer(2);
+    expect(refused.result?.isError).toBe(true);
+    expect(refused.result?.content?.[0]?.text).toContain(`process ${holder.child.pid}`);
+    expect(await forwarded()).not.toContain('tools/call');
+  } finally {
+    holder.child.kill('SIGCONT');
+  }
   // The log is tried again at most once a second.
   await new Promise((resolve) => setTimeout(resolve, 1100));
   gate.send(toolCall(3, 'echo'));
   expect((await gate.answer(3)).result?.isError).toBeUndefined();
   gate.child.stdin.end();
   expect((await gate.ended).code).toBe(0);
+  holder.child.stdin.end();
+  await holder.ended;
   const records = await callRecords(bench);
   expect(briefly(records)).toEqual(['intent echo', 'outcome echo ok']);
   expect(records[0]?.details).toMatchObject({ unrecorded_before: 1 });

@@ -155,6 +155,7 @@ describe('the SDK, version 2', () => {
     const holder = bench.start(['record']);
     holder.stdin.write('{"event_type":"test.event"}\n');
     await new Promise((resolve) => holder.stdout.once('data', resolve));
+    holder.kill('SIGSTOP');
     const client = new NewerClient(
       { name: 'sdk-2', version: '1' },
       { versionNegotiation: { mode: { pin: '2026-07-28' } } },
@@ -164,6 +165,7 @@ describe('the SDK, version 2', () => {
     expect(refused.isError).toBe(true);
     expect(JSON.stringify(refused.content)).toContain('could not be recorded');
     await client.close();
+    holder.kill('SIGCONT');
     holder.stdin.end();
     await new Promise((resolve) => holder.once('close', resolve));
     expect(briefly(await callRecords(bench))).toEqual(['test.event']);

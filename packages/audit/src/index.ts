@@ -23,9 +23,9 @@ export type { JsonFault, JsonKind, JsonMember, OnMember } from './json-scan.js';
 export { jsonDepthMax, memberName, scanJson, scanObject } from './json-scan.js';
 export { type KeyFacts, type LogKeys, logKeys } from './key-facts.js';
 export { eraseInitialKey, readPublicKeyFile } from './keys.js';
-export type { ForwardSecurity, TypedEvent } from './log.js';
-export { AuditLog, openAuditLog } from './log.js';
-export type { AuditLogOptions } from './options.js';
+export type { ForwardSecurity, ServedLog, TypedEvent } from './log.js';
+export { AuditLog, openAuditLog, serveAuditLog } from './log.js';
+export type { AuditLogOptions, ServedLogOptions, ServeOptions } from './options.js';
 export type { PassphraseSource } from './passphrase.js';
 export { type PreviousLog, readPreviousLog } from './previous-log.js';
 export type { CheckedProof } from './proof.js';
@@ -53,6 +53,7 @@ export {
   readTally,
 } from './tally-proof.js';
 export { type Dimension, dimensions } from './tally-scan.js';
+export { newToken, readTokenOf } from './tokens.js';
 export type { Hash } from './tree.js';
 export { checkConsistency, leafHash, rootFromInclusion } from './tree.js';
 export type { VerifyOptions } from './verify.js';

@@ -1,5 +1,6 @@
 import * as fs from 'node:fs';
 import { createRequire } from 'node:module';
+import { readIfThere } from './durable.js';
 import { AuditError } from './errors.js';
 
 /** The part of fs-native-extensions that is used here; the package ships no types. */
@@ -10,38 +11,80 @@ const locks = createRequire(import.meta.url)('fs-native-extensions') as NativeLo
 
 /** A lock of the kernel on a file, held until released or until the process ends, however it ends. */
 export interface KernelLock {
+  /** The locked file itself; another file under its name is another lock. */
+  readonly identity: FileIdentity;
   release(): void;
+}
+
+/** What tells a file from another that was put in its place. */
+export interface FileIdentity {
+  readonly file: string;
+  readonly device: number;
+  readonly inode: number;
+}
+
+/** What a held lock's file says, for people and for whoever looks for the writer; only the kernel's lock counts. */
+export interface LockNote {
+  readonly pid: number | undefined;
+  /** Where the writer can be reached. */
+  readonly socket: string | undefined;
 }
 
 /**
  * Takes the lock on `file` (an open file description lock on Linux, so that threads of one process exclude each other
- * too) or throws `log_locked` naming the holder's pid. The file holds the pid for people; only the kernel's lock counts.
+ * too) or throws `log_locked` naming the holder's pid.
  */
 export function takeLock(file: string, what: string): KernelLock {
-  const fd = fs.openSync(file, fs.constants.O_RDWR | fs.constants.O_CREAT, 0o600);
+  const lock = openLock(file, '', tryPatiently);
+  if (lock !== undefined) return lock;
+  throw new AuditError(
+    'log_locked',
+    `${what} is open in ${holderName(readLockNote(file).pid)}; end that process or use another log folder`,
+  );
+}
+
+/** Takes the lock on `file` when it is free this moment, and notes beside the pid where the holder can be reached. */
+export function tryTakeLock(file: string, socket: string): KernelLock | undefined {
+  return openLock(file, socket, (fd) => locks.tryLock(fd));
+}
+
+function openLock(
+  file: string,
+  socket: string,
+  attempt: (fd: number) => boolean,
+): KernelLock | undefined {
+  const { O_RDWR, O_CREAT, O_NOFOLLOW } = fs.constants;
+  const fd = fs.openSync(file, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600);
   let taken = false;
   try {
-    taken = tryPatiently(fd);
-    if (!taken) {
-      throw new AuditError(
-        'log_locked',
-        `${what} is open in ${holderName(readHolder(file))}; end that process or use another log folder`,
-      );
-    }
+    if (!attempt(fd)) return undefined;
+    const { dev: device, ino: inode } = fs.fstatSync(fd);
+    const identity = { file, device, inode };
+    // Who waited for a file that was replaced meanwhile holds a lock that nobody else will ask for.
+    if (!isStill(identity)) return undefined;
     fs.ftruncateSync(fd, 0);
-    fs.writeSync(fd, `${process.pid}\n`, 0);
+    fs.writeSync(fd, socket === '' ? `${process.pid}\n` : `${process.pid}\n${socket}\n`, 0);
+    taken = true;
+    return { identity, release: () => fs.closeSync(fd) };
   } finally {
     if (!taken) fs.closeSync(fd);
   }
-  return { release: () => fs.closeSync(fd) };
 }
+
+/** Whether the file is still where it was. */
+export function isStill({ file, device, inode }: FileIdentity): boolean {
+  const stat = fs.lstatSync(file, { throwIfNoEntry: false });
+  return stat !== undefined && stat.dev === device && stat.ino === inode;
+}
+
+const attemptsMax = 40;
 
 /** Whoever asks for the holder (`lockHolder`) has the lock for a moment; a start waits that long. */
 function tryPatiently(fd: number): boolean {
   const sleeper = new Int32Array(new SharedArrayBuffer(4));
-  for (let attempt = 0; attempt < 10; attempt++) {
+  for (let attempt = 0; attempt < attemptsMax; attempt++) {
     if (locks.tryLock(fd)) return true;
-    Atomics.wait(sleeper, 0, 0, 5);
+    Atomics.wait(sleeper, 0, 0, 1 + Math.random() * 4);
   }
   return false;
 }
@@ -56,17 +99,19 @@ export function lockHolder(file: string): number | undefined {
   }
   try {
     if (locks.tryLock(fd)) return undefined;
-    return readHolder(file) ?? 0;
+    return readLockNote(file).pid ?? 0;
   } finally {
     fs.closeSync(fd);
   }
 }
 
-function readHolder(file: string): number | undefined {
-  const pid = Number.parseInt(fs.readFileSync(file, 'utf8'), 10);
-  return Number.isSafeInteger(pid) && pid > 0 ? pid : undefined;
+/** Reads what a holder noted; nothing when it is only just starting or there is no file. */
+export function readLockNote(file: string): LockNote {
+  const [first = '', second = ''] = (readIfThere(file) ?? '').split('\n');
+  const pid = /^[0-9]{1,10}$/.test(first) ? Number(first) : 0;
+  return { pid: pid > 0 ? pid : undefined, socket: second === '' ? undefined : second };
 }
 
-function holderName(pid: number | undefined): string {
+export function holderName(pid: number | undefined): string {
   return pid === undefined ? 'another process' : `process ${pid}`;
 }

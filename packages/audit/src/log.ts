@@ -1,16 +1,24 @@
-import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import type { Acknowledgement, Opening } from './acknowledgement.js';
 import { AuditError } from './errors.js';
 import type { AuditEvent, BuiltInEventType } from './event.js';
-import { type AuditLogOptions, normaliseOptions, type WriterOptions } from './options.js';
+import { holdLog } from './holder.js';
+import type { Link } from './link.js';
+import {
+  type AuditLogOptions,
+  normaliseLogOptions,
+  normaliseOptions,
+  type QueueOptions,
+  type ServedLogOptions,
+  type ServeOptions,
+} from './options.js';
 import { encodeEvent } from './record.js';
+import { openLink } from './relay.js';
 import type { KeyRotationOptions } from './signing-keys.js';
 import {
   type FromWriter,
   fromPlainError,
   type KeyRequest,
   type Outcome,
-  type ToWriter,
 } from './thread-messages.js';
 
 /** An event whose type the called method gives. */
@@ -37,42 +45,35 @@ interface InFlight {
 }
 
 /**
- * Opens the log in `options.dir`, setting up folder and keys at first use, and takes its kernel lock. Rejects with an
- * AuditError: `log_locked` (another process writes it), `log_rolled_back` or `log_damaged` (the folder is not what was
- * last signed), `keys_missing`, `keys_unsafe`, `wrong_log`, `bad_option`.
+ * Opens a log. In `options.dir`: sets up folder and keys at first use; the first process to open it writes it, the others
+ * append through that one, with the same promise, and take over when it ends. By `options.socket` alone: a log that
+ * `gatebook serve` writes. Rejects with an AuditError: `log_unavailable` (the process that writes it does not answer),
+ * `log_locked` (another log uses the keys folder), `log_rolled_back` or `log_damaged` (the folder is not what was last
+ * signed), `keys_missing`, `keys_unsafe`, `wrong_log`, `bad_option`, `bad_socket`, `bad_token`, `protocol_mismatch`.
  */
-export async function openAuditLog(options: AuditLogOptions): Promise<AuditLog> {
-  const normalised = normaliseOptions(options);
-  const { port1, port2 } = new MessageChannel();
-  const signal = new Int32Array(new SharedArrayBuffer(4));
-  const worker = new Worker(new URL('./writer-thread.js', import.meta.url), {
-    name: 'gatebook-log',
-    workerData: { options: normalised, port: port2, signal },
-    transferList: [port2],
-    // The flags of the program around us (--input-type, --cpu-prof) are not the thread's.
-    execArgv: [],
-  });
-  const first = await firstMessage(port1, worker);
-  if (first.kind === 'refused') {
-    port1.close();
-    throw fromPlainError(first.error);
-  }
-  if (first.kind !== 'ready')
-    throw new AuditError('log_failed', `the writer said ${first.kind} first`);
-  return new AuditLog(normalised, worker, port1, signal, first);
+export async function openAuditLog(options: AuditLogOptions | ServedLogOptions): Promise<AuditLog> {
+  const normalised = normaliseLogOptions(options);
+  return new AuditLog(normalised.queue, await openLink(normalised.target));
 }
 
-function firstMessage(port: MessagePort, worker: Worker): Promise<FromWriter> {
-  return new Promise((resolve, reject) => {
-    port.once('message', resolve);
-    worker.once('error', (error) => {
-      const message = `the writer's thread failed: ${error.message}`;
-      reject(new AuditError('log_failed', message, { cause: error }));
-    });
-    worker.once('exit', () => {
-      reject(new AuditError('log_failed', 'the writer ended before it was ready'));
-    });
-  });
+/** A log that is written here for others too. */
+export interface ServedLog {
+  readonly log: AuditLog;
+  /** Where others reach it. */
+  readonly socket: string;
+  /** Resolves if the writer has to stop by itself. */
+  readonly failed: Promise<AuditError>;
+}
+
+/**
+ * Opens a log as its writer, for others to append to until it is closed. Rejects as `openAuditLog` does, and with
+ * `log_locked` when another process writes it.
+ */
+export async function serveAuditLog(options: ServeOptions): Promise<ServedLog> {
+  const normalised = normaliseOptions(options);
+  const holder = await holdLog(normalised, options);
+  const { socket, failed } = holder;
+  return { log: new AuditLog(normalised, holder), socket, failed };
 }
 
 /** The open logs of this process. One that was forgotten is closed when the process runs out of work. */
@@ -95,10 +96,8 @@ export class AuditLog {
   /** `name+hash+key`, the signed-note form of the newest key that signed the checkpoints when the log was opened. */
   readonly publicKey: string;
   readonly forwardSecurity: ForwardSecurity;
-  readonly #options: WriterOptions;
-  readonly #worker: Worker;
-  readonly #port: MessagePort;
-  readonly #signal: Int32Array;
+  readonly #options: QueueOptions;
+  readonly #link: Link;
   #batch: string[] = [];
   #inFlight: InFlight[] = [];
   /** Index of the oldest unanswered entry in `#inFlight`. */
@@ -123,26 +122,18 @@ export class AuditLog {
   #failed: AuditError | undefined;
 
   /** Use `openAuditLog`. */
-  constructor(
-    options: WriterOptions,
-    worker: Worker,
-    port: MessagePort,
-    signal: Int32Array,
-    ready: Extract<FromWriter, { kind: 'ready' }>,
-  ) {
-    this.#options = options;
-    this.#worker = worker;
-    this.#port = port;
-    this.#signal = signal;
-    this.origin = ready.origin;
-    this.publicKey = ready.publicKey;
+  constructor(options: QueueOptions, link: Link) {
+    const { origin, publicKey, initialKeyFile } = link.facts;
+    this.#options = link.emitter === undefined ? options : { ...options, emitter: link.emitter };
+    this.#link = link;
+    this.origin = origin;
+    this.publicKey = publicKey;
     this.forwardSecurity =
-      ready.initialKeyFile === undefined
-        ? { on: true }
-        : { on: false, initialKeyFile: ready.initialKeyFile };
-    port.on('message', (message: FromWriter) => this.#receive(message));
-    worker.on('error', (error) => this.#die(`the writer's thread failed: ${error.message}`, error));
-    worker.on('exit', () => this.#die('the writer has ended', undefined));
+      initialKeyFile === undefined ? { on: true } : { on: false, initialKeyFile };
+    link.listen({
+      receive: (message) => this.#receive(message),
+      died: (error) => this.#die(error),
+    });
     this.#unref();
     if (openLogs.size === 0) process.on('beforeExit', closeForgotten);
     openLogs.add(this);
@@ -203,7 +194,7 @@ export class AuditLog {
       this.#ref();
       this.#checkpoints.set(id, { resolve, reject });
       this.#sendBatch();
-      this.#send({ kind: 'checkpoint', id });
+      this.#link.send({ kind: 'checkpoint', id });
     });
   }
 
@@ -219,7 +210,7 @@ export class AuditLog {
       this.#ref();
       this.#rotations.set(id, { resolve, reject });
       this.#sendBatch();
-      this.#send({ kind: 'rotate', id });
+      this.#link.send({ kind: 'rotate', id });
     });
   }
 
@@ -246,7 +237,7 @@ export class AuditLog {
       this.#ref();
       this.#keyRequests.set(id, { resolve, reject });
       this.#sendBatch();
-      this.#send({ kind: 'keys', id, request });
+      this.#link.send({ kind: 'keys', id, request });
     });
   }
 
@@ -261,7 +252,7 @@ export class AuditLog {
       this.#ref();
       this.#closed = { resolve, reject };
       this.#sendBatch();
-      this.#send({ kind: 'close' });
+      this.#link.send({ kind: 'close' });
     });
     return this.#closing;
   }
@@ -272,14 +263,8 @@ export class AuditLog {
     const batch = encoder.encode(`${this.#batch.join('\n')}\n`);
     const count = this.#batch.length;
     this.#batch = [];
-    this.#send({ kind: 'append', batch, count }, [batch.buffer]);
+    this.#link.send({ kind: 'append', batch, count });
   };
-
-  #send(message: ToWriter, transfer: ArrayBuffer[] = []): void {
-    this.#port.postMessage(message, transfer);
-    Atomics.add(this.#signal, 0, 1);
-    Atomics.notify(this.#signal, 0);
-  }
 
   #receive(message: FromWriter): void {
     switch (message.kind) {
@@ -314,7 +299,7 @@ export class AuditLog {
         this.#finish(message.error === undefined ? undefined : fromPlainError(message.error));
         break;
       default:
-        this.#die(`the writer said ${message.kind} out of turn`, undefined);
+        this.#die(new AuditError('log_failed', `the writer said ${message.kind} out of turn`));
     }
     const asked = this.#checkpoints.size + this.#rotations.size + this.#keyRequests.size;
     if (this.#inFlight.length === this.#oldest && asked === 0 && !this.#closing) this.#unref();
@@ -351,7 +336,7 @@ export class AuditLog {
     else this.#closed?.resolve();
     this.#closed = undefined;
     this.#rejectAll(this.#failed);
-    this.#port.close();
+    this.#link.end();
   }
 
   #forget(): void {
@@ -359,16 +344,15 @@ export class AuditLog {
     if (openLogs.size === 0) process.removeListener('beforeExit', closeForgotten);
   }
 
-  /** The thread has gone although it was not asked to: nothing in flight will be answered. */
-  #die(reason: string, cause: unknown): void {
+  /** The writer has gone although it was not asked to: nothing in flight will be answered. */
+  #die(error: AuditError): void {
     if (this.#failed) return;
-    const error = new AuditError('log_failed', `${reason}; open the log again`, { cause });
     this.#failed = error;
     this.#forget();
     this.#closed?.reject(error);
     this.#closed = undefined;
     this.#rejectAll(error);
-    this.#port.close();
+    this.#link.end();
   }
 
   #rejectAll(error: AuditError): void {
@@ -385,15 +369,13 @@ export class AuditLog {
     for (const resolve of this.#drains.splice(0)) resolve();
   }
 
-  /** The thread keeps the process alive only while somebody waits for it. */
+  /** The writer keeps the process alive only while somebody waits for it. */
   #ref(): void {
-    this.#worker.ref();
-    this.#port.ref();
+    this.#link.ref();
   }
 
   #unref(): void {
-    this.#worker.unref();
-    this.#port.unref();
+    this.#link.unref();
   }
 
   /** Records an event of one type; one method for each common type. */

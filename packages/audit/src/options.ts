@@ -1,6 +1,8 @@
 import * as path from 'node:path';
 import { AuditError } from './errors.js';
 import { type Rotate, rotations } from './rotation.js';
+import { checkSocketPath } from './socket-place.js';
+import { checkToken } from './tokens.js';
 
 /** How a log is kept. Only the two folders are required. */
 export interface AuditLogOptions {
@@ -33,11 +35,71 @@ export interface AuditLogOptions {
   readonly queueBytesMax?: number | undefined;
 }
 
+/** A log that another user's process writes (`gatebook serve`), reached by its socket alone. */
+export interface ServedLogOptions {
+  /** The path of the socket. */
+  readonly socket: string;
+  /** Proves the emitter to a writer that asks for it. */
+  readonly token?: string | undefined;
+  /** As for a log of one's own; where a token proves the emitter, that one counts. */
+  readonly emitter?: string | undefined;
+  readonly queueRecordsMax?: number | undefined;
+  readonly queueBytesMax?: number | undefined;
+}
+
+/** A log that this process writes for others too, for as long as it is open. */
+export interface ServeOptions extends AuditLogOptions {
+  /** Where others reach it, besides those of this user who find it by itself. Its folder must be there. */
+  readonly socket?: string | undefined;
+  /** Id of the group whose members may connect to `socket`; needs `tokenFile`. */
+  readonly socketGroup?: number | undefined;
+  /** Lines `<hex SHA-256 of a token> <emitter>`; only who has such a token may append, as that emitter. */
+  readonly tokenFile?: string | undefined;
+}
+
 export type WriterOptions = {
   readonly [K in keyof AuditLogOptions]-?: NonNullable<AuditLogOptions[K]>;
 };
 
+/** What a log itself needs to know, whoever writes it. */
+export type QueueOptions = Pick<WriterOptions, 'emitter' | 'queueRecordsMax' | 'queueBytesMax'>;
+
+/** Which log, and how it is reached. */
+export type LogTarget =
+  | { readonly kind: 'own'; readonly options: WriterOptions }
+  | { readonly kind: 'served'; readonly socket: string; readonly token: string | undefined };
+
 const emitterBytesMax = 1_000;
+
+/** As `normaliseOptions`, of a log that may be reached by its socket alone. */
+export function normaliseLogOptions(options: AuditLogOptions | ServedLogOptions): {
+  readonly queue: QueueOptions;
+  readonly target: LogTarget;
+} {
+  if (!('socket' in options)) {
+    const own = normaliseOptions(options);
+    return { queue: own, target: { kind: 'own', options: own } };
+  }
+  if ('dir' in options || 'keysDir' in options) {
+    throw badOption('socket', 'given alone: the log behind it is another process’s');
+  }
+  const { socket, token } = options;
+  if (typeof socket !== 'string' || socket === '') throw badOption('socket', 'a path');
+  const target = {
+    kind: 'served',
+    socket: checkSocketPath(path.resolve(socket)),
+    token: token === undefined ? undefined : checkToken(token),
+  } as const;
+  return { queue: queueOptions(options), target };
+}
+
+function queueOptions(options: Omit<ServedLogOptions, 'socket'>): QueueOptions {
+  return {
+    emitter: checkEmitter(options.emitter ?? `pid:${process.pid}`),
+    queueRecordsMax: number(options, 'queueRecordsMax', 65_536, 1, 2 ** 20),
+    queueBytesMax: number(options, 'queueBytesMax', 64 * 1024 * 1024, 65_536, 2 ** 30),
+  };
+}
 
 /** Fills in the defaults and refuses what cannot work, naming the option. */
 export function normaliseOptions(options: AuditLogOptions): WriterOptions {
@@ -52,19 +114,17 @@ export function normaliseOptions(options: AuditLogOptions): WriterOptions {
     dir,
     keysDir,
     rotate,
-    emitter: checkEmitter(options.emitter ?? `pid:${process.pid}`),
+    ...queueOptions(options),
     durability,
     syncIntervalMs: number(options, 'syncIntervalMs', 1_000, 1, 60_000),
     checkpointIntervalMs: number(options, 'checkpointIntervalMs', 1_000, 1, 86_400_000),
     checkpointRecordsMax: number(options, 'checkpointRecordsMax', 10_000, 1, 10_000),
     epochMs: number(options, 'epochMs', 60_000, 1, 60_000),
     segmentBytesMax: number(options, 'segmentBytesMax', 100 * 1024 * 1024, 4_096, 2 ** 40),
-    queueRecordsMax: number(options, 'queueRecordsMax', 65_536, 1, 2 ** 20),
-    queueBytesMax: number(options, 'queueBytesMax', 64 * 1024 * 1024, 65_536, 2 ** 30),
   };
 }
 
-function checkEmitter(emitter: unknown): string {
+export function checkEmitter(emitter: unknown): string {
   const good =
     typeof emitter === 'string' &&
     emitter !== 'log' &&
@@ -93,7 +153,7 @@ function folders(options: AuditLogOptions): { dir: string; keysDir: string } {
 }
 
 function number(
-  options: AuditLogOptions,
+  options: Omit<AuditLogOptions, 'dir' | 'keysDir'>,
   name:
     | 'syncIntervalMs'
     | 'checkpointIntervalMs'

@@ -1,14 +1,18 @@
-import type { AuditErrorCode } from './errors.js';
-import { AuditError, reasonOf, systemCode } from './errors.js';
+import type { MessagePort } from 'node:worker_threads';
+import { AuditError, type AuditErrorCode, reasonOf, systemCode } from './errors.js';
+import type { FileIdentity } from './lock.js';
+import type { WriterOptions } from './options.js';
 import type { KeyRotationOptions } from './signing-keys.js';
 
-/** What passes between a log and its writer's thread. */
+/** What passes between a log, or the door for other processes, and the writer's thread. */
 
 export type ToWriter =
   | { readonly kind: 'append'; readonly batch: Uint8Array; readonly count: number }
   | { readonly kind: 'checkpoint'; readonly id: number }
   | { readonly kind: 'rotate'; readonly id: number }
   | { readonly kind: 'keys'; readonly id: number; readonly request: KeyRequest }
+  /** Asks whether the lock's file is still in its place. */
+  | { readonly kind: 'look' }
   | { readonly kind: 'close' };
 
 export type KeyRequest =
@@ -20,6 +24,7 @@ export interface PlainError {
   readonly code: AuditErrorCode;
   readonly message: string;
   readonly systemCode?: string;
+  readonly member?: string;
 }
 
 /** What became of records, in the order they were handed in. */
@@ -27,13 +32,15 @@ export type Outcome =
   | { readonly count: number; readonly firstSeq: number }
   | { readonly count: number; readonly error: PlainError };
 
+/** What a log is, as its writer found it. */
+export interface LogFacts {
+  readonly origin: string;
+  readonly publicKey: string;
+  readonly initialKeyFile: string | undefined;
+}
+
 export type FromWriter =
-  | {
-      readonly kind: 'ready';
-      readonly origin: string;
-      readonly publicKey: string;
-      readonly initialKeyFile: string | undefined;
-    }
+  | ({ readonly kind: 'ready' } & LogFacts)
   | { readonly kind: 'refused'; readonly error: PlainError }
   | { readonly kind: 'outcomes'; readonly outcomes: readonly Outcome[] }
   | { readonly kind: 'checkpoint'; readonly id: number; readonly note: string }
@@ -42,14 +49,48 @@ export type FromWriter =
   | { readonly kind: 'rotate_failed'; readonly id: number; readonly error: PlainError }
   | { readonly kind: 'keys'; readonly id: number; readonly publicKey: string }
   | { readonly kind: 'keys_failed'; readonly id: number; readonly error: PlainError }
+  /** The writer had to stop; nothing that is not answered yet will be. */
+  | { readonly kind: 'failed'; readonly error: PlainError }
   | { readonly kind: 'closed'; readonly error: PlainError | undefined };
 
 export interface WriterThreadData {
-  readonly options: import('./options.js').WriterOptions;
-  readonly port: import('node:worker_threads').MessagePort;
-  /** One Int32 that the log raises and notifies whenever it sends. */
+  readonly options: WriterOptions;
+  readonly port: MessagePort;
+  /** The port of the door. */
+  readonly doorPort: MessagePort;
+  /** One Int32 that the log and the door raise and notify whenever they send. */
   readonly signal: Int32Array;
+  /** Where the writer says how many records are on disk. */
+  readonly size: BigInt64Array;
+  /** The lock that the log's process holds for this thread. */
+  readonly lock: FileIdentity;
 }
+
+export interface DoorThreadData {
+  readonly options: WriterOptions;
+  readonly port: MessagePort;
+  readonly signal: Int32Array;
+  readonly size: BigInt64Array;
+  readonly lock: FileIdentity;
+  readonly door: DoorOptions;
+}
+
+/** Where other processes come in, and who may. */
+export interface DoorOptions {
+  readonly socket: string;
+  /** Whether the socket's folder is this user's own, made by us; else it was named by the operator. */
+  readonly ownFolder: boolean;
+  /** Members of this group may connect too. */
+  readonly group?: number | undefined;
+  /** Whose tokens are taken; without it whoever can connect may append. */
+  readonly tokenFile?: string | undefined;
+}
+
+/** What the door's thread says to the thread that started it. */
+export type FromDoor =
+  | { readonly kind: 'listening' }
+  | { readonly kind: 'left' }
+  | { readonly kind: 'failed'; readonly error: PlainError };
 
 export function toPlainError(error: unknown): PlainError {
   const cause = error instanceof Error ? error.cause : undefined;
@@ -60,11 +101,13 @@ export function toPlainError(error: unknown): PlainError {
     ...(system === undefined || error instanceof AuditError === false
       ? {}
       : { systemCode: system }),
+    ...(error instanceof AuditError && error.member !== undefined ? { member: error.member } : {}),
   };
 }
 
 export function fromPlainError(plain: PlainError): AuditError {
-  if (plain.systemCode === undefined) return new AuditError(plain.code, plain.message);
-  const cause = Object.assign(new Error(plain.message), { code: plain.systemCode });
-  return new AuditError(plain.code, plain.message, { cause });
+  const { code, message, member, systemCode: system } = plain;
+  if (system === undefined) return new AuditError(code, message, { member });
+  const cause = Object.assign(new Error(message), { code: system });
+  return new AuditError(code, message, { cause, member });
 }

@@ -1,11 +1,11 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import { receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { type MessagePort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { systemClock } from './clock.js';
 import { makeFolder, settleFolder } from './durable.js';
 import { AuditError } from './errors.js';
 import { createKeys, initialKeyOnHost, readKeys } from './keys.js';
-import { type KernelLock, takeLock } from './lock.js';
+import { isStill, type KernelLock, takeLock } from './lock.js';
 import { findStanding } from './recovery.js';
 import { listSegments } from './segment.js';
 import {
@@ -22,36 +22,40 @@ import { type Report, Writer } from './writer.js';
  * one group, and reports. So what arrives while a sync is under way shares the next one.
  */
 
-const { options, port, signal } = workerData as WriterThreadData;
+const { options, port, doorPort, signal, size, lock } = workerData as WriterThreadData;
 
-function send(message: FromWriter): void {
-  port.postMessage(message);
+/** The log's own process first, then the other processes. */
+const ports = [port, doorPort];
+
+function sendAll(message: FromWriter): void {
+  for (const each of ports) each.postMessage(message);
 }
 
-function openWriter(): { writer: Writer; locks: KernelLock[] } {
+/** The log's own lock is held by the thread that started this one; the keys folder's is taken here. */
+function openWriter(): { writer: Writer; keysLock: KernelLock } {
   const { dir, keysDir } = options;
-  const locks: KernelLock[] = [];
+  let keysLock: KernelLock | undefined;
   try {
     makeFolder(dir);
     makeFolder(keysDir);
     checkFolders(dir, keysDir);
-    locks.push(takeLock(path.join(dir, 'lock'), `the log ${dir}`));
-    locks.push(takeLock(path.join(keysDir, 'lock'), `the keys folder ${keysDir}`));
+    keysLock = takeLock(path.join(keysDir, 'lock'), `the keys folder ${keysDir}`);
     if (listSegments(dir).length === 0) {
       settleFolder(dir);
       settleFolder(keysDir);
     }
     const keys = readKeys(keysDir) ?? firstKeys();
     const writer = new Writer(options, keys, findStanding(dir, keys), systemClock);
-    send({
+    tellSize(writer);
+    sendAll({
       kind: 'ready',
       origin: keys.origin,
       publicKey: keys.signing.publicKey.text,
       initialKeyFile: initialKeyOnHost(keysDir),
     });
-    return { writer, locks };
+    return { writer, keysLock };
   } catch (error) {
-    for (const lock of locks) lock.release();
+    keysLock?.release();
     throw error;
   }
 }
@@ -85,59 +89,115 @@ function firstKeys(): ReturnType<typeof createKeys> {
   return createKeys(keysDir);
 }
 
-/** Collects outcomes so that one message carries those of a whole batch. */
+function tellSize(writer: Writer): void {
+  Atomics.store(size, 0, BigInt(writer.seq));
+}
+
+/** Sends each outcome to where the records came from. */
 class Outcomes implements Report {
-  #outcomes: Outcome[] = [];
+  /** Where the records of the batch came from, in its order. */
+  readonly #sources: { readonly from: MessagePort; count: number }[] = [];
+
+  expect(from: MessagePort, count: number): void {
+    const last = this.#sources.at(-1);
+    if (last?.from === from) last.count += count;
+    else this.#sources.push({ from, count });
+  }
 
   durable(firstSeq: number, count: number): void {
-    this.#outcomes.push({ firstSeq, count });
-    this.flush();
+    let seq = firstSeq;
+    this.#share(count, (taken) => {
+      const outcome = { firstSeq: seq, count: taken };
+      seq += taken;
+      return outcome;
+    });
   }
 
   failed(count: number, error: AuditError): void {
-    this.#outcomes.push({ count, error: toPlainError(error) });
-    this.flush();
+    const plain = toPlainError(error);
+    this.#share(count, (taken) => ({ count: taken, error: plain }));
   }
 
-  flush(): void {
-    if (this.#outcomes.length === 0) return;
-    send({ kind: 'outcomes', outcomes: this.#outcomes });
-    this.#outcomes = [];
+  #share(count: number, outcome: (taken: number) => Outcome): void {
+    let left = count;
+    while (left > 0) {
+      const source = this.#sources[0]!;
+      const taken = Math.min(left, source.count);
+      const message: FromWriter = { kind: 'outcomes', outcomes: [outcome(taken)] };
+      source.from.postMessage(message);
+      source.count -= taken;
+      left -= taken;
+      if (source.count === 0) this.#sources.shift();
+    }
   }
 }
 
-function receive(): ToWriter | undefined {
-  return (receiveMessageOnPort(port) as { message: ToWriter } | undefined)?.message;
+function receive(from: MessagePort): ToWriter | undefined {
+  return (receiveMessageOnPort(from) as { message: ToWriter } | undefined)?.message;
 }
 
-/** Runs until the log is closed. */
+/** Everything that has arrived since the last group, to be written as one. */
+class Arrivals {
+  readonly #writer: Writer;
+  readonly #report = new Outcomes();
+  #batches: Uint8Array[] = [];
+  #count = 0;
+
+  constructor(writer: Writer) {
+    this.#writer = writer;
+  }
+
+  add(from: MessagePort, batch: Uint8Array, count: number): void {
+    this.#batches.push(batch);
+    this.#count += count;
+    this.#report.expect(from, count);
+  }
+
+  /** Another file under the lock's name is another lock, which another writer may have. */
+  write(): void {
+    if (this.#count === 0) return;
+    checkLock();
+    const batch =
+      this.#batches.length === 1 ? asBuffer(this.#batches[0]!) : Buffer.concat(this.#batches);
+    const count = this.#count;
+    this.#batches = [];
+    this.#count = 0;
+    this.#writer.append(batch, count, this.#report);
+    tellSize(this.#writer);
+  }
+}
+
+function checkLock(): void {
+  if (isStill(lock)) return;
+  throw new AuditError(
+    'log_failed',
+    `the lock file ${lock.file} was replaced or deleted, so another writer may be at work; this one stops. Open the log again`,
+  );
+}
+
+/** Runs until the log is closed. Throws when it must not write any more. */
 function serve(writer: Writer): AuditError | undefined {
-  const report = new Outcomes();
+  const arrivals = new Arrivals(writer);
   for (;;) {
     const seen = Atomics.load(signal, 0);
-    let batches: Uint8Array[] = [];
-    let count = 0;
-    const appendAll = (): void => {
-      if (count === 0) return;
-      const batch = batches.length === 1 ? asBuffer(batches[0]!) : Buffer.concat(batches);
-      writer.append(batch, count, report);
-      batches = [];
-      count = 0;
-    };
-    for (let message = receive(); message !== undefined; message = receive()) {
-      if (message.kind === 'append') {
-        batches.push(message.batch);
-        count += message.count;
-        continue;
+    for (const from of ports) {
+      for (let message = receive(from); message !== undefined; message = receive(from)) {
+        if (message.kind === 'append') {
+          arrivals.add(from, message.batch, message.count);
+          continue;
+        }
+        arrivals.write();
+        checkLock();
+        if (message.kind === 'close') return closeWriter(writer);
+        if (message.kind === 'checkpoint') answerCheckpoint(writer, from, message.id);
+        if (message.kind === 'rotate') answerRotate(writer, from, message.id);
+        if (message.kind === 'keys') answerKeys(writer, from, message);
       }
-      appendAll();
-      if (message.kind === 'close') return closeWriter(writer);
-      if (message.kind === 'keys') answerKeys(writer, message);
-      else if (message.kind === 'rotate') answerRotate(writer, message.id);
-      else answerCheckpoint(writer, message.id);
     }
-    appendAll();
+    arrivals.write();
+    if (writer.dueInMs() <= 0) checkLock();
     writer.tick();
+    tellSize(writer);
     const dueMs = writer.dueInMs();
     if (dueMs > 0)
       Atomics.wait(
@@ -153,30 +213,40 @@ function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-function answerCheckpoint(writer: Writer, id: number): void {
+function answerCheckpoint(writer: Writer, from: MessagePort, id: number): void {
+  let answer: FromWriter;
   try {
-    send({ kind: 'checkpoint', id, note: writer.checkpoint() });
+    answer = { kind: 'checkpoint', id, note: writer.checkpoint() };
   } catch (error) {
-    send({ kind: 'checkpoint_failed', id, error: toPlainError(error) });
+    answer = { kind: 'checkpoint_failed', id, error: toPlainError(error) };
   }
+  from.postMessage(answer);
 }
 
-function answerRotate(writer: Writer, id: number): void {
+function answerRotate(writer: Writer, from: MessagePort, id: number): void {
+  let answer: FromWriter;
   try {
-    send({ kind: 'rotated', id, sealed: writer.rotate() });
+    answer = { kind: 'rotated', id, sealed: writer.rotate() };
   } catch (error) {
-    send({ kind: 'rotate_failed', id, error: toPlainError(error) });
+    answer = { kind: 'rotate_failed', id, error: toPlainError(error) };
   }
+  from.postMessage(answer);
 }
 
-function answerKeys(writer: Writer, { id, request }: Extract<ToWriter, { kind: 'keys' }>): void {
+function answerKeys(
+  writer: Writer,
+  from: MessagePort,
+  { id, request }: Extract<ToWriter, { kind: 'keys' }>,
+): void {
+  let answer: FromWriter;
   try {
     const publicKey =
       request.action === 'rotate' ? writer.rotateKey(request.options) : writer.retireKey();
-    send({ kind: 'keys', id, publicKey });
+    answer = { kind: 'keys', id, publicKey };
   } catch (error) {
-    send({ kind: 'keys_failed', id, error: toPlainError(error) });
+    answer = { kind: 'keys_failed', id, error: toPlainError(error) };
   }
+  from.postMessage(answer);
 }
 
 function closeWriter(writer: Writer): AuditError | undefined {
@@ -199,15 +269,24 @@ function main(): void {
     sendLast({ kind: 'refused', error: toPlainError(error) });
     return;
   }
-  const error = serve(opened.writer);
-  for (const lock of opened.locks) lock.release();
-  sendLast({ kind: 'closed', error: error === undefined ? undefined : toPlainError(error) });
+  const last = run(opened.writer);
+  opened.keysLock.release();
+  sendLast(last);
+}
+
+function run(writer: Writer): FromWriter {
+  try {
+    const error = serve(writer);
+    return { kind: 'closed', error: error === undefined ? undefined : toPlainError(error) };
+  } catch (error) {
+    return { kind: 'failed', error: toPlainError(error) };
+  }
 }
 
 /** The thread lives until the log has closed its port, for the end of a thread can overtake its last message. */
 function sendLast(message: FromWriter): void {
   port.on('message', () => {});
-  send(message);
+  sendAll(message);
 }
 
 main();

@@ -14,6 +14,7 @@ import type { Outcome } from './outcome.js';
 import { placesOf, withPlaces } from './place-options.js';
 import type { Format } from './record-printer.js';
 import type { FilterOptions } from './search-options.js';
+import { withSocket } from './socket-options.js';
 import { runVerify, type VerifyFlags, verifyOptionNames, verifyOptions } from './verify-options.js';
 
 const formats: readonly Format[] = ['table', 'json', 'csv'];
@@ -149,11 +150,12 @@ function addTail(audit: Command, outcome: Outcome): void {
 }
 
 function addCheckpoint(audit: Command, outcome: Outcome): void {
-  withPlaces(audit.command('checkpoint'))
+  withSocket(withPlaces(audit.command('checkpoint')))
     .description('print a signed checkpoint of everything recorded so far; keep it elsewhere')
     .action(async (_flags: object, command: Command) => {
       const { checkpoint } = await import('./checkpoint.js');
-      outcome.exitCode = await checkpoint(placesOf(command));
+      const { logChoiceOf } = await import('./log-choice.js');
+      outcome.exitCode = await checkpoint(logChoiceOf(command));
     });
 }
 

@@ -4,15 +4,15 @@ import {
   AuditError,
   type AuditEvent,
   type AuditLog,
+  type AuditLogOptions,
   openAuditLog,
+  type ServedLogOptions,
 } from '@gatebook/audit';
-import type { Keeping } from '../keeping.js';
 import { Acknowledgements } from './acknowledgements.js';
 import { OutputClosed, writeStdout } from './destination.js';
 import { inStoredNames, parseEventLine, refusalOf } from './event-line.js';
 import { type InputLine, LineSplitter } from './input-lines.js';
 import { linesUntil } from './input-stream.js';
-import type { Places } from './places.js';
 import { count, counted, say, warnForwardSecurity } from './talk.js';
 
 /** A longer line is refused without being read whole into memory. */
@@ -22,7 +22,7 @@ const inFlight = { linesMax: 16_384, bytesMax: 16 * 1024 * 1024 };
 
 /** `gatebook record`: every line on stdin becomes a record, or is refused by name; one acknowledgement each. */
 export async function record(
-  options: Places & Keeping,
+  options: AuditLogOptions | ServedLogOptions,
   input: Readable = process.stdin,
 ): Promise<number> {
   const log = await openAuditLog(options);

@@ -129,27 +129,19 @@ export async function retireKey(places: Places): Promise<number> {
 
 async function withLog(places: Places, act: (log: AuditLog) => Promise<string>): Promise<number> {
   await requireLog(places.dir);
-  const log = await open(places);
+  const log = await openAuditLog({ dir: places.dir, keysDir: places.keysDir });
   let publicKey: string;
   try {
     warnForwardSecurity(log.forwardSecurity);
     publicKey = await act(log);
+  } catch (error) {
+    if (!(error instanceof AuditError) || error.code !== 'log_locked') throw error;
+    throw new CliError(1, `${reasonOf(error)}: end it first, or call rotateSigningKey() there`, {
+      cause: error,
+    });
   } finally {
     await log.close();
   }
   await writeStdout(`${publicKey}\n`);
   return 0;
-}
-
-async function open(places: Places): Promise<AuditLog> {
-  try {
-    return await openAuditLog({ dir: places.dir, keysDir: places.keysDir });
-  } catch (error) {
-    if (!(error instanceof AuditError) || error.code !== 'log_locked') throw error;
-    throw new CliError(
-      1,
-      `${reasonOf(error)}: keys are changed by whoever writes the log, so end it first, or call rotateSigningKey() there`,
-      { cause: error },
-    );
-  }
 }

@@ -1,46 +1,21 @@
-import type { Keeping } from '../keeping.js';
-import type { Places } from './places.js';
+import { type LogChoice, withoutToken } from './log-choice.js';
 
 /** What `gatebook mcp` and `gatebook exec` have in common: a command to start, and who it is started for. */
 export interface LaunchOptions {
-  readonly places: Places;
+  readonly log: LogChoice;
   readonly command: readonly string[];
   readonly user?: string | undefined;
   readonly channel?: string | undefined;
   readonly agent?: string | undefined;
   readonly onLogFailure: 'refuse' | 'allow';
-  readonly keeping: Keeping;
-}
-
-function runOptions(options: LaunchOptions): {
-  command: string[];
-  user?: string;
-  channel?: string;
-  agent?: string;
-  dir: string;
-  keysDir: string;
-  onLogFailure: 'refuse' | 'allow';
-  keeping: Keeping;
-} {
-  const { places, command, user, channel, agent, onLogFailure, keeping } = options;
-  return {
-    command: [...command],
-    dir: places.dir,
-    keysDir: places.keysDir,
-    onLogFailure,
-    keeping,
-    ...(user === undefined ? {} : { user }),
-    ...(channel === undefined ? {} : { channel }),
-    ...(agent === undefined ? {} : { agent }),
-  };
 }
 
 export async function launchMcp(options: LaunchOptions): Promise<number> {
   const { runMcp } = await import('../mcp/run.js');
-  return await runMcp(runOptions(options));
+  return await runMcp({ ...options, env: withoutToken(process.env) });
 }
 
 export async function launchExec(options: LaunchOptions): Promise<number> {
   const { runExec } = await import('../exec/run.js');
-  return await runExec(runOptions(options));
+  return await runExec({ ...options, env: withoutToken(process.env) });
 }

@@ -1,61 +1,33 @@
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import {
   AuditError,
   checkNote,
-  logStatus,
   openAuditLog,
   parseCheckpointText,
   parseNote,
   parseVerifierKey,
 } from '@gatebook/audit';
-import { CliError } from './failure.js';
+import type { LogChoice } from './log-choice.js';
 import { readIfThere } from './log-folder.js';
 import type { Places } from './places.js';
-import { count, warnForwardSecurity } from './talk.js';
+import { warnForwardSecurity } from './talk.js';
 
-/** A running writer makes a checkpoint every second while there is news; this is several of them. */
-const waitMsMax = 5000;
-const pollMs = 100;
-
-/**
- * A signed note that covers at least the first `size` records. Makes one when the log is free; when another process
- * writes, waits for that one's own.
- */
+/** A signed note that covers at least the first `size` records; the log's writer, whoever that is, makes one where needed. */
 export async function checkpointCovering(places: Places, size: number): Promise<string> {
   const made = await newestCheckpoint(places);
   if (made !== undefined && made.size >= size) return made.note;
-  try {
-    return await makeCheckpoint(places);
-  } catch (error) {
-    if (!(error instanceof AuditError) || error.code !== 'log_locked') throw error;
-    return await awaitCheckpoint(places, size, error);
-  }
+  return await makeCheckpoint(places);
 }
 
-async function makeCheckpoint(places: Places): Promise<string> {
-  const log = await openAuditLog({ dir: places.dir, keysDir: places.keysDir });
+/** A checkpoint of everything that is recorded. */
+export async function makeCheckpoint(choice: LogChoice): Promise<string> {
+  const log = await openAuditLog(choice);
   try {
     warnForwardSecurity(log.forwardSecurity);
     return await log.checkpoint();
   } finally {
     await log.close();
   }
-}
-
-async function awaitCheckpoint(places: Places, size: number, cause: AuditError): Promise<string> {
-  for (let waited = 0; waited < waitMsMax; waited += pollMs) {
-    await sleep(pollMs);
-    const made = await newestCheckpoint(places);
-    if (made !== undefined && made.size >= size) return made.note;
-  }
-  const { lockedBy } = await logStatus({ dir: places.dir, keysDir: places.keysDir });
-  const holder = lockedBy === undefined ? 'another process' : `process ${lockedBy}`;
-  throw new CliError(
-    1,
-    `${holder} has the log open and made no checkpoint of ${count(size)} records within ${waitMsMax / 1000} s; try again, or end it first`,
-    { cause },
-  );
 }
 
 /** The published checkpoint, when it is signed by the key in the keys folder, or when there is no such key to ask. */

@@ -1,12 +1,14 @@
 import { Command, Option } from 'commander';
 import { addAuditCommands } from './audit-commands.js';
 import { usageError } from './failure.js';
-import { type KeepingFlags, keepingFrom, maxSizeOption, rotateOption } from './keeping-options.js';
+import { maxSizeOption, rotateOption } from './keeping-options.js';
 import { type KeySourceFlags, keySourceOf, keySourceOptions } from './key-source.js';
 import { addKeysCommands } from './keys-commands.js';
 import { nonEmpty } from './option-values.js';
 import type { Outcome } from './outcome.js';
 import { placesOf, withPlaces } from './place-options.js';
+import type { ServeFlags } from './serve.js';
+import { withSocket } from './socket-options.js';
 
 export interface ProgramOptions {
   readonly version: string;
@@ -31,14 +33,16 @@ export function buildProgram(options: ProgramOptions): Command {
     .configureHelp({ helpWidth: 100 });
   addInit(program, outcome);
   addLaunchCommands(program, options);
-  withPlaces(program.command('record'))
+  withSocket(withPlaces(program.command('record')))
     .description('record JSON lines from stdin; one acknowledgement a line on stdout')
     .addOption(maxSizeOption())
     .addOption(rotateOption())
-    .action(async (flags: KeepingFlags, command: Command) => {
+    .action(async (_flags: object, command: Command) => {
       const { record } = await import('./intake.js');
-      outcome.exitCode = await record({ ...placesOf(command), ...keepingFrom(flags) });
+      const { logChoiceOf } = await import('./log-choice.js');
+      outcome.exitCode = await record(logChoiceOf(command));
     });
+  addServeCommands(program, outcome);
   addKeysCommands(program, outcome);
   addAuditCommands(program, outcome);
   return program;
@@ -63,7 +67,43 @@ function addInit(program: Command, outcome: Outcome): void {
   });
 }
 
-interface LaunchFlags extends KeepingFlags {
+function addServeCommands(program: Command, outcome: Outcome): void {
+  withPlaces(program.command('serve'))
+    .description('write the log for other processes until SIGTERM or SIGINT')
+    .option(
+      '--socket <path>',
+      'where others reach it (default: where this user’s find it)',
+      nonEmpty,
+    )
+    .option(
+      '--group <group>',
+      'a group, by name or id, whose members may append at --socket',
+      nonEmpty,
+    )
+    .option(
+      '--token-file <file>',
+      'who may append, and as which emitter; see gatebook token',
+      nonEmpty,
+    )
+    .addOption(maxSizeOption())
+    .addOption(rotateOption())
+    .option('--json', 'print log, socket and public key as one JSON object')
+    .action(async (flags: ServeFlags, command: Command) => {
+      const { serve } = await import('./serve.js');
+      outcome.exitCode = await serve(placesOf(command), flags);
+    });
+  program
+    .command('token')
+    .description('make a token with which an emitter may append through gatebook serve')
+    .argument('<emitter>', 'what its records will have as emitter')
+    .requiredOption('--token-file <file>', 'where gatebook serve knows it from', nonEmpty)
+    .action(async (emitter: string, flags: { readonly tokenFile: string }) => {
+      const { token } = await import('./token.js');
+      outcome.exitCode = await token(emitter, flags.tokenFile);
+    });
+}
+
+interface LaunchFlags {
   readonly user?: string;
   readonly channel?: string;
   readonly agent?: string;
@@ -76,7 +116,7 @@ function addLaunchCommands(program: Command, options: ProgramOptions): void {
     ['exec', 'run a command and record it before it starts and when it ends'],
   ] as const;
   for (const [kind, description] of kinds) {
-    withPlaces(program.command(kind))
+    withSocket(withPlaces(program.command(kind)))
       .usage('[options] -- COMMAND [ARGUMENT...]')
       .description(description)
       .argument('[command...]', 'what to start; its own options are not looked at')
@@ -99,11 +139,12 @@ function addLaunchCommands(program: Command, options: ProgramOptions): void {
           );
         }
         const { launchExec, launchMcp } = await import('./launch.js');
+        const { logChoiceOf } = await import('./log-choice.js');
         const launch = kind === 'mcp' ? launchMcp : launchExec;
+        const { user, channel, agent, onLogFailure } = flags;
         options.outcome.exitCode = await launch({
-          ...flags,
-          keeping: keepingFrom(flags),
-          places: placesOf(command),
+          ...{ user, channel, agent, onLogFailure },
+          log: logChoiceOf(command),
           command: words,
         });
       });

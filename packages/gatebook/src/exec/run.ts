@@ -1,9 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { basename } from 'node:path';
 import { isatty } from 'node:tty';
-import { AuditError, type AuditEvent, openAuditLog, type Result } from '@gatebook/audit';
-import type { Keeping } from '../keeping.js';
-import { delay } from '../mcp/delay.js';
+import {
+  type AuditEvent,
+  type AuditLogOptions,
+  openAuditLog,
+  type Result,
+  type ServedLogOptions,
+} from '@gatebook/audit';
 import { passOn } from '../mcp/exit-status.js';
 import { newCallId, newSessionId } from '../mcp/ids.js';
 import { Ledger, type OnLogFailure, reasonOf } from '../mcp/ledger.js';
@@ -19,18 +23,13 @@ export interface ExecOptions {
   readonly user?: string | undefined;
   readonly channel?: string | undefined;
   readonly agent?: string | undefined;
-  readonly dir: string;
-  readonly keysDir: string;
-  /** Default: the log's. */
-  readonly keeping?: Keeping | undefined;
+  readonly log: AuditLogOptions | ServedLogOptions;
   /** What happens when the command cannot be recorded; default `refuse`. */
   readonly onLogFailure?: OnLogFailure | undefined;
   /** The command's environment; default: our own. */
   readonly env?: NodeJS.ProcessEnv | undefined;
   /** Where our own messages go; default: our stderr. The command's stdio is always ours. */
   readonly report?: ((line: string) => void) | undefined;
-  /** How long to wait for a log that another process holds; default 5000. */
-  readonly lockWaitMs?: number | undefined;
 }
 
 /**
@@ -40,15 +39,14 @@ export interface ExecOptions {
  */
 export async function runExec(options: ExecOptions): Promise<number> {
   const report = options.report ?? ((line: string) => void process.stderr.write(`${line}\n`));
-  const { dir, keysDir, keeping } = options;
   const ledger = new Ledger({
-    open: async () => noticed(await openAuditLog({ ...keeping, dir, keysDir }), report),
+    open: async () => noticed(await openAuditLog(options.log), report),
     onLogFailure: options.onLogFailure ?? 'refuse',
     report,
     reopenAfterMs: 0,
   });
   try {
-    await openPatiently(ledger, options);
+    await ledger.open({ passUnavailable: false });
   } catch (error) {
     report(`gatebook: not run, because it cannot be recorded: ${reasonOf(error)}`);
     return 1;
@@ -68,22 +66,6 @@ export async function runExec(options: ExecOptions): Promise<number> {
   if (!(ended instanceof StartError)) return passOn(ended);
   report(`gatebook: ${ended.message}`);
   return ended.exitCode;
-}
-
-/** Another process may hold the log only for a moment, as another `gatebook exec` does. */
-async function openPatiently(ledger: Ledger, options: ExecOptions): Promise<void> {
-  const until = performance.now() + (options.lockWaitMs ?? 5000);
-  for (;;) {
-    const lastTry = performance.now() >= until;
-    try {
-      await ledger.open({ passLocked: lastTry && options.onLogFailure === 'allow' });
-      return;
-    } catch (error) {
-      const locked = error instanceof AuditError && error.code === 'log_locked';
-      if (!locked || lastTry) throw error;
-      await delay(50);
-    }
-  }
 }
 
 type Frame = Pick<AuditEvent, 'actor' | 'sessionId' | 'callId' | 'source'>;

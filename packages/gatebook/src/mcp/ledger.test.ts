@@ -19,7 +19,7 @@ function setUp(onLogFailure: OnLogFailure, open?: () => Promise<FixtureBook>) {
 
 test('an intent that was recorded gives no reason against the call', async () => {
   const { book, ledger, lines } = setUp('refuse');
-  await ledger.open({ passLocked: true });
+  await ledger.open({ passUnavailable: true });
   expect(await ledger.intent(event)).toBeUndefined();
   expect(book.events).toEqual([event]);
   await ledger.close();
@@ -60,10 +60,10 @@ test('a log that another process holds is tried again with each call', async () 
   let locked = true;
   const book = new FixtureBook();
   const { ledger, lines } = setUp('refuse', async () => {
-    if (locked) throw new AuditError('log_locked', 'process 7 writes this log');
+    if (locked) throw new AuditError('log_unavailable', 'process 7 does not answer');
     return book;
   });
-  await ledger.open({ passLocked: true });
+  await ledger.open({ passUnavailable: true });
   expect(lines[0]).toContain('process 7');
   expect(await ledger.intent(event)).toContain('process 7');
   locked = false;
@@ -75,9 +75,11 @@ test('a damaged log is an error at the start, unless calls may pass unrecorded',
   const damaged = async (): Promise<FixtureBook> => {
     throw new AuditError('log_damaged', 'fewer records than the head');
   };
-  await expect(setUp('refuse', damaged).ledger.open({ passLocked: true })).rejects.toThrow('head');
+  await expect(setUp('refuse', damaged).ledger.open({ passUnavailable: true })).rejects.toThrow(
+    'head',
+  );
   const { ledger, lines } = setUp('allow', damaged);
-  await ledger.open({ passLocked: true });
+  await ledger.open({ passUnavailable: true });
   expect(await ledger.intent(event)).toBeUndefined();
   expect(lines).toHaveLength(1);
 });
@@ -89,7 +91,7 @@ test('a log that has failed for good is let go of and opened again', async () =>
     books.push(book);
     return book;
   });
-  await ledger.open({ passLocked: true });
+  await ledger.open({ passUnavailable: true });
   books[0]!.failWith = 'log_failed';
   expect(await ledger.intent(event)).toContain('log_failed');
   expect(await ledger.intent(event)).toBeUndefined();

@@ -35,14 +35,29 @@ const eventFaults: ReadonlySet<string> = new Set([
   'wrong_type',
 ]);
 
-/** After these the log that is open will not take anything any more. */
-const endOfLog: ReadonlySet<string> = new Set(['log_failed', 'log_closed']);
+/** After these the log that is open will not take anything any more; most come when its writer ended and no other began. */
+const endOfLog: ReadonlySet<string> = new Set([
+  'log_failed',
+  'log_closed',
+  'log_locked',
+  'log_damaged',
+  'log_rolled_back',
+  'wrong_log',
+  'keys_missing',
+  'keys_unsafe',
+  'bad_socket',
+  'bad_token',
+  'protocol_mismatch',
+]);
+
+/** What keeps a log from being opened now and may end by itself. */
+const mayComeBack: ReadonlySet<string> = new Set(['log_locked', 'log_unavailable']);
 
 /** How often one outcome waits for room in the log's queue before it is given up. */
 const roomTriesMax = 100;
 
 /**
- * The log as the relay sees it: it may fail, be locked by another process, and come back. Knows whether it fails,
+ * The log as the relay sees it: it may fail, be held by a process that does not answer, and come back. Knows whether it fails,
  * says so once per failure, and marks the first record after a failure with what is missing before it.
  */
 export class Ledger {
@@ -66,15 +81,15 @@ export class Ledger {
   }
 
   /**
-   * Opens the log. A log that another process holds may come free: with `passLocked` the ledger then says so and tries
-   * again when something is to be recorded. With any other failure it throws, unless the operator allows calls to pass
+   * Opens the log. A process that holds it and does not answer may go on or end: with `passUnavailable` the ledger then
+   * says so and tries again when something is to be recorded. With any other failure it throws, unless the operator allows calls to pass
    * unrecorded.
    */
-  async open(options: { readonly passLocked: boolean }): Promise<void> {
+  async open(options: { readonly passUnavailable: boolean }): Promise<void> {
     await this.#tryOpen();
     if (this.#book !== undefined) return;
-    const locked = codeOf(this.#lastError) === 'log_locked';
-    if (locked ? !options.passLocked : !this.#allows) throw this.#lastError;
+    const passes = options.passUnavailable && mayComeBack.has(codeOf(this.#lastError));
+    if (!passes && !this.#allows) throw this.#lastError;
     this.#reportFailing(this.#lastError);
   }
 

@@ -15,7 +15,7 @@ import { Session } from './session.js';
 async function setUp(onLogFailure: OnLogFailure = 'refuse') {
   const book = new FixtureBook();
   const ledger = new Ledger({ open: async () => book, onLogFailure, report: () => undefined });
-  await ledger.open({ passLocked: true });
+  await ledger.open({ passUnavailable: true });
   const clientOut = new PassThrough();
   const clientIn = new PassThrough();
   const serverOut = new PassThrough();

@@ -1,7 +1,6 @@
 import { basename } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
-import { openAuditLog } from '@gatebook/audit';
-import type { Keeping } from '../keeping.js';
+import { type AuditLogOptions, openAuditLog, type ServedLogOptions } from '@gatebook/audit';
 import { childEnvironment } from '../secret-variables.js';
 import { Calls } from './calls.js';
 import { ClientSide } from './client-side.js';
@@ -23,10 +22,7 @@ export interface McpOptions {
   readonly channel?: string | undefined;
   /** Default: the name the client gives itself. */
   readonly agent?: string | undefined;
-  readonly dir: string;
-  readonly keysDir: string;
-  /** Default: the log's. */
-  readonly keeping?: Keeping | undefined;
+  readonly log: AuditLogOptions | ServedLogOptions;
   /** What happens to calls that cannot be recorded; default `refuse`. */
   readonly onLogFailure?: OnLogFailure | undefined;
   readonly stdin?: Readable | undefined;
@@ -47,14 +43,13 @@ export async function runMcp(options: McpOptions): Promise<number> {
   const report = (line: string): void => {
     stderr.write(`${line}\n`);
   };
-  const { dir, keysDir, keeping } = options;
   const ledger = new Ledger({
-    open: async () => noticed(await openAuditLog({ ...keeping, dir, keysDir }), report),
+    open: async () => noticed(await openAuditLog(options.log), report),
     onLogFailure: options.onLogFailure ?? 'refuse',
     report,
   });
   try {
-    await ledger.open({ passLocked: true });
+    await ledger.open({ passUnavailable: true });
   } catch (error) {
     report(`gatebook: the log cannot be opened, so no server is started: ${reasonOf(error)}`);
     return 1;

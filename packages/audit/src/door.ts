@@ -1,0 +1,481 @@
+import * as fs from 'node:fs';
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import * as path from 'node:path';
+import { AuditError, reasonOf } from './errors.js';
+import { type Batch, Guest, type Host } from './guest.js';
+import { type FileIdentity, isStill } from './lock.js';
+import {
+  aliveMs,
+  type FindEntry,
+  type Hello,
+  protocolVersion,
+  type RotateAnswer,
+  type Welcome,
+} from './relay-messages.js';
+import { findRecords } from './resend.js';
+import { checkNamedSocket, prepareSocketFolder } from './socket-place.js';
+import {
+  type DoorThreadData,
+  type FromWriter,
+  type LogFacts,
+  type Outcome,
+  type ToWriter,
+  toPlainError,
+} from './thread-messages.js';
+import { type KnownToken, matchToken, readTokens } from './tokens.js';
+
+const guestsMax = 512;
+/** Connections that have not said hello. */
+const speechlessMax = 64;
+/** Connections that one token may have at a time. */
+const guestsPerEmitterMax = 64;
+const helloMs = 5_000;
+/** What the writer may be given before it has answered; the in-process log's own queue is apart. */
+const outstanding = { records: 8_192, bytes: 2 * 1024 * 1024 };
+/** What goes to the writer in one message, besides the turn that crosses the bound. */
+const messageBytes = 256 * 1024;
+/** Turns given before the event loop has its own. */
+const turnsMax = 64;
+
+/** Records of one guest in the order in which the writer has them. */
+interface Handed {
+  readonly guest: Guest;
+  count: number;
+  bytes: number;
+}
+
+/** Bodies for the writer's thread, each with a newline behind it. */
+class WriterBatch implements Batch {
+  readonly handed: Handed[] = [];
+  readonly #bodies: Buffer[] = [];
+  bytes = 0;
+  count = 0;
+
+  add(guest: Guest, body: Buffer): void {
+    this.#bodies.push(body, newline);
+    this.bytes += body.length + 1;
+    this.count++;
+    const last = this.handed.at(-1);
+    if (last?.guest === guest) {
+      last.count++;
+      last.bytes += body.length;
+    } else this.handed.push({ guest, count: 1, bytes: body.length });
+  }
+
+  /** In memory of its own, so that it can move to the writer's thread. */
+  joined(): Uint8Array<ArrayBuffer> {
+    const all = new Uint8Array(this.bytes);
+    let at = 0;
+    for (const part of this.#bodies) {
+      all.set(part, at);
+      at += part.length;
+    }
+    return all;
+  }
+}
+
+const newline = Buffer.from('\n');
+
+export interface DoorEvents {
+  /** Nobody can be let in any more. */
+  failed(error: AuditError): void;
+  /** All are sent away, and the socket is removed. */
+  left(): void;
+}
+
+/**
+ * Where other processes come in to the writer that this process has. It runs on a thread of its own, so that neither the
+ * program around the log nor the disk keeps it from answering. Guests take turns, and each is read only as fast as its
+ * records are written and its answers taken.
+ */
+export class Door implements Host {
+  readonly #data: DoorThreadData;
+  readonly #events: DoorEvents;
+  readonly #guests = new Set<Guest>();
+  readonly #byClient = new Map<string, Guest>();
+  /** Who has records waiting, in the order of their turns. */
+  readonly #hungry = new Set<Guest>();
+  readonly #waitingHellos = new Map<Guest, Hello>();
+  readonly #settling: { readonly total: number; readonly resolve: () => void }[] = [];
+  #facts: LogFacts | undefined;
+  #server: Server | undefined;
+  #identity: FileIdentity | undefined;
+  #ticking: NodeJS.Timeout | undefined;
+  #handed: Handed[] = [];
+  #handedRecords = 0;
+  #handedBytes = 0;
+  #handedTotal = 0;
+  #settledTotal = 0;
+  #pumping = false;
+  #searching: Promise<unknown> = Promise.resolve();
+  #checkpointId = 0;
+  /** Whose checkpoint is being made, and who asked since and gets the next. */
+  #checkpointFor: { guest: Guest; id: number }[] | undefined;
+  #checkpointNext: { guest: Guest; id: number }[] = [];
+  #rotationId = 0;
+  readonly #rotations = new Map<number, { readonly guest: Guest; readonly id: number }>();
+  #tokens: { readonly known: readonly KnownToken[]; readonly stamp: string } | undefined;
+  #closing = false;
+
+  constructor(data: DoorThreadData, events: DoorEvents) {
+    this.#data = data;
+    this.#events = events;
+    data.port.on('message', (message: FromWriter) => this.#receive(message));
+  }
+
+  /** Resolves when clients can connect. */
+  async open(): Promise<void> {
+    this.#refreshTokens();
+    await this.#listen();
+    this.#ticking = setInterval(() => this.#tick(), aliveMs);
+  }
+
+  /** Makes the socket under another name and moves it in place, so that what stands there was listening from the start. */
+  async #listen(): Promise<void> {
+    const { socket, ownFolder, group } = this.#data.door;
+    if (ownFolder) prepareSocketFolder(socket);
+    else if (await answers(checkNamedSocket(socket))) {
+      throw new AuditError('bad_socket', `another process listens at ${socket}; choose another`);
+    }
+    const temporary = `${socket}~`;
+    fs.rmSync(temporary, { force: true });
+    const server = createServer((connection) => {
+      if (this.#closing) connection.destroy();
+      else this.#letIn(connection);
+    });
+    server.maxConnections = guestsMax;
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(temporary, 511, resolve);
+    });
+    server.on('error', (error) => this.#events.failed(cannotListen(socket, error)));
+    fs.chmodSync(temporary, group === undefined ? 0o600 : 0o660);
+    if (group !== undefined) fs.chownSync(temporary, process.geteuid?.() ?? -1, group);
+    fs.renameSync(temporary, socket);
+    const { dev: device, ino: inode } = fs.lstatSync(socket);
+    this.#identity = { file: socket, device, inode };
+    this.#server?.close();
+    this.#server = server;
+  }
+
+  /** Who connects and says nothing makes room for who does. */
+  #letIn(connection: Socket): void {
+    this.#guests.add(new Guest(connection, this));
+    const speechless = [...this.#guests].filter((guest) => guest.client === '');
+    if (speechless.length > speechlessMax) speechless[0]?.drop();
+  }
+
+  #tick(): void {
+    const now = performance.now();
+    for (const guest of [...this.#guests]) {
+      if (!guest.isWelcomed && guest.client === '' && now - guest.since > helloMs) guest.drop();
+      else if (guest.isStalled(now)) guest.drop();
+      else if (guest.waits && guest.client !== '') guest.alive();
+    }
+    if (!isStill(this.#data.lock)) this.#post({ kind: 'look' });
+    this.#dropRevoked();
+    if (this.#identity === undefined || isStill(this.#identity)) return;
+    // Somebody deleted the socket or put something in its place; one attempt at a time.
+    this.#identity = undefined;
+    this.#listen().catch((error: unknown) => {
+      this.#events.failed(cannotListen(this.#data.door.socket, error));
+    });
+  }
+
+  #receive(message: FromWriter): void {
+    switch (message.kind) {
+      case 'ready':
+        this.#facts = message;
+        for (const [guest, hello] of this.#waitingHellos) this.#welcome(guest, hello);
+        this.#waitingHellos.clear();
+        break;
+      case 'outcomes':
+        for (const outcome of message.outcomes) this.#settle(outcome);
+        this.#pumpSoon();
+        break;
+      case 'checkpoint':
+        this.#answerCheckpoints({ note: message.note });
+        break;
+      case 'checkpoint_failed':
+        this.#answerCheckpoints({ error: message.error });
+        break;
+      case 'rotated':
+        this.#answerRotate(message.id, { sealed: message.sealed });
+        break;
+      case 'rotate_failed':
+        this.#answerRotate(message.id, { error: message.error });
+        break;
+      case 'closed':
+        void this.close(message.error === undefined);
+        break;
+      case 'failed':
+      case 'refused':
+        void this.close(false);
+    }
+  }
+
+  // What guests ask for.
+
+  hello(guest: Guest, hello: Hello): void {
+    try {
+      this.#identify(guest, hello);
+    } catch (error) {
+      guest.refuse(toPlainError(error));
+      return;
+    }
+    if (this.#facts === undefined) {
+      this.#waitingHellos.set(guest, hello);
+      guest.alive();
+    } else this.#welcome(guest, hello);
+  }
+
+  #identify(guest: Guest, hello: Hello): void {
+    if (this.#data.door.tokenFile === undefined) return;
+    this.#refreshTokens();
+    const match = matchToken(hello.token ?? '', this.#tokens?.known ?? []);
+    if (match === undefined) {
+      const what = hello.token === undefined ? 'asks for a token' : 'does not know this token';
+      throw new AuditError('bad_token', `the log's writer (process ${process.pid}) ${what}`);
+    }
+    const others = [...this.#guests].filter((other) => other.emitter === match.emitter);
+    if (others.length >= guestsPerEmitterMax) {
+      throw new AuditError(
+        'log_unavailable',
+        `${match.emitter} has ${guestsPerEmitterMax} connections to the log already`,
+      );
+    }
+    guest.emitter = match.emitter;
+    guest.tokenHash = match.hash.toString('hex');
+  }
+
+  #welcome(guest: Guest, hello: Hello): void {
+    if (guest.gone || this.#facts === undefined) return;
+    // The same client on a new connection: what it had on the old one it asks for again.
+    const name = `${guest.emitter ?? ''} ${hello.client}`;
+    this.#byClient.get(name)?.drop();
+    this.#byClient.set(name, guest);
+    const { origin, publicKey, initialKeyFile } = this.#facts;
+    const welcome: Welcome = {
+      protocol: protocolVersion,
+      pid: process.pid,
+      origin,
+      publicKey,
+      ...(initialKeyFile === undefined
+        ? {}
+        : {
+            // Who has only the socket need not know where the keys lie.
+            initialKeyFile:
+              guest.emitter === undefined ? initialKeyFile : path.basename(initialKeyFile),
+          }),
+      durability: this.#data.options.durability,
+      size: Number(Atomics.load(this.#data.size, 0)),
+      ...(guest.emitter === undefined ? {} : { emitter: guest.emitter }),
+    };
+    guest.welcome(welcome);
+  }
+
+  hungry(guest: Guest): void {
+    this.#hungry.add(guest);
+    this.#pumpSoon();
+  }
+
+  find(guest: Guest, after: number, entries: readonly FindEntry[]): void {
+    const own = guest.emitter;
+    const asked =
+      own === undefined ? entries : entries.map(([id, digest]) => [id, digest, own] as const);
+    // What this client handed in over an earlier connection must be settled before its absence means anything.
+    const settled = this.#settledUpTo(this.#handedTotal);
+    // One search at a time, so that searching takes no more than its share from writing.
+    this.#searching = Promise.all([this.#searching, settled]).then(async () => {
+      if (guest.gone) return;
+      try {
+        guest.found(await findRecords(this.#data.options.dir, after, asked));
+      } catch (error) {
+        guest.refuse(toPlainError(error));
+      }
+    });
+  }
+
+  checkpoint(guest: Guest, id: number): void {
+    this.#checkpointNext.push({ guest, id });
+    if (this.#checkpointFor === undefined) this.#askCheckpoint();
+  }
+
+  /** A new segment costs files, so only who could write the log by himself may ask for one. */
+  rotate(guest: Guest, id: number): void {
+    if (guest.emitter !== undefined) {
+      const error = new AuditError('bad_token', 'a token is for appending, not for rotating');
+      guest.rotated({ id, error: toPlainError(error) });
+      return;
+    }
+    const own = this.#rotationId++;
+    this.#rotations.set(own, { guest, id });
+    this.#post({ kind: 'rotate', id: own });
+  }
+
+  #answerRotate(own: number, answer: Omit<RotateAnswer, 'id'>): void {
+    const asked = this.#rotations.get(own);
+    this.#rotations.delete(own);
+    asked?.guest.rotated({ id: asked.id, ...answer });
+  }
+
+  left(guest: Guest): void {
+    this.#guests.delete(guest);
+    this.#hungry.delete(guest);
+    this.#waitingHellos.delete(guest);
+    const name = `${guest.emitter ?? ''} ${guest.client}`;
+    if (this.#byClient.get(name) === guest) this.#byClient.delete(name);
+  }
+
+  // The way to the writer and back.
+
+  /** What arrives in one turn of the event loop goes to the writer together. */
+  #pumpSoon(): void {
+    if (this.#pumping || this.#hungry.size === 0) return;
+    this.#pumping = true;
+    setImmediate(() => {
+      this.#pumping = false;
+      this.#pump();
+    });
+  }
+
+  #pump(): void {
+    if (this.#closing || !this.#hasRoom()) return;
+    const batch = new WriterBatch();
+    // What is refused does not fill the batch, so the turns are counted too.
+    for (let turns = 0; turns < turnsMax && batch.bytes < messageBytes; turns++) {
+      const guest = this.#hungry.values().next().value;
+      if (guest === undefined) break;
+      guest.takeTurn(batch);
+      this.#hungry.delete(guest);
+      if (guest.isHungry) this.#hungry.add(guest);
+    }
+    if (batch.count > 0) this.#hand(batch);
+    this.#pumpSoon();
+  }
+
+  #hasRoom(): boolean {
+    const { records, bytes } = outstanding;
+    return this.#handedRecords < records && this.#handedBytes < bytes;
+  }
+
+  #hand(batch: WriterBatch): void {
+    for (const run of batch.handed) {
+      this.#handed.push(run);
+      this.#handedBytes += run.bytes;
+    }
+    this.#handedRecords += batch.count;
+    this.#handedTotal += batch.count;
+    const joined = batch.joined();
+    this.#post({ kind: 'append', batch: joined, count: batch.count }, [joined.buffer]);
+  }
+
+  #post(message: ToWriter, transfer: ArrayBuffer[] = []): void {
+    const { port, signal } = this.#data;
+    port.postMessage(message, transfer);
+    Atomics.add(signal, 0, 1);
+    Atomics.notify(signal, 0);
+  }
+
+  #settle(outcome: Outcome): void {
+    let done = 0;
+    while (done < outcome.count) {
+      const run = this.#handed[0]!;
+      const count = Math.min(run.count, outcome.count - done);
+      const part =
+        'error' in outcome ? { ...outcome, count } : { firstSeq: outcome.firstSeq + done, count };
+      run.guest.settle(part);
+      run.count -= count;
+      done += count;
+      if (run.count > 0) break;
+      this.#handedBytes -= run.bytes;
+      this.#handed.shift();
+    }
+    this.#handedRecords -= outcome.count;
+    this.#settledTotal += outcome.count;
+    while (this.#settling.length > 0 && this.#settling[0]!.total <= this.#settledTotal) {
+      this.#settling.shift()!.resolve();
+    }
+  }
+
+  #settledUpTo(total: number): Promise<void> {
+    if (this.#settledTotal >= total) return Promise.resolve();
+    return new Promise((resolve) => this.#settling.push({ total, resolve }));
+  }
+
+  /** Whoever asks while a checkpoint is made gets the next one, all of them the same. */
+  #askCheckpoint(): void {
+    this.#checkpointFor = this.#checkpointNext;
+    this.#checkpointNext = [];
+    this.#post({ kind: 'checkpoint', id: this.#checkpointId++ });
+  }
+
+  #answerCheckpoints(answer: { note: string } | { error: ReturnType<typeof toPlainError> }): void {
+    for (const { guest, id } of this.#checkpointFor ?? []) guest.checkpoint({ id, ...answer });
+    this.#checkpointFor = undefined;
+    if (this.#checkpointNext.length > 0) this.#askCheckpoint();
+  }
+
+  // Tokens: the file may change while we run, and who is taken out of it is out.
+
+  #refreshTokens(): void {
+    const { tokenFile } = this.#data.door;
+    if (tokenFile === undefined) return;
+    const stat = fs.statSync(tokenFile, { throwIfNoEntry: false });
+    const stamp = `${stat?.ino} ${stat?.mtimeMs} ${stat?.size} ${stat?.mode}`;
+    if (this.#tokens?.stamp === stamp) return;
+    this.#tokens = { known: [], stamp: '' };
+    this.#tokens = { known: readTokens(tokenFile), stamp };
+  }
+
+  #dropRevoked(): void {
+    if (this.#data.door.tokenFile === undefined) return;
+    try {
+      this.#refreshTokens();
+    } catch {
+      // A file that cannot be read or trusted names nobody; whoever says hello is told so.
+    }
+    const known = new Set(this.#tokens?.known.map(({ hash }) => hash.toString('hex')));
+    for (const guest of [...this.#guests]) {
+      if (guest.tokenHash !== undefined && !known.has(guest.tokenHash)) {
+        guest.refuse(toPlainError(new AuditError('bad_token', 'this token is not valid any more')));
+      }
+    }
+  }
+
+  /** Sends everybody away and removes the socket. Clean: the log was closed, and nothing waits to be taken over. */
+  async close(clean: boolean): Promise<void> {
+    if (this.#closing) return;
+    this.#closing = true;
+    clearInterval(this.#ticking);
+    const leaving = [...this.#guests].map((guest) => guest.goodbye(clean));
+    this.#server?.close();
+    if (this.#identity !== undefined && isStill(this.#identity)) {
+      fs.rmSync(this.#identity.file, { force: true });
+    }
+    this.#data.port.close();
+    await Promise.all(leaving);
+    this.#events.left();
+  }
+}
+
+/** Whether somebody takes connections there. */
+function answers(socket: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const probe = connect(socket);
+    probe.once('connect', () => {
+      probe.destroy();
+      resolve(true);
+    });
+    probe.once('error', () => resolve(false));
+  });
+}
+
+function cannotListen(socket: string, error: unknown): AuditError {
+  if (error instanceof AuditError) return error;
+  return new AuditError(
+    'bad_socket',
+    `other processes cannot be let in at ${socket}: ${reasonOf(error)}`,
+    { cause: error },
+  );
+}

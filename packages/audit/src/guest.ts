@@ -1,0 +1,313 @@
+import { isUtf8 } from 'node:buffer';
+import type { Socket } from 'node:net';
+import { checkBody } from './body-check.js';
+import { AuditError } from './errors.js';
+import { FrameReader, jsonFrame } from './frames.js';
+import { parseFind, parseHello, parseObject } from './hello.js';
+import {
+  type CheckpointAnswer,
+  type FindEntry,
+  type Found,
+  findEntriesMax,
+  foundPerFrame,
+  fromDoor,
+  type Hello,
+  type RotateAnswer,
+  toDoor,
+  type Welcome,
+} from './relay-messages.js';
+import { type Outcome, type PlainError, toPlainError } from './thread-messages.js';
+
+/** What a guest may have waiting here before it is not read any more. */
+const queueBytesMax = 256 * 1024;
+/** Checkpoints and the like it may ask for before it is not read any more. */
+const questionsMax = 64;
+/** Answers it may leave unread before it is not read any more … */
+const backlogBytesMax = 64 * 1024;
+/** … and how long it may leave them so before it is sent away. */
+const stallMs = 10_000;
+/** How long it may take to read the last word. */
+const leaveMs = 250;
+/** What one guest may hand in before the next has its turn. */
+const turn = { records: 64, bytes: 64 * 1024 };
+
+/** What a guest asks of the door. */
+export interface Host {
+  hello(guest: Guest, hello: Hello): void;
+  /** The guest has records waiting for its turn. */
+  hungry(guest: Guest): void;
+  find(guest: Guest, after: number, entries: readonly FindEntry[]): void;
+  checkpoint(guest: Guest, id: number): void;
+  rotate(guest: Guest, id: number): void;
+  left(guest: Guest): void;
+}
+
+/** Takes what guests hand in on their turns. */
+export interface Batch {
+  add(guest: Guest, body: Buffer): void;
+}
+
+/** Records in the order in which they were handed in, not answered yet. */
+interface Run {
+  count: number;
+  /** They were refused here and never reached the writer. */
+  readonly error: PlainError | undefined;
+}
+
+/** One connected client, as far as it may be trusted: not at all. */
+export class Guest {
+  readonly #socket: Socket;
+  readonly #host: Host;
+  readonly since = performance.now();
+  client = '';
+  /** The emitter its token proves. */
+  emitter: string | undefined;
+  /** The hash of its token, in hex. */
+  tokenHash: string | undefined;
+  #welcomed = false;
+  #gone = false;
+  #queue: Buffer[] = [];
+  #at = 0;
+  #queuedBytes = 0;
+  #runs: Run[] = [];
+  #entries: FindEntry[] = [];
+  #finding = false;
+  #questions = 0;
+  #stalledSince: number | undefined;
+
+  constructor(socket: Socket, host: Host) {
+    this.#socket = socket;
+    this.#host = host;
+    const reader = new FrameReader((kind, payload) => this.#take(kind, payload));
+    socket.on('data', (chunk: Buffer) => {
+      if (this.#gone) return;
+      try {
+        reader.push(chunk);
+      } catch (error) {
+        this.refuse(toPlainError(error));
+      }
+    });
+    socket.on('drain', () => this.#regulate());
+    socket.on('error', () => this.drop());
+    socket.on('close', () => this.drop());
+    socket.on('end', () => this.drop());
+  }
+
+  get gone(): boolean {
+    return this.#gone;
+  }
+
+  get isWelcomed(): boolean {
+    return this.#welcomed;
+  }
+
+  /** Whether the guest waits for something, and must hear that the writer is there. */
+  get waits(): boolean {
+    const waits = this.#runs.length > 0 || this.isHungry || this.#finding || this.#questions > 0;
+    return !this.#welcomed || waits;
+  }
+
+  get isHungry(): boolean {
+    return this.#queue.length > 0 && !this.#gone;
+  }
+
+  /** Whether its answers have been left unread for too long. */
+  isStalled(nowMs: number): boolean {
+    return this.#stalledSince !== undefined && nowMs - this.#stalledSince > stallMs;
+  }
+
+  #take(kind: number, payload: Buffer): void {
+    if (this.#gone) return;
+    if (!this.#welcomed) {
+      if (kind !== toDoor.hello || this.client !== '') throw outOfTurn();
+      const hello = parseHello(payload);
+      this.client = hello.client;
+      this.#host.hello(this, hello);
+      return;
+    }
+    if (kind === toDoor.append) this.#takeAppend(payload);
+    else if (kind === toDoor.find) this.#takeFind(payload);
+    else if (kind === toDoor.checkpoint) this.#host.checkpoint(this, this.#asked(payload));
+    else if (kind === toDoor.rotate) this.#host.rotate(this, this.#asked(payload));
+    else throw outOfTurn();
+  }
+
+  #takeAppend(payload: Buffer): void {
+    if (this.#finding || payload.at(-1) !== 10 || !isUtf8(payload)) throw outOfTurn();
+    this.#queue.push(payload);
+    this.#queuedBytes += payload.length;
+    this.#regulate();
+    this.#host.hungry(this);
+  }
+
+  #takeFind(payload: Buffer): void {
+    const { after, entries, last } = parseFind(payload);
+    if (this.#finding || this.#entries.length + entries.length > findEntriesMax) throw outOfTurn();
+    this.#entries.push(...entries);
+    if (!last) return;
+    const all = this.#entries;
+    this.#entries = [];
+    this.#finding = true;
+    this.#host.find(this, after, all);
+  }
+
+  #asked(payload: Buffer): number {
+    const { id } = parseObject(payload);
+    if (!Number.isSafeInteger(id)) throw outOfTurn();
+    this.#questions++;
+    return Number(id);
+  }
+
+  /** Moves what one turn allows from its queue to the batch; what cannot be recorded is refused here. */
+  takeTurn(batch: Batch): void {
+    let { records, bytes } = turn;
+    while (records > 0 && bytes > 0 && this.#queue.length > 0) {
+      const frame = this.#queue[0]!;
+      const end = frame.indexOf(10, this.#at);
+      const body = frame.subarray(this.#at, end);
+      this.#takeBody(body, batch);
+      records--;
+      bytes -= body.length;
+      this.#at = end + 1;
+      if (this.#at === frame.length) {
+        this.#queue.shift();
+        this.#queuedBytes -= frame.length;
+        this.#at = 0;
+      }
+    }
+    this.#tell([]);
+    this.#regulate();
+  }
+
+  #takeBody(body: Buffer, batch: Batch): void {
+    try {
+      checkBody(body.toString('utf8'), body.length, this.emitter);
+    } catch (error) {
+      this.#runs.push({ count: 1, error: toPlainError(error) });
+      return;
+    }
+    const last = this.#runs.at(-1);
+    if (last !== undefined && last.error === undefined) last.count++;
+    else this.#runs.push({ count: 1, error: undefined });
+    batch.add(this, body);
+  }
+
+  /** What became of the oldest records that reached the writer. */
+  settle(outcome: Outcome): void {
+    const told: Outcome[] = [];
+    let done = 0;
+    while (done < outcome.count && this.#runs.length > 0) {
+      const run = this.#runs[0]!;
+      if (run.error !== undefined) {
+        told.push({ count: run.count, error: run.error });
+        this.#runs.shift();
+        continue;
+      }
+      const count = Math.min(run.count, outcome.count - done);
+      told.push(
+        'error' in outcome ? { ...outcome, count } : { firstSeq: outcome.firstSeq + done, count },
+      );
+      run.count -= count;
+      done += count;
+      if (run.count === 0) this.#runs.shift();
+    }
+    this.#tell(told);
+  }
+
+  /** Tells outcomes, and what was refused right behind them. */
+  #tell(told: Outcome[]): void {
+    while (this.#runs[0]?.error !== undefined) {
+      const { count, error } = this.#runs.shift()!;
+      told.push({ count, error: error! });
+    }
+    if (told.length > 0) this.#send(fromDoor.outcomes, { outcomes: told });
+  }
+
+  found(found: readonly Found[]): void {
+    this.#finding = false;
+    for (let at = 0; at < found.length; at += foundPerFrame) {
+      const part = found.slice(at, at + foundPerFrame);
+      this.#send(fromDoor.found, { found: part, last: at + part.length === found.length });
+    }
+    if (found.length === 0) this.#send(fromDoor.found, { found: [], last: true });
+  }
+
+  checkpoint(answer: CheckpointAnswer): void {
+    this.#questions--;
+    this.#send(fromDoor.checkpoint, answer);
+  }
+
+  rotated(answer: RotateAnswer): void {
+    this.#questions--;
+    this.#send(fromDoor.rotated, answer);
+  }
+
+  welcome(welcome: Welcome): void {
+    this.#welcomed = true;
+    this.#send(fromDoor.welcome, welcome);
+  }
+
+  alive(): void {
+    if (this.#socket.writableLength < backlogBytesMax) this.#send(fromDoor.alive, {});
+  }
+
+  /** Says why and lets go. */
+  refuse(error: PlainError): void {
+    void this.#leave(jsonFrame(fromDoor.refused, { error }));
+  }
+
+  /** The writer ends; everything not answered is to be asked for again. Resolves when the guest has gone. */
+  goodbye(clean: boolean): Promise<void> {
+    return this.#leave(jsonFrame(fromDoor.goodbye, { clean }));
+  }
+
+  #leave(last: Buffer): Promise<void> {
+    if (this.#gone) return Promise.resolve();
+    this.#forget();
+    const socket = this.#socket;
+    socket.end(last);
+    socket.resume();
+    const patience = setTimeout(() => socket.destroy(), leaveMs);
+    return new Promise((resolve) => {
+      socket.once('close', () => {
+        clearTimeout(patience);
+        resolve();
+      });
+    });
+  }
+
+  /** Lets go of the connection; what has not reached the writer never will. */
+  drop(): void {
+    this.#socket.destroy();
+    if (!this.#gone) this.#forget();
+  }
+
+  #forget(): void {
+    this.#gone = true;
+    this.#queue = [];
+    this.#queuedBytes = 0;
+    this.#entries = [];
+    this.#host.left(this);
+  }
+
+  #send(kind: number, message: object): void {
+    if (this.#gone) return;
+    this.#socket.write(jsonFrame(kind, message));
+    this.#regulate();
+  }
+
+  /** A guest that hands in faster than it is served, or does not read its answers, is not read. */
+  #regulate(): void {
+    if (this.#gone) return;
+    const unread = this.#socket.writableLength > backlogBytesMax;
+    if (!unread) this.#stalledSince = undefined;
+    else this.#stalledSince ??= performance.now();
+    const full = this.#queuedBytes > queueBytesMax || this.#questions > questionsMax;
+    if (full || unread) this.#socket.pause();
+    else if (this.#socket.isPaused()) this.#socket.resume();
+  }
+}
+
+function outOfTurn(): AuditError {
+  return new AuditError('protocol_mismatch', 'what was received is not of this protocol');
+}

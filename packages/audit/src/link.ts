@@ -1,0 +1,29 @@
+import type { AuditError } from './errors.js';
+import type { FromWriter, LogFacts, ToWriter } from './thread-messages.js';
+
+/** What a log hears over its link. */
+export interface LinkListener {
+  receive(message: FromWriter): void;
+  /** The writer is gone, and with it everything that was in flight. */
+  died(error: AuditError): void;
+}
+
+/**
+ * The way from a log to its writer: a thread of this process (`holder.ts`), or another process's over a socket
+ * (`relay.ts`). Outcomes come in the order of the appends.
+ */
+export interface Link {
+  readonly facts: LogFacts;
+  /** The emitter that stands in this log's records, where the writer says which. */
+  readonly emitter: string | undefined;
+  listen(listener: LinkListener): void;
+  send(message: ToWriter): void;
+  /** Whether the link keeps this process alive. */
+  ref(): void;
+  unref(): void;
+  /** After the last message. */
+  end(): void;
+}
+
+/** A batch of bodies alone in its memory, so that it can be moved to another thread. */
+export type OwnBytes = Uint8Array<ArrayBuffer>;

@@ -1,0 +1,95 @@
+import type { Outcome, PlainError } from './thread-messages.js';
+
+/**
+ * What passes between a log's writer and the other processes that append to the log. A client says hello and is welcomed;
+ * then it hands records in and is told what became of them, in the order in which it handed them in.
+ */
+
+/** Raised with every change that an older side would misread. Both sides must have the same. */
+export const protocolVersion = 1;
+
+/** Kinds of frames from a client. The payload is JSON, but for `append`: bodies, each with a newline behind it. */
+export const toDoor = { hello: 1, append: 2, find: 3, checkpoint: 4, rotate: 5 } as const;
+/** Kinds of frames to a client; all JSON. */
+export const fromDoor = {
+  refused: 1,
+  alive: 2,
+  welcome: 3,
+  outcomes: 4,
+  found: 5,
+  checkpoint: 6,
+  goodbye: 7,
+  rotated: 8,
+} as const;
+
+export interface Hello {
+  readonly protocol: number;
+  /** 128 random bits that name the client when it comes again. */
+  readonly client: string;
+  readonly pid: number;
+  /** Proves an emitter, where the writer asks for that. */
+  readonly token?: string;
+}
+
+export interface Welcome {
+  readonly protocol: number;
+  readonly pid: number;
+  readonly origin: string;
+  readonly publicKey: string;
+  readonly initialKeyFile?: string;
+  readonly durability: 'sync' | 'interval';
+  /** Records in the log, or fewer: what this client hands in comes behind them. */
+  readonly size: number;
+  /** What the token proves, and stands in each record of this client. */
+  readonly emitter?: string;
+}
+
+/** Asks what became of records handed to a writer that is gone: id, hex SHA-256 of the body, emitter. */
+export interface Find {
+  /** The last seq the client saw acknowledged; only what follows is searched. */
+  readonly after: number;
+  readonly entries: readonly FindEntry[];
+  /** Whether these are all. */
+  readonly last: boolean;
+}
+export type FindEntry = readonly [id: string, digest: string, emitter: string];
+
+/** A record's seq, or what was found instead. */
+export type Found = number | 'absent' | 'conflict' | 'unknown';
+
+export interface FoundMessage {
+  readonly found: readonly Found[];
+  readonly last: boolean;
+}
+
+export interface OutcomesMessage {
+  readonly outcomes: readonly Outcome[];
+}
+
+/** The payload of `checkpoint` and `rotate`. */
+export interface Asked {
+  readonly id: number;
+}
+
+export interface CheckpointAnswer {
+  readonly id: number;
+  readonly note?: string;
+  readonly error?: PlainError;
+}
+
+export interface RotateAnswer {
+  readonly id: number;
+  /** The first seq of the segment that was sealed, if there was one to seal. */
+  readonly sealed?: number | undefined;
+  readonly error?: PlainError;
+}
+
+/** So many entries are looked for at once; a log's queue holds no more by default. */
+export const findEntriesMax = 65_536;
+export const findEntriesPerFrame = 256;
+export const foundPerFrame = 2_048;
+
+/** A writer that owes an answer says at least this often that it is there … */
+export const aliveMs = 500;
+/** … and counts as unavailable when nothing was heard of it for so long. */
+export const silenceMs = 2_000;

@@ -1,0 +1,135 @@
+import { fork } from 'node:child_process';
+import * as fs from 'node:fs';
+import * as path from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { Worker } from 'node:worker_threads';
+import { expect, onTestFinished, test } from 'vitest';
+import { type AuditLog, openAuditLog } from './log.js';
+import type { AuditLogOptions } from './options.js';
+import type { LogRecord } from './stored-record.js';
+import { audit, numbered } from './testing/direct-writer.js';
+import { type Folders, linesOf, packageRoot, temporaryLog } from './testing/folders.js';
+
+async function open(log: Folders, options: Partial<AuditLogOptions> = {}): Promise<AuditLog> {
+  const opened = await openAuditLog({ ...log, ...options });
+  onTestFinished(() => opened.close().catch(() => {}));
+  return opened;
+}
+
+function records(log: Folders): LogRecord[] {
+  return linesOf(log.dir).map((line) => JSON.parse(line) as LogRecord);
+}
+
+/** A program that appends `count` numbered events, a hundred in flight, and says `done`. */
+function program(log: Folders, first: number, count: number, end: string): string {
+  const index = pathToFileURL(path.join(packageRoot, 'dist', 'index.js')).href;
+  const file = path.join(path.dirname(log.dir), `program-${first}.mjs`);
+  fs.writeFileSync(
+    file,
+    `import { openAuditLog } from ${JSON.stringify(index)};
+    const log = await openAuditLog(${JSON.stringify(log)});
+    let n = ${first};
+    const lane = async () => { while (n < ${first + count}) await log.append({ eventType: 'test.event', details: { number: n++ } }); };
+    await Promise.all(Array.from({ length: 100 }, lane));
+    await log.close();
+    ${end}`,
+  );
+  return file;
+}
+
+async function expectAll(log: Folders, count: number): Promise<void> {
+  const numbers = records(log)
+    .filter((record) => record.event_type === 'test.event')
+    .map((record) => Number(record.details?.['number']));
+  expect(numbers.sort((a, b) => a - b)).toEqual(Array.from({ length: count }, (_, i) => i));
+  expect(await audit(log)).toMatchObject({ verdict: 'ok', pending: 0 });
+}
+
+test('threads of one process share a log', async () => {
+  const log = temporaryLog();
+  await Promise.all(
+    [0, 1, 2].map(
+      (at) =>
+        new Promise<void>((resolve, reject) => {
+          const worker = new Worker(program(log, at * 1_000, 1_000, ''));
+          worker.on('error', reject);
+          worker.on('exit', (code) => (code === 0 ? resolve() : reject(new Error(`exit ${code}`))));
+        }),
+    ),
+  );
+  await expectAll(log, 3_000);
+});
+
+test('a forked process shares its parent’s log, and takes it over', async () => {
+  const log = temporaryLog();
+  const parent = await open(log);
+  const child = fork(program(log, 500, 2_000, 'process.disconnect();'));
+  const ended = new Promise((resolve) => child.once('exit', resolve));
+  await Promise.all(numbered(0, 500).map((event) => parent.append(event)));
+  await parent.close();
+  expect(await ended).toBe(0);
+  await expectAll(log, 2_500);
+});
+
+test('a parent that does nothing else but compute keeps nobody waiting', async () => {
+  const log = temporaryLog();
+  await open(log);
+  const child = fork(program(log, 0, 500, 'process.disconnect();'));
+  const ended = new Promise((resolve) => child.once('exit', resolve));
+  // Long enough to count as silent, were it this thread that had to answer.
+  for (const until = performance.now() + 5_000; performance.now() < until; );
+  expect(await ended).toBe(0);
+  await expectAll(log, 500);
+}, 60_000);
+
+test('closes of one log after another leave no more openings than there were writers', async () => {
+  const log = temporaryLog();
+  const logs = [];
+  for (let i = 0; i < 5; i++) logs.push(await open(log));
+  await Promise.all(logs.map((one) => one.append({ eventType: 'a.b' })));
+  for (const one of logs) await one.close();
+  // Nobody had anything to say after the first was closed.
+  expect(records(log).map((record) => record.event_type)).toEqual([
+    ...['log.opened', 'a.b', 'a.b', 'a.b', 'a.b', 'a.b', 'log.closed'],
+  ]);
+});
+
+test('what is asked for when the writer ends is answered by the next', async () => {
+  const log = temporaryLog();
+  const first = await open(log);
+  const second = await open(log);
+  await second.append({ eventType: 'a.b' });
+  const closing = first.close();
+  const note = second.checkpoint();
+  const sealed = second.rotate();
+  await closing;
+  expect(await note).toContain(second.origin);
+  expect(await sealed).toBeDefined();
+  await second.close();
+  expect(await audit(log)).toMatchObject({ verdict: 'ok' });
+});
+
+test('who wants records on disk is not served by a writer that syncs them later', async () => {
+  const log = temporaryLog();
+  await open(log, { durability: 'interval' });
+  await expect(openAuditLog(log)).rejects.toMatchObject({
+    code: 'bad_option',
+    member: 'durability',
+  });
+  const same = await open(log, { durability: 'interval' });
+  expect(await same.append({ eventType: 'a.b' })).toMatchObject({ seq: 1 });
+});
+
+test('large events and many in flight go over the socket as they go over a thread', async () => {
+  const log = temporaryLog();
+  await open(log);
+  const second = await open(log);
+  const text = 'x'.repeat(60_000);
+  const done = await Promise.all(
+    numbered(0, 300).map((event) => second.append({ ...event, source: text })),
+  );
+  expect(done.map(({ seq }) => seq)).toEqual(done.map((_, i) => i + 1));
+  const cut = await second.append({ eventType: 'a.b', action: { command: 'y'.repeat(200_000) } });
+  expect(cut.openings).toHaveLength(1);
+  expect(await second.append({ eventType: 'a.b' })).toMatchObject({ seq: 302 });
+});

@@ -1,0 +1,529 @@
+import { randomBytes } from 'node:crypto';
+import type { Connection, Parting } from './connection.js';
+import { AuditError } from './errors.js';
+import { parseObject } from './hello.js';
+import { Holder } from './holder.js';
+import type { Link, LinkListener, OwnBytes } from './link.js';
+import type { LogTarget, WriterOptions } from './options.js';
+import { reachServed, reachWriter } from './reach.js';
+import {
+  type CheckpointAnswer,
+  type FindEntry,
+  type Found,
+  type FoundMessage,
+  findEntriesMax,
+  findEntriesPerFrame,
+  fromDoor,
+  type Hello,
+  type OutcomesMessage,
+  protocolVersion,
+  type RotateAnswer,
+  toDoor,
+} from './relay-messages.js';
+import { entryOf, findRecords } from './resend.js';
+import {
+  type FromWriter,
+  type LogFacts,
+  type Outcome,
+  type PlainError,
+  type ToWriter,
+  toPlainError,
+} from './thread-messages.js';
+
+/** Bodies of one frame; a frame holds a little more. */
+const frameBodiesMax = 64 * 1024;
+/** A writer that was killed is replaced even if nobody has anything to say; who does comes first. */
+const takeOverMs = { least: 100, most: 300 };
+
+/** Records in the order in which they were handed in, not answered yet. */
+interface Run {
+  /** Bodies with a newline behind each; undefined once they went to a thread of this process. */
+  bodies: OwnBytes | undefined;
+  count: number;
+  /** How many of `count` were answered. */
+  settled: number;
+  /** Whether a writer may have them: then they are looked for before they are handed in again. */
+  sent: boolean;
+  /** The answer, where it is known before its turn. */
+  readonly known: Outcome | undefined;
+}
+
+/** What is asked again of the next writer when it was not answered. */
+type Question = Extract<ToWriter, { kind: 'checkpoint' | 'rotate' }>;
+type Answer = Exclude<Extract<FromWriter, { id: number }>, { kind: 'keys' | 'keys_failed' }>;
+
+/** The writer of a log, wherever it is. */
+export async function openLink(target: LogTarget): Promise<Link> {
+  const hello = {
+    protocol: protocolVersion,
+    client: randomBytes(16).toString('hex'),
+    pid: process.pid,
+    ...(target.kind === 'served' && target.token !== undefined ? { token: target.token } : {}),
+  };
+  const writer = await reach(target, hello, false);
+  return writer instanceof Holder ? writer : new Relay(target, hello, writer);
+}
+
+function reach(target: LogTarget, hello: Hello, takingOver: boolean): Promise<Holder | Connection> {
+  if (target.kind === 'own') return reachWriter(target.options, hello, takingOver);
+  return reachServed(target.socket, hello);
+}
+
+/**
+ * A link to the writer in another process. When that one ends or dies, this process finds the next, or becomes it, and
+ * hands in again what was not answered, after asking what became of it. Until an answer has come, a record is kept.
+ */
+class Relay implements Link {
+  readonly facts: LogFacts;
+  readonly emitter: string | undefined;
+  readonly #target: LogTarget;
+  readonly #hello: Hello;
+  #listener: LinkListener | undefined;
+  #connection: Connection | undefined;
+  /** Once this process has become the writer. */
+  #own: Holder | undefined;
+  /** Appends wait here until `#resume` has handed in what was in flight. */
+  #resuming = false;
+  #seeking = false;
+  #runs: Run[] = [];
+  /** What is not answered yet stands behind this record, if it is in the log. */
+  #after = -1;
+  readonly #asked = new Map<string, Question>();
+  #found: Found[] = [];
+  #onFound: ((found: Found[]) => void) | undefined;
+  #takeOver: NodeJS.Timeout | undefined;
+  #closing = false;
+  #ended = false;
+  #refed = true;
+
+  constructor(target: LogTarget, hello: Hello, connection: Connection) {
+    this.#target = target;
+    this.#hello = hello;
+    const { origin, publicKey, initialKeyFile, emitter } = connection.welcome;
+    this.facts = { origin, publicKey, initialKeyFile };
+    this.emitter = emitter;
+    this.#join(connection);
+  }
+
+  listen(listener: LinkListener): void {
+    this.#listener = listener;
+  }
+
+  send(message: ToWriter): void {
+    if (this.#ended) return;
+    switch (message.kind) {
+      case 'append':
+        this.#append(message.batch as OwnBytes, message.count);
+        break;
+      case 'checkpoint':
+      case 'rotate':
+        this.#asked.set(`${message.kind} ${message.id}`, message);
+        if (!this.#resuming) this.#ask(message);
+        break;
+      case 'keys':
+        this.#askKeys(message);
+        break;
+      case 'close':
+        this.#closing = true;
+        this.#closeWhenDone();
+        break;
+      case 'look':
+    }
+    this.#settleDown();
+  }
+
+  ref(): void {
+    this.#refed = true;
+    this.#connection?.ref();
+    this.#own?.ref();
+  }
+
+  unref(): void {
+    this.#refed = false;
+    this.#connection?.unref();
+    this.#own?.unref();
+  }
+
+  end(): void {
+    this.#ended = true;
+    clearTimeout(this.#takeOver);
+    this.#connection?.end();
+    this.#own?.end();
+  }
+
+  get #owes(): boolean {
+    return this.#runs.length > 0 || this.#asked.size > 0;
+  }
+
+  // Handing in.
+
+  #append(bodies: OwnBytes, count: number): void {
+    if (this.#own !== undefined && !this.#resuming) {
+      // Only while older records wait for answers of their own must the order be kept here.
+      if (this.#runs.length > 0) this.#runs.push(runOf(undefined, count));
+      this.#own.send({ kind: 'append', batch: bodies, count });
+      return;
+    }
+    for (const run of cutToFrames(bodies, count)) {
+      this.#runs.push(run);
+      if (this.#connection !== undefined && !this.#resuming) this.#hand(run, this.#connection);
+    }
+  }
+
+  #hand(run: Run, connection: Connection): void {
+    run.sent = true;
+    connection.append(run.bodies!);
+  }
+
+  #ask(question: Question): void {
+    this.#connection?.say(toDoor[question.kind], { id: question.id });
+    this.#own?.send(question);
+  }
+
+  /** Keys are changed by the process that writes the log, and by no other that may append to it. */
+  #askKeys(request: Extract<ToWriter, { kind: 'keys' }>): void {
+    if (this.#own !== undefined && !this.#resuming) {
+      this.#own.send(request);
+      return;
+    }
+    const pid = this.#connection?.welcome.pid;
+    const error = new AuditError(
+      'log_locked',
+      `${pid === undefined ? 'another process' : `process ${pid}`} writes the log, and only the writer changes its keys`,
+    );
+    const answer = { kind: 'keys_failed', id: request.id, error: toPlainError(error) } as const;
+    process.nextTick(() => this.#listener?.receive(answer));
+  }
+
+  /** After each step: is the writer to be watched, looked for, or is everything done? */
+  #settleDown(): void {
+    this.#connection?.watch(this.#owes);
+    if (this.#owes && this.#connection === undefined && this.#own === undefined) void this.#seek();
+    this.#closeWhenDone();
+  }
+
+  /** The log stays open for others; a writer of our own is closed as any is. */
+  #closeWhenDone(): void {
+    if (!this.#closing || this.#ended || this.#resuming || this.#seeking) return;
+    if (this.#own !== undefined) {
+      this.#closing = false;
+      this.#own.send({ kind: 'close' });
+    } else if (!this.#owes) {
+      this.#ended = true;
+      clearTimeout(this.#takeOver);
+      // Later, as every answer comes.
+      process.nextTick(() => this.#listener?.receive({ kind: 'closed', error: undefined }));
+    }
+  }
+
+  // Answers.
+
+  #take(kind: number, payload: Buffer): void {
+    const message: unknown = parseObject(payload);
+    if (kind === fromDoor.outcomes) {
+      for (const outcome of (message as OutcomesMessage).outcomes) this.#settle(outcome);
+    } else if (kind === fromDoor.found) {
+      const { found, last } = message as FoundMessage;
+      this.#found.push(...found);
+      if (last) this.#onFound?.(this.#found.splice(0));
+    } else if (kind === fromDoor.checkpoint) {
+      const { id, note, error } = message as CheckpointAnswer;
+      if (note !== undefined) this.#answer({ kind: 'checkpoint', id, note });
+      else if (error !== undefined) this.#answer({ kind: 'checkpoint_failed', id, error });
+    } else if (kind === fromDoor.rotated) {
+      const { id, sealed, error } = message as RotateAnswer;
+      if (error !== undefined) this.#answer({ kind: 'rotate_failed', id, error });
+      else this.#answer({ kind: 'rotated', id, sealed });
+    }
+    this.#settleDown();
+  }
+
+  #answer(answer: Answer): void {
+    const kind = answer.kind.startsWith('checkpoint') ? 'checkpoint' : 'rotate';
+    if (this.#asked.delete(`${kind} ${answer.id}`)) this.#listener?.receive(answer);
+  }
+
+  /** What the writer says is of the oldest records it was given; in front of them stands nothing known. */
+  #settle(outcome: Outcome): void {
+    let done = 0;
+    while (done < outcome.count) {
+      const run = this.#runs[0];
+      const count = Math.min(outcome.count - done, run ? run.count - run.settled : outcome.count);
+      this.#tell(
+        'error' in outcome ? { ...outcome, count } : { firstSeq: outcome.firstSeq + done, count },
+      );
+      done += count;
+      if (run === undefined) break;
+      run.settled += count;
+      if (run.settled === run.count) this.#runs.shift();
+      this.#tellKnown();
+    }
+    if ('firstSeq' in outcome) this.#after = outcome.firstSeq + outcome.count - 1;
+  }
+
+  #tellKnown(): void {
+    for (let run = this.#runs[0]; run?.known !== undefined; run = this.#runs[0]) {
+      this.#tell(run.known);
+      this.#runs.shift();
+    }
+  }
+
+  #tell(outcome: Outcome): void {
+    this.#listener?.receive({ kind: 'outcomes', outcomes: [outcome] });
+  }
+
+  // When the writer goes.
+
+  #join(connection: Connection): void {
+    this.#connection = connection;
+    connection.listen({
+      message: (kind, payload) => this.#take(kind, payload),
+      parted: (how) => this.#part(how),
+    });
+    if (!this.#refed) connection.unref();
+    if (!this.#runs.some((run) => run.sent)) this.#after = connection.welcome.size - 1;
+  }
+
+  #part(how: Parting): void {
+    const pid = this.#connection?.welcome.pid;
+    this.#connection = undefined;
+    this.#found = [];
+    this.#onFound?.([]);
+    if (this.#ended) return;
+    if (how instanceof AuditError) this.#die(how);
+    else if (how === 'silent') this.#giveUp(silent(pid));
+    else if (this.#owes) void this.#seek();
+    else if (how === 'lost') this.#takeOverSoon();
+    this.#closeWhenDone();
+  }
+
+  /** A dead writer leaves records without a checkpoint; somebody has to take the log up. */
+  #takeOverSoon(): void {
+    if (this.#target.kind === 'served' || this.#closing) return;
+    const { least, most } = takeOverMs;
+    clearTimeout(this.#takeOver);
+    this.#takeOver = setTimeout(
+      () => void this.#seek(),
+      least + Math.random() * (most - least),
+    ).unref();
+  }
+
+  async #seek(): Promise<void> {
+    if (this.#seeking || this.#ended) return;
+    clearTimeout(this.#takeOver);
+    this.#seeking = true;
+    let writer: Holder | Connection | undefined;
+    try {
+      writer = await reach(this.#target, this.#hello, true);
+    } catch (error) {
+      this.#seeking = false;
+      const known = asAuditError(error);
+      if (known.code === 'log_unavailable') this.#giveUp(known);
+      else this.#die(known);
+      return;
+    }
+    this.#seeking = false;
+    await this.#takeUp(writer);
+  }
+
+  async #takeUp(writer: Holder | Connection): Promise<void> {
+    const ours = writer instanceof Holder ? writer : undefined;
+    if (this.#ended) {
+      writer.end();
+      return;
+    }
+    this.#resuming = true;
+    try {
+      if (ours !== undefined) this.#become(ours);
+      else this.#join(writer as Connection);
+      this.#checkSame(writer);
+      await this.#findLost();
+    } catch (error) {
+      this.#die(asAuditError(error));
+    } finally {
+      this.#resuming = false;
+    }
+    if (this.#ended) return;
+    // The connection may be gone again; then the search is on already, and ends here once more.
+    if (this.#connection === undefined && this.#own === undefined) return this.#settleDown();
+    this.#handAll();
+    for (const question of this.#asked.values()) this.#ask(question);
+    this.#settleDown();
+  }
+
+  #become(own: Holder): void {
+    this.#own = own;
+    if (this.#refed) own.ref();
+    own.listen({
+      receive: (message) => {
+        if (message.kind === 'outcomes') for (const one of message.outcomes) this.#settle(one);
+        else if (message.kind === 'keys' || message.kind === 'keys_failed')
+          this.#listener?.receive(message);
+        else if ('id' in message) this.#answer(message);
+        else this.#listener?.receive(message);
+      },
+      died: (error) => this.#die(error),
+    });
+  }
+
+  /** A log folder that was put in another's place is another log. */
+  #checkSame(writer: Holder | Connection): void {
+    const { origin } = writer instanceof Holder ? writer.facts : writer.welcome;
+    if (origin === this.facts.origin) return;
+    throw new AuditError(
+      'wrong_log',
+      `the log was ${this.facts.origin} and is ${origin} now; open it again`,
+    );
+  }
+
+  /** Asks what became of what was in flight, and keeps the answers for their turns. */
+  async #findLost(): Promise<void> {
+    const isLost = (run: Run): boolean => run.sent && run.known === undefined;
+    const bodies = this.#runs.filter(isLost).flatMap(bodiesOf);
+    if (bodies.length === 0) return;
+    const entries = bodies.slice(0, findEntriesMax).map(entryOf);
+    const found = await this.#find(entries);
+    // Without an answer the connection was lost, and the search begins anew.
+    if (found.length < entries.length) return;
+    const again = bodies.map((body, at) => runOfBody(body, found[at] ?? 'unknown'));
+    // Meanwhile nothing was answered, so the bodies are still those of the lost runs, in order.
+    this.#runs = this.#runs.flatMap((run) =>
+      isLost(run) ? again.splice(0, run.count - run.settled) : run,
+    );
+  }
+
+  #find(entries: readonly FindEntry[]): Promise<Found[]> {
+    const after = this.#after;
+    const { options } = this.#target as { options: WriterOptions };
+    // This process has opened the log: everything that others wrote is on disk, and nobody else writes.
+    if (this.#own !== undefined) return findRecords(options.dir, after, entries);
+    const connection = this.#connection;
+    if (connection === undefined) return Promise.resolve([]);
+    connection.watch(true);
+    return new Promise((resolve) => {
+      this.#onFound = (found) => {
+        this.#onFound = undefined;
+        resolve(found);
+      };
+      for (let at = 0; at < entries.length; at += findEntriesPerFrame) {
+        const part = entries.slice(at, at + findEntriesPerFrame);
+        connection.say(toDoor.find, {
+          after,
+          entries: part,
+          last: at + part.length === entries.length,
+        });
+      }
+    });
+  }
+
+  #handAll(): void {
+    this.#tellKnown();
+    for (const run of this.#runs) {
+      if (run.known !== undefined || run.bodies === undefined) continue;
+      if (this.#connection !== undefined) this.#hand(run, this.#connection);
+      else if (this.#own !== undefined) {
+        const batch = run.bodies.slice();
+        run.bodies = undefined;
+        this.#own.send({ kind: 'append', batch, count: run.count });
+      }
+    }
+  }
+
+  /** Nobody answers: what is in flight fails, and what is appended next tries again. */
+  #giveUp(error: AuditError): void {
+    const plain = toPlainError(error);
+    this.#failAll(plain);
+    this.#closeWhenDone();
+  }
+
+  #failAll(error: PlainError): void {
+    const runs = this.#runs.splice(0);
+    for (const run of runs) this.#tell(run.known ?? { count: run.count - run.settled, error });
+    for (const { kind, id } of [...this.#asked.values()]) {
+      const failed = kind === 'rotate' ? 'rotate_failed' : 'checkpoint_failed';
+      this.#answer({ kind: failed, id, error });
+    }
+  }
+
+  #die(error: AuditError): void {
+    if (this.#ended) return;
+    this.#failAll(toPlainError(error));
+    this.#ended = true;
+    clearTimeout(this.#takeOver);
+    this.#connection?.end();
+    this.#listener?.died(error);
+  }
+}
+
+function runOf(bodies: OwnBytes | undefined, count: number): Run {
+  return { bodies, count, settled: 0, sent: false, known: undefined };
+}
+
+function runOfBody(body: Buffer, found: Found): Run {
+  const bodies = new Uint8Array(body.length + 1);
+  bodies.set(body);
+  bodies[body.length] = 10;
+  const known = outcomeOf(found, body);
+  return { bodies, count: 1, settled: 0, sent: true, known };
+}
+
+function outcomeOf(found: Found, body: Buffer): Outcome | undefined {
+  if (found === 'absent') return undefined;
+  if (typeof found === 'number') return { firstSeq: found, count: 1 };
+  const [id] = entryOf(body);
+  const error =
+    found === 'conflict'
+      ? new AuditError('event_id_conflict', `another event with the id ${id} is in the log already`)
+      : new AuditError(
+          'unknown_outcome',
+          `the writer went away before it answered, and too much was written since to find out whether event ${id} was recorded; look for it with gatebook audit`,
+        );
+  return { count: 1, error: toPlainError(error) };
+}
+
+/** The bodies of a run that were not answered, without newlines. */
+function bodiesOf(run: Run): Buffer[] {
+  const bytes = Buffer.from(run.bodies!.buffer, run.bodies!.byteOffset, run.bodies!.length);
+  const bodies: Buffer[] = [];
+  let at = 0;
+  for (let i = 0; i < run.count; i++) {
+    const end = bytes.indexOf(10, at);
+    if (i >= run.settled) bodies.push(bytes.subarray(at, end));
+    at = end + 1;
+  }
+  return bodies;
+}
+
+/** A batch in pieces that a frame holds, cut between bodies. */
+function cutToFrames(bodies: OwnBytes, count: number): Run[] {
+  if (bodies.length <= frameBodiesMax) return [runOf(bodies, count)];
+  const runs: Run[] = [];
+  let from = 0;
+  let taken = 0;
+  let end = 0;
+  for (let i = 0; i < count; i++) {
+    const next = bodies.indexOf(10, end) + 1;
+    if (end > from && next - from > frameBodiesMax) {
+      runs.push(runOf(bodies.subarray(from, end), i - taken));
+      from = end;
+      taken = i;
+    }
+    end = next;
+  }
+  runs.push(runOf(bodies.subarray(from), count - taken));
+  return runs;
+}
+
+function silent(pid: number | undefined): AuditError {
+  return new AuditError(
+    'log_unavailable',
+    `process ${pid}, which writes the log, has not answered for 2 s; let it go on or end it. Whether what was in flight is recorded is not known`,
+  );
+}
+
+function asAuditError(error: unknown): AuditError {
+  if (error instanceof AuditError) return error;
+  return new AuditError('log_failed', `the log's writer could not be reached: ${String(error)}`, {
+    cause: error,
+  });
+}

@@ -1,0 +1,115 @@
+import { createHash } from 'node:crypto';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { hashMemberBytes } from './chain.js';
+import { LineFile } from './line-file.js';
+import { findLine } from './reader.js';
+import type { FindEntry, Found } from './relay-messages.js';
+import { listSegments } from './segment.js';
+
+/** So many records behind the last one a client saw are searched for what it had in flight. */
+export const searchRecordsMax = 100_000;
+/** Lines looked at before others get their turn. */
+const sliceLines = 500;
+
+/**
+ * Looks in the log `dir` for records that a client had in flight when its writer went away: only behind `after`, and in
+ * at most 100,000 records. Of each entry: the seq of the first record with its emitter, id and digest; `conflict` when
+ * the first with its emitter and id has another digest; `absent`; or `unknown` when the search ended before the log
+ * did. Everything that the client's last writer wrote must be on disk.
+ */
+export async function findRecords(
+  dir: string,
+  after: number,
+  entries: readonly FindEntry[],
+): Promise<Found[]> {
+  const wanted = new Map<string, number[]>();
+  entries.forEach(([id], at) => {
+    const places = wanted.get(id);
+    if (places === undefined) wanted.set(id, [at]);
+    else places.push(at);
+  });
+  const found: Found[] = entries.map(() => 'absent');
+  const whole = await search(dir, after, (line, seq, id) => {
+    for (const at of wanted.get(id) ?? []) {
+      if (found[at] !== 'absent') continue;
+      found[at] = compare(line(), entries[at]!, seq);
+    }
+  });
+  return whole ? found : found.map((one) => (one === 'absent' ? 'unknown' : one));
+}
+
+type OnLine = (line: () => Buffer, seq: number, id: string) => void;
+
+/** Goes through the records behind `after`; false when there are more than may be searched, or a part of them is gone. */
+async function search(dir: string, after: number, onLine: OnLine): Promise<boolean> {
+  const start = findLine(dir, after + 1);
+  const segments = listSegments(dir);
+  if (start === undefined) return endsAt(dir, after);
+  let left = searchRecordsMax;
+  let expected = start.seq;
+  const first = segments.findIndex((segment) => segment.name === start.segment);
+  for (const segment of segments.slice(first)) {
+    const lines = new LineFile(segment.path, segment.name === start.segment ? start.offset : 0);
+    try {
+      while (lines.next()) {
+        if (left-- === 0) return false;
+        if (left % sliceLines === 0) await nextTurn();
+        const { buf, start: from, end } = lines;
+        const seq = seqOf(buf, from);
+        if (seq !== expected) return false;
+        expected++;
+        onLine(() => buf.subarray(from, end), seq, eventIdOf(buf, from));
+      }
+    } finally {
+      lines.close();
+    }
+  }
+  return true;
+}
+
+/** Whether `after` is the newest record, so that there is nothing to search. */
+function endsAt(dir: string, after: number): boolean {
+  return after < 0 ? listSegments(dir).length === 0 : findLine(dir, after) !== undefined;
+}
+
+function seqOf(buf: Buffer, start: number): number {
+  return Number.parseInt(buf.toString('latin1', start + 7, start + 24), 10);
+}
+
+/** Lines begin with seq, timestamp and event_id, the latter two of fixed length. */
+function eventIdOf(buf: Buffer, start: number): string {
+  const at = bodyStart(buf, start) + '"timestamp":"2026-01-02T03:04:05.678Z","event_id":"'.length;
+  return buf.toString('latin1', at, at + 40);
+}
+
+function bodyStart(buf: Buffer, start: number): number {
+  return buf.indexOf(0x2c, start) + 1;
+}
+
+function compare(line: Buffer, [, digest, emitter]: FindEntry, seq: number): Found {
+  const from = bodyStart(line, 0);
+  const prevHashBytes = ',"prev_hash":""'.length + 64;
+  const to = line.lastIndexOf(0x2c, line.length - hashMemberBytes - prevHashBytes - 1);
+  const body = line.subarray(from, to);
+  if (emitterOf(body) !== emitter) return 'absent';
+  return digestOf(body) === digest ? seq : 'conflict';
+}
+
+/** Hex SHA-256 of a body. */
+export function digestOf(body: Uint8Array): string {
+  return createHash('sha256').update(body).digest('hex');
+}
+
+/** What a client must say to have a body looked for. */
+export function entryOf(body: Buffer): FindEntry {
+  const { event_id: id, emitter } = parseBody(body);
+  return [id, digestOf(body), emitter];
+}
+
+function emitterOf(body: Buffer): string {
+  return parseBody(body).emitter;
+}
+
+function parseBody(body: Buffer): { event_id: string; emitter: string } {
+  return JSON.parse(`{${body.toString('utf8')}}`) as { event_id: string; emitter: string };
+}

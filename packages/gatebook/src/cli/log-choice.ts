@@ -1,0 +1,59 @@
+import { type AuditLogOptions, readTokenOf, type ServedLogOptions } from '@gatebook/audit';
+import type { Command } from 'commander';
+import { usageError } from './failure.js';
+import { type KeepingFlags, keepingFrom } from './keeping-options.js';
+import { placesOf } from './place-options.js';
+import type { Environment } from './places.js';
+
+/** The log that a command appends to: one of this user's own, or one that `gatebook serve` writes. */
+export type LogChoice = AuditLogOptions | ServedLogOptions;
+
+interface LogFlags extends KeepingFlags {
+  readonly socket?: string;
+  readonly tokenFile?: string;
+}
+
+/** Options outrank the environment: a log named by --log is opened even where GATEBOOK_SOCKET is set. */
+export function logChoiceOf(command: Command, env: Environment = process.env): LogChoice {
+  const flags = command.opts<LogFlags>();
+  const { socket, tokenFile } = flags;
+  const named = namesFolder(command);
+  if (socket !== undefined && named) throw usageError('--socket does not go with --log or --keys');
+  const chosen = socket ?? (named ? undefined : given(env['GATEBOOK_SOCKET']));
+  if (chosen === undefined) {
+    if (tokenFile !== undefined) throw usageError('--token-file goes with --socket only');
+    return { ...placesOf(command), ...keepingFrom(flags) };
+  }
+  if (flags.maxSizeMb !== undefined || flags.rotate !== undefined) {
+    throw usageError(
+      'when a segment is sealed is for gatebook serve to say: leave --max-size-mb and --rotate out',
+    );
+  }
+  return { socket: chosen, token: tokenOf(tokenFile, env) };
+}
+
+function namesFolder(command: Command): boolean {
+  for (let at: Command | null = command; at !== null; at = at.parent) {
+    const { log, keys } = at.opts<{ log?: string; keys?: string }>();
+    if (log !== undefined || keys !== undefined) return true;
+  }
+  return false;
+}
+
+function tokenOf(file: string | undefined, env: Environment): string | undefined {
+  if (file !== undefined) return readTokenOf(file);
+  const token = given(env['GATEBOOK_TOKEN']);
+  if (token !== undefined) return token;
+  const fromFile = given(env['GATEBOOK_TOKEN_FILE']);
+  return fromFile === undefined ? undefined : readTokenOf(fromFile);
+}
+
+function given(value: string | undefined): string | undefined {
+  return value === '' ? undefined : value;
+}
+
+/** What a started command gets: our environment without the token, which would let it append in our name. */
+export function withoutToken(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const { GATEBOOK_TOKEN: _token, GATEBOOK_TOKEN_FILE: _file, ...rest } = env;
+  return rest;
+}
