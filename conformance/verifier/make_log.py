@@ -55,16 +55,17 @@ class SigningKey:
         self.id = sha256(origin.encode() + b"\n" + raw)[:4]
         self.public = f"{origin}+{self.id.hex()}+{b64(raw)}"
 
-    def note(self, size, root):
-        """A signed checkpoint (§6)."""
-        text = f"{self.origin}\n{size}\n{b64(root)}\n"
+    def line(self, text):
+        """The signature line under a checkpoint's text (§6)."""
+        return f"\u2014 {self.origin} {b64(self.id + self.sign(text))}\n"
+
+    def sign(self, text):
         with tempfile.TemporaryDirectory() as folder:
             key, message = os.path.join(folder, "key"), os.path.join(folder, "message")
             write(key, self.pem)
             write(message, text)
-            signature = subprocess.run(["openssl", "pkeyutl", "-sign", "-rawin", "-inkey", key, "-in", message],
-                                       stdout=subprocess.PIPE, check=True).stdout
-        return f"{text}\n\u2014 {self.origin} {b64(self.id + signature)}\n".encode()
+            return subprocess.run(["openssl", "pkeyutl", "-sign", "-rawin", "-inkey", key, "-in", message],
+                                  stdout=subprocess.PIPE, check=True).stdout
 
 
 class Log:
@@ -75,6 +76,7 @@ class Log:
         self.logdir, self.content = logdir, random.Random(f"content {seed} {content}")
         self.origin = f"{host}/gatebook/{secrets.randbytes(16).hex()}"
         self.signing_key = SigningKey(self.origin, secrets.randbytes(32))
+        self.signing_keys, self.secrets = [self.signing_key], secrets
         self.initial_key = self.key = secrets.randbytes(32)
         self.epoch, self.prev_hash, self.leaves, self.segment = 0, "0" * 64, [], 0
         self.epoch_first = self.segment_bytes = 0
@@ -124,7 +126,8 @@ class Log:
     def checkpoint(self):
         """Publishes a checkpoint of all records, and the tiles of its size (§5)."""
         size = len(self.leaves)
-        note = self.signing_key.note(size, tree_root(self.leaves))
+        text = f"{self.origin}\n{size}\n{b64(tree_root(self.leaves))}\n"
+        note = (text + "\n" + "".join(key.line(text) for key in self.signing_keys)).encode()
         write(self.path("checkpoint"), note)
         level, hashes = 0, self.leaves
         while hashes:
@@ -162,6 +165,23 @@ class Log:
                         reason="size")
         write(self.path("checkpoints", f"{len(self.leaves):020d}"), self.next_epoch())
         self.segment, self.segment_bytes, self.tally = len(self.leaves), 0, Tally()
+
+    def rotate_key(self):
+        """A new key is named, and a kept checkpoint carries the signatures of both (§6)."""
+        old, new = self.signing_keys[0], SigningKey(self.origin, self.secrets.randbytes(32))
+        self.key_record("rotated", old, new, old)
+        self.signing_keys = [old, new]
+        write(self.path("checkpoints", f"{len(self.leaves):020d}"), self.checkpoint())
+
+    def retire_key(self):
+        old, new = self.signing_keys
+        self.key_record("retired", old, new, new)
+        self.signing_keys = [new]
+        write(self.path("checkpoints", f"{len(self.leaves):020d}"), self.checkpoint())
+
+    def key_record(self, what, old, new, signer):
+        signature = signer.sign(f"gatebook/v1/key-{what}\n{old.public}\n{new.public}\n")
+        self.log_record(f"log.key_{what}", previous=old.public, public_key=new.public, signature=b64(signature))
 
     def close(self):
         self.log_record("log.closed", next_epoch=self.epoch + 1, records=len(self.leaves))

@@ -9,6 +9,7 @@ from retention import Judge, cover, newest_pruned, tally_lines
 from tally import Tally
 from tree import Tree, leaf_hash, read_tile, tile_entries, tile_leaves
 
+KEY_RECORDS = {"log.key_rotated", "log.key_retired"}
 EPOCH_ENDS = {"log.epoch", "log.sealed", "log.closed"}
 JUDGED = {"log.opened", "log.sealed", "log.pruned", "log.clock_jump", "log.clock_confirmed"}
 COMPLETE = re.compile(rb',"epoch":[0-9]+,"prev_hash":"[0-9a-f]{64}","hash":"[0-9a-f]{64}"\}.', re.DOTALL)
@@ -29,6 +30,7 @@ class Reading:
         self.logdir, self.sizes, self.hmac_key, self.key_epoch = logdir, sizes, hmac_key, 0
         self.reach, self.prev_hash, self.epoch, self.epoch_ended = 0, b"0" * 64, 0, False
         self.opened = None  # details of the record at seq 0
+        self.key_records = []  # (Place, type, details) of those about keys (§6), as far as nothing is missing below
         self.last_type, self.hole = None, False  # type of the last record; whether the fault may be a power loss's hole
         # Places: of what ended the reading; of a wrong tile or torn file; of a seal or file that does not tally
         self.fault = self.side_fault = self.tally_fault = None
@@ -276,6 +278,8 @@ class Reading:
             self.fail("the seal does not count its own segment")
         if self.hmac_key and not hmac.compare_digest(self.epoch_hmac(epoch, line[:-HASH_TAIL]), own_hash):
             self.fail("the hash is not the HMAC of the record")
+        if event_type in KEY_RECORDS and not self.missing and len(self.key_records) < 2000:
+            self.key_records.append((self.here(None, seq), event_type, details))
         if self.epoch_ended:
             self.required = seq
         self.epoch_ended, self.last_type = event_type in EPOCH_ENDS, event_type

@@ -480,6 +480,149 @@ def growing():
         verify.Reading = reading
 
 
+def make_rotated(name, stop="closed", content="1"):
+    """A log whose key was rotated: 10 records, overlap of 10, 10 with the new key alone; or one that stops before."""
+    log, folder = make(name, records=10, leave_open=True, content=content)
+    log.log_record("log.opened", public_key="nothing to a verifier")
+    old = log.signing_key
+    log.rotated = len(log.leaves)
+    log.rotate_key()
+    for number in range(10):
+        log.user_record(number)
+    log.overlapping = len(log.leaves)
+    write_kept(log)
+    if stop != "overlap":
+        log.retired = len(log.leaves)
+        log.retire_key()
+        for number in range(10):
+            log.user_record(number)
+        log.close()
+    log.old, log.new = old, log.signing_keys[-1]
+    return log, folder
+
+
+def write_kept(log):
+    make_log.write(log.path("checkpoints", f"{len(log.leaves):020d}"), log.checkpoint())
+
+
+def only_line(key):
+    """Takes every signature line away but that of one key."""
+    def change(data):
+        text, lines = data.split(b"\n\n", 1)
+        kept = [line for line in lines.splitlines(keepends=True) if make_log.b64(key.id)[:5].encode() in line]
+        return text + b"\n\n" + b"".join(kept)
+    return change
+
+
+def keys():
+    """§6 and §9.2: what a key history must look like, and who is believed."""
+    log, rotated = make_rotated("rotated")
+    part, overlapping = make_rotated("overlapping", "overlap")
+    link, newest = f"checkpoints/{log.rotated + 1:020d}", f"checkpoints/{log.retired + 1:020d}"
+    old, new = (write_keys(rotated().keys, name, key) for name, key in (("old", log.old), ("new", log.new)))
+    stranger = write_keys(rotated().keys, "stranger", make_log.SigningKey(log.origin, b"s" * 32))
+
+    def case(title, public, change=None, of=rotated, auditor=None, **options):
+        for name, key_folder in ("old", old), ("new", new):
+            wanted = public[name] if isinstance(public, dict) else public
+            folder = of()
+            if change:
+                change(folder)
+            expect(f"{title}, the {name} key", folder, wanted, auditor, keys=key_folder, **options)
+
+    case("a rotated key", "ok")
+    case("two keys that sign", "ok", of=overlapping)
+    expect("a rotated key, a stranger's key", rotated(), "wrong_log", keys=stranger)
+    expect("a rotated key, no key", rotated(), "unverifiable", keys=old, key=False)
+    case("the new key's signature stripped from the link", "tampered", lambda f: f.edit(link, only_line(log.old)))
+    case("the old key's signature stripped from the link", "tampered", lambda f: f.edit(link, only_line(log.new)))
+    case("the link taken away", "tampered", lambda f: os.remove(f.at(link)))
+    case("both keys, the newest stripped of the new", "tampered",
+         lambda f: f.edit("checkpoint", only_line(part.old)), of=overlapping)
+    case("both keys, the newest stripped of the old", "tampered",
+         lambda f: f.edit("checkpoint", only_line(part.new)), of=overlapping)
+    case("the old key signs again", "tampered", lambda f: f.edit("checkpoint", lambda data: signed(data, log.old)))
+    case("the old key signs beside the new one", "ok", lambda f: f.edit("checkpoint", lambda data: signed(data, log.old, log.new)))
+    case("a stolen old key signs for more", "tampered", lambda f: f.edit("checkpoint", lambda data: signed(more(data), log.old)))
+    case("the new key signs for more", "truncated", lambda f: f.edit("checkpoint", lambda data: signed(more(data), log.new)))
+    case("held: the overlap, the newest", "ok", held=[rotated().at(link), rotated().at("checkpoint")])
+    case("held: the old key alone, after its end", "tampered", held=[held_note(rotated, log.old)])
+    case("held: the old key alone, for more than there is, after its end", "tampered", held=[held_note(rotated, log.old, more)])
+    case("held: the new key, for more than there is", "rolled_back", held=[held_note(rotated, log.new, more)])
+    before, _ = make("before", records=10, leave_open=True)
+    shutil.rmtree(before.logdir + "/tile", ignore_errors=True)
+    case("rolled back to before the rotation, the overlap held", "rolled_back",
+         of=lambda: Folder(before.logdir, rotated().keys), held=[rotated().at(link)])
+    case("rolled back to before the rotation", {"old": "ok", "new": "wrong_log"}, of=lambda: Folder(before.logdir, rotated().keys))
+    cut = [line for line in rotated().read(FIRST).splitlines(keepends=True)]
+    case("cut off before the rotation", "truncated", lambda f: (f.write(FIRST, b"".join(cut[:log.rotated - 1])), shutil.rmtree(f.at("tile"))))
+    for title, details in forged_records(log):
+        forged, folder = make_rotated("forged " + title)
+        forged.log_record(*details[:1], **details[1])
+        write_kept(forged)
+        case("forged: " + title, "tampered", of=folder)
+    mallory_log, mallory = make("mallory", records=10)
+    introduce(mallory_log)
+    expect("whoever only has the HMAC key names a key", mallory(), "tampered")
+    expect("the same, brought", mallory(), "tampered", keys=write_keys(mallory().keys, "evil", mallory_log.signing_keys[0]))
+
+
+def introduce(log):
+    """A key holder without the signing key writes a rotation, signs for it with the key it names, and goes on with that."""
+    old, evil = log.signing_keys[0], make_log.SigningKey(log.origin, b"e" * 32)
+    log.opened()
+    log.key_record("rotated", old, evil, evil)
+    log.signing_keys = [evil]
+    write_kept(log)
+    log.key_record("retired", old, evil, evil)
+    log.close()
+
+
+def forged_records(log):
+    key = make_log.SigningKey(log.origin, b"k" * 32)
+    other = make_log.SigningKey("host.example/gatebook/" + "0" * 32, b"k" * 32)
+
+    def facts(what, old, new, signer):
+        signature = make_log.b64(signer.sign(f"gatebook/v1/key-{what}\n{old.public}\n{new.public}\n"))
+        return f"log.key_{what}", dict(previous=old.public, public_key=new.public, signature=signature)
+
+    yield "signed by the retired key", facts("rotated", log.new, key, log.old)
+    yield "previous is the retired key", facts("rotated", log.old, key, log.old)
+    yield "signed by itself", facts("rotated", log.new, key, key)
+    yield "back to the old key", facts("rotated", log.new, log.old, log.new)
+    yield "a key of another name", facts("rotated", log.new, other, log.new)
+    yield "a retirement with one key", facts("retired", log.old, log.new, log.new)
+    name, good = facts("rotated", log.new, key, log.new)
+    yield "no signature", (name, {member: good[member] for member in ("previous", "public_key")})
+    yield "a signature that is a number", (name, dict(good, signature=1))
+    yield "a key with a blank behind it", (name, dict(good, public_key=good["public_key"] + " "))
+    yield "the statement of a retirement", (name, dict(good, signature=facts("retired", log.new, key, log.new)[1]["signature"]))
+
+
+def write_keys(keys, name, key):
+    folder = os.path.join(ROOT, f"keys {name} {os.path.basename(os.path.dirname(keys))}")
+    shutil.copytree(keys, folder, dirs_exist_ok=True)
+    make_log.write(os.path.join(folder, "public-key"), key.public + "\n")
+    return folder
+
+
+def signed(data, *by):
+    text = data.split(b"\n\n", 1)[0].decode() + "\n"
+    return (text + "\n" + "".join(key.line(text) for key in by)).encode()
+
+
+def more(data):
+    """The checkpoint's text, for 900 records."""
+    origin, _, rest = data.split(b"\n", 2)
+    return origin + b"\n900\n" + rest
+
+
+def held_note(folder, key, change=lambda data: data):
+    made = folder()
+    made.write("checkpoint", signed(change(made.read("checkpoint")), key))
+    return made.at("checkpoint")
+
+
 def command_line(closed, still_open):
     global checks
     script, folder = os.path.join(HERE, "verify.py"), still_open()
@@ -518,6 +661,7 @@ def main():
     tiles()
     tallies(closed, still_open)
     growing()
+    keys()
     command_line(closed, still_open)
     print(f"{checks} verdicts, {len(failures)} wrong, {time.monotonic() - began:.1f} s")
     return 1 if failures else 0

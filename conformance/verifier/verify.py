@@ -12,6 +12,7 @@ import argparse, functools, json, os, sys, types
 
 import reading
 from files import read_small
+from history import find_links, read_history, signed_rightly, with_linked
 from note import ORIGIN, parse_hmac_key, parse_key, parse_note, read_notes, signed_by
 from reading import Place, Reading
 from tree import first_changed
@@ -24,12 +25,19 @@ def identify(case):
         case.named_key = parse_key(opened["public_key"])
     except (ValueError, KeyError, AttributeError):
         case.named_key = None
-    # Later records add no key: §3 leaves log.key_rotated to a later version, and one that no known key has signed must
-    # not bring a forger's. Where the folder names nobody (no first record, no checkpoint), it cannot be another log's.
+    read, notes = case.reading, case.notes + case.held
+    case.history, case.key_fault = read_history(case.named_key, opened.get("public_key"), read.key_records)
+    case.told_to = min([read.reach] + [first for first, _ in read.missing])
+    links, case.unlinked = find_links(case.history, notes, lambda: read_notes(case.logdir)[0], read.reach)
+    # Where the folder names nobody (no first record, no checkpoint), it cannot be another log's.
     anonymous = not opened and not case.notes
-    case.belonging = [key for key in case.brought if anonymous or key == case.named_key
+    named = [entry.key for at, entry in enumerate(case.history) if links[at] or read.reach > entry.rotated + 1]
+    beyond = [key for key in case.brought if any(note.size > read.reach and signed_by(note, [key]) for note in notes)]
+    case.belonging = [key for key in case.brought if anonymous or key in named or key in beyond
                       or any(signed_by(note, [key]) for note in case.notes)]
-    case.known = case.belonging or ([case.named_key] if case.named_key and not case.brought else [])
+    case.named_later = any(key in beyond and key not in named for key in case.belonging)
+    first = [case.named_key] if case.named_key and not case.brought else []
+    case.known = with_linked(case.belonging or first, case.history, links)
     case.named_origin = str(opened.get("origin"))
     claims = [key.name for key in case.belonging] + [case.named_origin] + [note.origin for note in case.notes]
     case.origin = next((origin for origin in claims if ORIGIN.fullmatch(origin)), None)
@@ -37,14 +45,20 @@ def identify(case):
 
 def judge_notes(case):
     """Adds §9.3: the good checkpoints, the size of the newest; and to `bad` what is wrong with the others."""
-    case.good = [note for note in case.notes if note.origin == case.origin and signed_by(note, case.known)]
+    def right(note):
+        return signed_rightly(note, case.known, case.history, case.told_to)
+    case.good = [note for note in case.notes if note.origin == case.origin and right(note)]
+    case.fair = [note for note in case.held if not case.known or right(note)]
     case.newest = max((note.size for note in case.good), default=0)
     if not case.known:
         return  # without a key nothing can be said of signatures
+    case.bad += [f"{note.path}: a key that had to sign has not, or one that had retired has"
+                 for note in case.held if note not in case.fair]
+    case.bad += [f"no checkpoint of {seq + 1} records carries both keys' signatures" for seq in case.unlinked]
     case.bad += [f"{note.path}: it names another origin, or no known key signed it"
                  for note in case.notes if note not in case.good]
     if case.newest < case.reading.required:  # a log that grows may have published the checkpoint since: look again
-        later = [note.size for note in read_notes(case.logdir)[0] if signed_by(note, case.known)]
+        later = [note.size for note in read_notes(case.logdir)[0] if note.origin == case.origin and right(note)]
         if max(later, default=0) < case.reading.required:
             case.bad.append(f"no checkpoint covers {case.reading.required} records, though an epoch ended there")
 
@@ -86,13 +100,16 @@ def decide(case):
     if read.fault and not (read.hole and read.fault.seq >= case.newest):
         return "tampered", read.fault
     roots = {}
-    for note in sorted(case.held + case.good, key=lambda note: note.size):
+    for note in sorted(case.fair + case.good, key=lambda note: note.size):
         if read.roots.get(note.size, note.root) != note.root:
             return "tampered", Place(f"the first {note.size} records do not have the root in {note.path}")
         if roots.setdefault(note.size, note.root) != note.root:
             return "tampered", Place(f"two checkpoints of size {note.size} have different roots")
-    if read.opened and case.brought and (case.named_origin != origin or case.named_key not in case.brought):
+    told = not read.missing and not case.named_later  # else the record that names the key may be gone
+    if read.opened and case.brought and (case.named_origin != origin or told and case.named_key not in case.known):
         return "tampered", Place("the first record names another origin or public key", None, 0)
+    if case.key_fault:
+        return "tampered", case.key_fault
     if read.side_fault:
         return "tampered", read.side_fault
     if fault := unfounded(case):
@@ -101,7 +118,7 @@ def decide(case):
         return "tampered", read.tally_fault
     if read.reach < case.newest:
         return "truncated", Place(f"{read.reach} records, but a checkpoint here covers {case.newest}", None, read.reach)
-    for note in case.held:
+    for note in case.fair:
         if read.reach < note.size:
             return "rolled_back", Place(f"{read.reach} records, but {note.path} covers {note.size}", None, read.reach)
     if missing := find_missing(case):
@@ -125,10 +142,10 @@ def verify(case):
     judge_notes(case)
     verdict, place = decide(case)
     if verdict == "tampered" and place not in (case.reading.side_fault, case.reading.tally_fault):
-        changed = first_changed(case.logdir, {note.size: note.root for note in case.held + case.good})
+        changed = first_changed(case.logdir, {note.size: note.root for note in case.fair + case.good})
         place = Place(place.reason, *changed) if changed else place
     reach = case.reading.reach
-    covered = max([case.newest] + [note.size for note in case.held if note.size <= reach])
+    covered = max([case.newest] + [note.size for note in case.fair if note.size <= reach])
     return dict(verdict=verdict, level=case.level, origin=case.origin, records=reach, size=covered,
                 pending=max(0, reach - covered), missing=find_missing(case),
                 pruned=case.reading.judge.runs, **place._asdict())

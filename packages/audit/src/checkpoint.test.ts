@@ -14,6 +14,7 @@ import {
   verifierKey,
 } from './checkpoint.js';
 import { AuditError } from './errors.js';
+import { keySigner } from './signer.js';
 import { packageRoot } from './testing/folders.js';
 
 interface Opened {
@@ -46,7 +47,7 @@ const pair = generateKeyPairSync('ed25519');
 const origin = 'host.example/gatebook/000102030405060708090a0b0c0d0e0f';
 const key = verifierKey(origin, pair.publicKey);
 const root = 'ab'.repeat(32);
-const note = signCheckpoint({ origin, size: 5, root }, pair.privateKey);
+const note = signCheckpoint({ origin, size: 5, root }, [keySigner(origin, pair.privateKey)]);
 
 describe('known answers', () => {
   test('signed-note’s own example opens with its own key, and with no changed byte', () => {
@@ -85,7 +86,7 @@ describe('known answers', () => {
         if (checkpoint.origin !== name) continue;
         const hex = Buffer.from(checkpoint.root, 'base64').toString('hex');
         const plain = { origin: name, size: checkpoint.size, root: hex };
-        expect(signCheckpoint(plain, privateKey)).toBe(checkpoint.note);
+        expect(signCheckpoint(plain, [keySigner(plain.origin, privateKey)])).toBe(checkpoint.note);
         expect(parseCheckpointText(parseNote(Buffer.from(checkpoint.note)).text)).toEqual(plain);
       }
     }
@@ -100,7 +101,9 @@ describe('a signature', () => {
     expect(checkNote(parsed, [key])).toBe('signed');
     expect(checkNote(parsed, [stranger])).toBe('unknown');
     expect(checkNote(parsed, [])).toBe('unknown');
-    const witness = signCheckpoint({ origin, size: 5, root }, other.privateKey).split('\n').at(-2);
+    const witness = signCheckpoint({ origin, size: 5, root }, [keySigner(origin, other.privateKey)])
+      .split('\n')
+      .at(-2);
     expect(checkNote(parseNote(Buffer.from(`${note}${witness}\n`)), [key])).toBe('signed');
     expect(checkNote(parseNote(Buffer.from(`${note}${witness}\n`)), [key, stranger])).toBe(
       'signed',

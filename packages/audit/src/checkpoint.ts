@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import { createHash, createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
+import { createHash, createPublicKey, type KeyObject, verify } from 'node:crypto';
 import { AuditError } from './errors.js';
 import type { Hash } from './tree.js';
 
@@ -36,6 +36,12 @@ export function verifierKey(name: string, pair: KeyObject): VerifierKey {
   const material = Buffer.concat([Buffer.of(ed25519), ed25519Raw(key)]);
   const hash = keyHash(name, material);
   return { name, hash, key, text: `${name}+${hash}+${material.toString('base64')}` };
+}
+
+/** The verifier key of the 32 bytes of an Ed25519 public key, RFC 8032. */
+export function ed25519VerifierKey(name: string, raw: Uint8Array): VerifierKey {
+  const der = Buffer.concat([spkiPrefix, raw]);
+  return verifierKey(name, createPublicKey({ key: der, format: 'der', type: 'spki' }));
 }
 
 /** Reads `name+hash+base64(0x01 ‖ key)`. Throws `bad_key`. */
@@ -184,10 +190,22 @@ export function parseCheckpointText(text: string, extensions = false): Checkpoin
   return { origin, size, root: root.toString('hex') };
 }
 
-/** A checkpoint as a note, signed with the log's key under its origin. */
-export function signCheckpoint(checkpoint: Checkpoint, privateKey: KeyObject): string {
+/** Signs with one Ed25519 key (RFC 8032) under a log's name. The writer's thread waits for it. */
+export interface Signer {
+  readonly publicKey: VerifierKey;
+  /** The 64 bytes of the signature over `message`. Throws an AuditError when the key cannot be used. */
+  sign(message: Uint8Array): Uint8Array;
+  /** Where somebody else signs, who may be away: asks again at the next call, however short ago it failed. */
+  readonly retry?: () => void;
+}
+
+/** A checkpoint as a note, signed by each of these in their order. */
+export function signCheckpoint(checkpoint: Checkpoint, signers: readonly Signer[]): string {
   const text = formatCheckpoint(checkpoint);
-  const { name, hash } = verifierKey(checkpoint.origin, privateKey);
-  const signature = sign(null, Buffer.from(text), privateKey);
-  return formatNote({ text, signatures: [{ name, hash, signature }] });
+  const signatures = signers.map(({ publicKey: { name, hash }, sign }) => ({
+    name,
+    hash,
+    signature: Buffer.from(sign(Buffer.from(text))),
+  }));
+  return formatNote({ text, signatures });
 }

@@ -27,6 +27,7 @@ export type AuditErrorCode =
   | 'wrong_log'
   | 'keys_missing'
   | 'keys_unsafe'
+  | 'signer_failed'
   | 'write_failed'
   | 'log_failed'
   | 'not_found'

@@ -1,4 +1,13 @@
-import { checkNote, parseVerifierKey, type VerifierKey } from './checkpoint.js';
+import { checkNote, type Note, type VerifierKey } from './checkpoint.js';
+import { type FolderCheckpoints, readFolderCheckpoints } from './evidence.js';
+import {
+  type KeyHistory,
+  keyRecordTypes,
+  keysRequired,
+  parseKey,
+  readKeyHistory,
+  signedByAll,
+} from './key-history.js';
 import { type Case, stringOf } from './verify-case.js';
 import type { Finding } from './verify-report.js';
 
@@ -6,27 +15,56 @@ import type { Finding } from './verify-report.js';
 export interface Identity {
   readonly origin: string | undefined;
   readonly known: readonly VerifierKey[];
+  readonly history: KeyHistory;
+  /** Up to this size the records tell which keys must have signed; behind it some may tell otherwise. */
+  readonly toldTo: number;
+  /** Keys of the history that no checkpoint ties to the one before, although it must be there. */
+  readonly unlinked: readonly Finding[];
+  /** Whether a known key, which the records do not name, has signed for more of them than there are. */
+  readonly namedLater: boolean;
   /** What the record at seq 0 says. */
   readonly claimedOrigin: string | undefined;
   readonly claimedKey: string | undefined;
   readonly foreign: readonly Finding[];
 }
 
-/** Whose log this is, by §9.2. */
+/** Whose log this is, by docs/format.md §9.2. */
 export function identify(facts: Case): Identity {
+  const { reach, missing } = facts.reading;
   const first = facts.reading.facts.find((fact) => fact.seq === 0 && fact.type === 'log.opened');
   const claimedOrigin = stringOf(first?.details['origin']);
   const claimedKey = stringOf(first?.details['public_key']);
+  const toldTo = Math.min(reach, missing[0]?.[0] ?? reach);
+  const records = facts.reading.facts.filter(
+    (fact) => keyRecordTypes.has(fact.type) && fact.seq < toldTo,
+  );
+  const history = readKeyHistory(parseKey(claimedKey), records);
+  const links = findLinks(facts, history);
   const formed = facts.folder.entries.filter((entry) => entry.note !== undefined);
-  const signs = (key: VerifierKey): boolean =>
-    formed.some(
-      ({ note, checkpoint }) =>
-        checkpoint?.origin === key.name && note && checkNote(note, [key]) === 'signed',
-    );
   // A folder that names nobody cannot be another log's.
   const anonymous = first === undefined && formed.length === 0;
-  const belonging = facts.keys.filter((key) => anonymous || key.text === claimedKey || signs(key));
-  const known = facts.keys.length > 0 ? belonging : parseKey(claimedKey);
+  const signs = (key: VerifierKey): boolean =>
+    formed.some(({ note, checkpoint }) => isSignedBy(key, note, checkpoint?.origin));
+  const signsBeyond = (key: VerifierKey): boolean =>
+    [...formed, ...facts.held].some(
+      ({ note, checkpoint }) =>
+        checkpoint !== undefined &&
+        checkpoint.size > reach &&
+        (note === undefined ? checkpoint.origin === key.name : isSignedBy(key, note, key.name)),
+    );
+  const named = (key: VerifierKey): boolean =>
+    history.keys.some(
+      (entry, i) =>
+        entry.key.text === key.text && (i === 0 || links[i] || isDue(history, i, reach)),
+    );
+  const belonging = facts.keys.filter(
+    (key) => anonymous || named(key) || signs(key) || signsBeyond(key),
+  );
+  const known = withLinked(
+    facts.keys.length > 0 ? belonging : history.keys.slice(0, 1).map((entry) => entry.key),
+    history,
+    links,
+  );
   const origin =
     belonging[0]?.name ??
     claimedOrigin ??
@@ -35,10 +73,95 @@ export function identify(facts: Case): Identity {
   return {
     origin,
     known,
+    history,
+    toldTo,
+    unlinked: findUnlinked(history, links, reach),
+    namedLater: belonging.some((key) => !named(key) && signsBeyond(key)),
     claimedOrigin,
     claimedKey,
     foreign: findForeign(facts, origin, known, belonging),
   };
+}
+
+function isSignedBy(key: VerifierKey, note: Note | undefined, origin: string | undefined): boolean {
+  return origin === key.name && note !== undefined && checkNote(note, [key]) === 'signed';
+}
+
+/**
+ * Which keys of the history are tied to the one before: by a checkpoint that ends with the record that names the new key, and
+ * carries both signatures. The writer makes it before the next record.
+ */
+function findLinks(facts: Case, history: KeyHistory): boolean[] {
+  const link = (i: number, folder: FolderCheckpoints): boolean => {
+    const { key, rotatedAt } = history.keys[i]!;
+    const pair = [history.keys[i - 1]!.key, key];
+    return [...folder.entries, ...facts.held].some(
+      ({ note, checkpoint }) =>
+        checkpoint?.origin === key.name &&
+        checkpoint.size === rotatedAt + 1 &&
+        note !== undefined &&
+        signedByAll(note, pair),
+    );
+  };
+  const links = history.keys.map((_, i) => i === 0 || link(i, facts.folder));
+  const due = (i: number): boolean => !links[i] && isDue(history, i, facts.reading.reach);
+  if (!history.keys.some((_, i) => due(i))) return links;
+  // A log that is being written may have made it after the checkpoints were read.
+  const later = readFolderCheckpoints(facts.dir);
+  return links.map((linked, i) => linked || link(i, later));
+}
+
+/** Whether a record follows the one that names the key. */
+function isDue(history: KeyHistory, i: number, reach: number): boolean {
+  return i > 0 && reach > history.keys[i]!.rotatedAt + 1;
+}
+
+function findUnlinked(history: KeyHistory, links: readonly boolean[], reach: number): Finding[] {
+  return history.keys.flatMap(({ rotatedAt }, i) =>
+    links[i] || !isDue(history, i, reach)
+      ? []
+      : [
+          {
+            kind: 'checkpoint' as const,
+            reason: `a checkpoint of ${rotatedAt + 1} records was signed by the old key and the new one, but none in the folder is`,
+            seq: rotatedAt,
+          },
+        ],
+  );
+}
+
+/** The keys, and those of the history that links lead to from them, forward and backward. */
+function withLinked(
+  keys: readonly VerifierKey[],
+  history: KeyHistory,
+  links: readonly boolean[],
+): VerifierKey[] {
+  const { length } = history.keys;
+  const is = history.keys.map(({ key }) => keys.some((other) => other.text === key.text));
+  for (let i = 1; i < length; i++) is[i] ||= is[i - 1]! && links[i]!;
+  for (let i = length - 1; i > 0; i--) is[i - 1] ||= is[i]! && links[i]!;
+  const found = history.keys.filter((_, i) => is[i]).map((entry) => entry.key);
+  return [...keys, ...found.filter((key) => !keys.some((other) => other.text === key.text))];
+}
+
+/** What is wrong with the signatures of a checkpoint; undefined when they are what the history asks for. */
+export function judgeSignatures(identity: Identity, note: Note, size: number): string | undefined {
+  const { known, history, toldTo } = identity;
+  if (checkNote(note, known) !== 'signed')
+    return 'it carries no good signature of a key of this log';
+  const required = keysRequired(history, Math.min(size, toldTo));
+  if (size > toldTo) {
+    // A key that had retired by then is no good; one that the records do not name may have come later.
+    const named = (key: VerifierKey): boolean =>
+      history.keys.some((entry) => entry.key.text === key.text);
+    const may = known.filter(
+      (key) => !named(key) || required.some(({ text }) => text === key.text),
+    );
+    return checkNote(note, may) === 'signed' ? undefined : 'a key has signed it that had retired';
+  }
+  const lacking = required.find((key) => !signedByAll(note, [key]));
+  if (lacking === undefined) return undefined;
+  return `the log's key ${lacking.hash} must have signed a checkpoint of ${size} records, and has not`;
 }
 
 function findForeign(
@@ -76,14 +199,4 @@ function findForeign(
     });
   }
   return found;
-}
-
-function parseKey(text: string | undefined): VerifierKey[] {
-  if (text === undefined) return [];
-  try {
-    return [parseVerifierKey(text)];
-  } catch {
-    // What stands in the record is not to be trusted; without it no checkpoint can be good.
-    return [];
-  }
 }

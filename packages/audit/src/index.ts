@@ -29,12 +29,15 @@ export type { Listen, RunningServer } from './http-server.js';
 export { newId } from './id.js';
 export type { JsonFault, JsonKind, JsonMember, OnMember } from './json-scan.js';
 export { jsonDepthMax, memberName, scanJson, scanObject } from './json-scan.js';
-export { readPublicKeyFile } from './keys.js';
+export { type KeyFacts, type LogKeys, logKeys } from './key-facts.js';
+export { eraseInitialKey, readPublicKeyFile } from './keys.js';
 export type { ForwardSecurity, ServedLog, TypedEvent } from './log.js';
 export { AuditLog, openAuditLog, serveAuditLog } from './log.js';
 export type { AuditLogOptions, ServedLogOptions, ServeOptions } from './options.js';
 export type { OutsideOptions } from './outside.js';
 export { cosignNewest } from './outside.js';
+export type { PassphraseSource } from './passphrase.js';
+export { type PreviousLog, readPreviousLog } from './previous-log.js';
 export type { CheckedProof } from './proof.js';
 export { checkProof, findEvent, proveConsistency, proveRecord } from './proof.js';
 export type { Removed } from './pruned-ranges.js';
@@ -45,6 +48,14 @@ export type { HoldFilter, PruneReason, RetentionOptions } from './retention.js';
 export type { PrunedRun } from './retention-judge.js';
 export { parseCertificates, readTimestamp, timestampRequest, verifyTimestamp } from './rfc3161.js';
 export { type Rotate, rotations } from './rotation.js';
+export { type SetUpOptions, setUpLog } from './set-up.js';
+export type { KeyRotationOptions } from './signing-keys.js';
+export type {
+  CommandSource,
+  FileSource,
+  SigningSource,
+  VariableSource,
+} from './signing-source.js';
 export type { LogStatus } from './status.js';
 export { logStatus } from './status.js';
 export type { LogRecord, StoredContent } from './stored-record.js';

@@ -30,7 +30,7 @@ test('new keys are private files that read back, different for every log', () =>
   }
   const read = readKeys(folder);
   expect(read?.origin).toBe(made.origin);
-  expect(read?.publicKey.text).toBe(made.publicKey.text);
+  expect(read?.signing.publicKey.text).toBe(made.signing.publicKey.text);
   expect(storedEpochs(folder)).toEqual([0]);
   const initial = parseHmacKey(fs.readFileSync(initialKeyOnHost(folder)!, 'utf8'));
   expect(initial.origin).toBe(made.origin);
@@ -38,7 +38,7 @@ test('new keys are private files that read back, different for every log', () =>
   expect(readHead(made)).toMatchObject({ size: 0, epoch: 0, origin: made.origin });
   const other = createKeys(fresh());
   expect(other.origin).not.toBe(made.origin);
-  expect(other.publicKey.text).not.toBe(made.publicKey.text);
+  expect(other.signing.publicKey.text).not.toBe(made.signing.publicKey.text);
 });
 
 test('a folder whose set-up was not finished holds no keys', () => {
@@ -74,7 +74,7 @@ describe('refused', () => {
     const { folder } = createKeys(fresh());
     const file = path.join(folder, 'signing-key.pem');
     fs.writeFileSync(file, 'x');
-    expect(() => readKeys(folder)).toThrow(expect.objectContaining({ code: 'keys_missing' }));
+    expect(() => readKeys(folder)).toThrow(expect.objectContaining({ code: 'bad_key' }));
     const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     fs.writeFileSync(file, privateKey.export({ format: 'pem', type: 'pkcs8' }));
     expect(() => readKeys(folder)).toThrow(expect.objectContaining({ code: 'bad_key' }));
@@ -91,7 +91,8 @@ describe('refused', () => {
 });
 
 test('a public key file is read and checked, and named when it is wrong', async () => {
-  const { folder, publicKey } = createKeys(fresh());
+  const { folder, signing } = createKeys(fresh());
+  const { publicKey } = signing;
   const file = path.join(folder, 'public-key');
   expect(await readPublicKeyFile(file)).toBe(publicKey.text);
   expect(parseVerifierKey(publicKey.text).name).toBe(publicKey.name);

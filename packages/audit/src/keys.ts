@@ -1,19 +1,19 @@
-import { createPrivateKey, generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import * as fs from 'node:fs';
 import { hostname } from 'node:os';
 import * as path from 'node:path';
-import { parseVerifierKey, type VerifierKey, verifierKey } from './checkpoint.js';
+import { parseVerifierKey } from './checkpoint.js';
 import { makeFolder, readIfThere, replaceFile, replaceFileDurably, syncFolder } from './durable.js';
 import { formatHmacKey, nextEpochKey, parseHmacKey } from './epoch-keys.js';
 import { AuditError, reasonOf } from './errors.js';
 import { emptyHead, formatHead, type Head, parseHead } from './head.js';
+import { checkPrivate, wipeFile } from './private-file.js';
+import { SigningKeys } from './signing-keys.js';
 
 /** The keys folder: what the writer alone may read (docs/format.md §1). */
 
 const names = {
   origin: 'origin',
-  signingKey: 'signing-key.pem',
-  publicKey: 'public-key',
   initialKey: 'initial-hmac-key',
   head: 'head',
 } as const;
@@ -21,8 +21,7 @@ const names = {
 export interface Keys {
   readonly folder: string;
   readonly origin: string;
-  readonly signingKey: KeyObject;
-  readonly publicKey: VerifierKey;
+  readonly signing: SigningKeys;
 }
 
 /** Reads the keys folder; undefined when its set-up was never finished. Throws when it is damaged or open to others. */
@@ -30,25 +29,9 @@ export function readKeys(folder: string): Keys | undefined {
   const origin = readIfThere(path.join(folder, names.origin))?.trim();
   if (origin === undefined || origin === '') return undefined;
   checkPrivate(folder);
-  checkPrivate(path.join(folder, names.signingKey));
   const initialKey = initialKeyOnHost(folder);
   if (initialKey !== undefined) checkPrivate(initialKey);
-  let signingKey: KeyObject;
-  try {
-    signingKey = createPrivateKey(fs.readFileSync(path.join(folder, names.signingKey)));
-  } catch (error) {
-    throw new AuditError(
-      'keys_missing',
-      `the signing key in ${folder} cannot be read: ${reasonOf(error)}`,
-      {
-        cause: error,
-      },
-    );
-  }
-  if (signingKey.asymmetricKeyType !== 'ed25519') {
-    throw new AuditError('bad_key', `${names.signingKey} in ${folder} is not an Ed25519 key`);
-  }
-  return { folder, origin, signingKey, publicKey: verifierKey(origin, signingKey) };
+  return { folder, origin, signing: SigningKeys.open(folder, origin) };
 }
 
 /** Makes all keys of a new log. `origin` is written last: without it the set-up counts as not done and starts again. */
@@ -56,21 +39,15 @@ export function createKeys(folder: string): Keys {
   makeFolder(folder);
   checkPrivate(folder);
   const origin = newOrigin();
-  const { privateKey } = generateKeyPairSync('ed25519');
-  const publicKey = verifierKey(origin, privateKey);
   const initialKey = randomBytes(32);
-  replaceFile(
-    path.join(folder, names.signingKey),
-    privateKey.export({ format: 'pem', type: 'pkcs8' }),
-  );
-  replaceFile(path.join(folder, names.publicKey), `${publicKey.text}\n`, 0o644);
+  const signing = SigningKeys.create(folder, origin);
   for (const epoch of storedEpochs(folder)) fs.rmSync(epochKeyPath(folder, epoch));
   replaceFile(path.join(folder, names.initialKey), formatHmacKey(origin, initialKey));
   replaceFile(epochKeyPath(folder, 0), formatHmacKey(origin, initialKey));
   replaceFile(path.join(folder, names.head), formatHead(emptyHead(origin)));
   syncFolder(folder);
   replaceFileDurably(path.join(folder, names.origin), `${origin}\n`);
-  return { folder, origin, signingKey: privateKey, publicKey };
+  return { folder, origin, signing };
 }
 
 /** `<host>/gatebook/<128 random bits>`: unique, without spaces or plus. */
@@ -81,32 +58,16 @@ function newOrigin(): string {
   return `${host === '' ? 'localhost' : host}/gatebook/${randomBytes(16).toString('hex')}`;
 }
 
-/** Owner-only, and owned by us: else the keys may be anybody's. */
-function checkPrivate(file: string): void {
-  const stat = fs.statSync(file, { throwIfNoEntry: false });
-  if (stat === undefined) {
-    throw new AuditError(
-      'keys_missing',
-      `${file} is missing; restore the keys folder from a backup`,
-    );
-  }
-  const uid = process.getuid?.();
-  if (uid !== undefined && stat.uid !== uid && uid !== 0) {
-    throw new AuditError('keys_unsafe', `${file} belongs to user ${stat.uid}, not to user ${uid}`);
-  }
-  if (process.platform !== 'win32' && (stat.mode & 0o077) !== 0) {
-    const mode = (stat.mode & 0o777).toString(8);
-    throw new AuditError(
-      'keys_unsafe',
-      `${file} is open to other users (mode ${mode}); run chmod go-rwx on it`,
-    );
-  }
-}
-
 /** The path of the initial HMAC key while it still lies on this host: as long as it does, forward security is off. */
 export function initialKeyOnHost(folder: string): string | undefined {
   const file = path.join(folder, names.initialKey);
   return fs.existsSync(file) ? file : undefined;
+}
+
+/** Overwrites and removes the initial HMAC key, once it lies elsewhere: from then on forward security is on. */
+export function eraseInitialKey(folder: string): void {
+  wipeFile(path.join(folder, names.initialKey));
+  syncFolder(folder);
 }
 
 export function epochKeyPath(folder: string, epoch: number): string {
@@ -144,17 +105,8 @@ export function storeNextEpochKey(keys: Keys, epoch: number, key: Uint8Array): B
 /** Overwrites and removes the key of an epoch that has ended. What a disk keeps besides is not in our hands. */
 export function eraseEpochKey(keys: Keys, epoch: number): void {
   const file = epochKeyPath(keys.folder, epoch);
+  wipeFile(file);
   // A repeated attempt may find it gone already, and only the folder left to sync.
-  if (fs.existsSync(file)) {
-    const fd = fs.openSync(file, 'r+');
-    try {
-      fs.writeSync(fd, Buffer.alloc(fs.fstatSync(fd).size), 0);
-      fs.fsyncSync(fd);
-    } finally {
-      fs.closeSync(fd);
-    }
-    fs.rmSync(file);
-  }
   syncFolder(keys.folder);
 }
 

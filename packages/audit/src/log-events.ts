@@ -18,7 +18,9 @@ export type LogEventType =
   | 'log.clock_jump'
   | 'log.repaired'
   | 'log.clock_confirmed'
-  | 'log.pruned';
+  | 'log.pruned'
+  | 'log.key_rotated'
+  | 'log.key_retired';
 
 /** The middle of a line for one of the log's own records. */
 export function encodeLogEvent(type: LogEventType, nowMs: number, details: JsonObject): string {
@@ -34,7 +36,7 @@ export function openedFacts(options: WriterOptions, keys: Keys, retention: Polic
   return {
     format: 1,
     origin: keys.origin,
-    public_key: keys.publicKey.text,
+    public_key: keys.signing.publicKey.text,
     retention,
     durability: options.durability,
     checkpoint_interval_ms: options.checkpointIntervalMs,

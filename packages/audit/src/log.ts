@@ -16,9 +16,11 @@ import { sinksOf, startFeeding } from './outside.js';
 import type { Removed } from './pruned-ranges.js';
 import { encodeEvent } from './record.js';
 import { openLink } from './relay.js';
+import type { KeyRotationOptions } from './signing-keys.js';
 import {
   type FromWriter,
   fromPlainError,
+  type KeyRequest,
   type Outcome,
   type PruneTask,
 } from './thread-messages.js';
@@ -101,7 +103,7 @@ function closeForgotten(): void {
 export class AuditLog {
   /** Unique name of this log; stands in every checkpoint. */
   readonly origin: string;
-  /** `name+hash+key`, the signed-note form of the key that signs the checkpoints. */
+  /** `name+hash+key`, the signed-note form of the newest key that signed the checkpoints when the log was opened. */
   readonly publicKey: string;
   readonly forwardSecurity: ForwardSecurity;
   readonly #options: QueueOptions;
@@ -123,6 +125,10 @@ export class AuditLog {
   readonly #rotations = new Map<
     number,
     { resolve(sealed: number | undefined): void; reject(error: AuditError): void }
+  >();
+  readonly #keyRequests = new Map<
+    number,
+    { resolve(publicKey: string): void; reject(error: AuditError): void }
   >();
   readonly #drains: (() => void)[] = [];
   #closing: Promise<void> | undefined;
@@ -244,6 +250,33 @@ export class AuditLog {
   }
 
   /**
+   * Makes a new signing key and changes to it in this history: a record names it, a kept checkpoint carries the signatures of
+   * both keys, and then the old one retires and is erased. With `overlap` both go on signing until `retireSigningKey`.
+   * Resolves with the new public key when it is durable; what a crash interrupts the next opening finishes. Rejects with
+   * `bad_option` while two keys sign already, and as opening does when the new key cannot be used.
+   */
+  rotateSigningKey(options: KeyRotationOptions = {}): Promise<string> {
+    return this.#askKeys({ action: 'rotate', options });
+  }
+
+  /** Ends an overlap: the older of two signing keys retires. Resolves with the public key that signs alone from now on. */
+  retireSigningKey(): Promise<string> {
+    return this.#askKeys({ action: 'retire' });
+  }
+
+  #askKeys(request: KeyRequest): Promise<string> {
+    return new Promise((resolve, reject) => {
+      if (this.#failed) throw this.#failed;
+      if (this.#closing) throw new AuditError('log_closed', 'the log is closed; open it again');
+      const id = this.#checkpointId++;
+      this.#ref();
+      this.#keyRequests.set(id, { resolve, reject });
+      this.#sendBatch();
+      this.#link.send({ kind: 'keys', id, request });
+    });
+  }
+
+  /**
    * Ends the log: what is in flight is written, `log.closed` and a last checkpoint follow, the open epoch's key is left
    * behind, the lock is released. Witnesses and anchors get the last checkpoint, for which it waits 2 s at most. Further
    * calls return the same promise.
@@ -302,13 +335,22 @@ export class AuditLog {
         this.#prunings.get(message.id)?.reject(fromPlainError(message.error));
         this.#prunings.delete(message.id);
         break;
+      case 'keys':
+        this.#keyRequests.get(message.id)?.resolve(message.publicKey);
+        this.#keyRequests.delete(message.id);
+        break;
+      case 'keys_failed':
+        this.#keyRequests.get(message.id)?.reject(fromPlainError(message.error));
+        this.#keyRequests.delete(message.id);
+        break;
       case 'closed':
         this.#finish(message.error === undefined ? undefined : fromPlainError(message.error));
         break;
       default:
         this.#die(new AuditError('log_failed', `the writer said ${message.kind} out of turn`));
     }
-    const asked = this.#checkpoints.size + this.#rotations.size + this.#prunings.size;
+    const asked =
+      this.#checkpoints.size + this.#rotations.size + this.#prunings.size + this.#keyRequests.size;
     if (this.#inFlight.length === this.#oldest && asked === 0 && !this.#closing) this.#unref();
   }
 
@@ -373,6 +415,8 @@ export class AuditLog {
     this.#rotations.clear();
     for (const { reject } of this.#prunings.values()) reject(error);
     this.#prunings.clear();
+    for (const { reject } of this.#keyRequests.values()) reject(error);
+    this.#keyRequests.clear();
     for (const resolve of this.#drains.splice(0)) resolve();
   }
 

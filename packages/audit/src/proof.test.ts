@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parseCheckpointText, parseNote, signCheckpoint, verifierKey } from './checkpoint.js';
 import { AuditError } from './errors.js';
 import { checkProof, findEvent, proveConsistency, proveRecord } from './proof.js';
+import { keySigner } from './signer.js';
 import type { LogRecord } from './stored-record.js';
 import { appendEvents, numbered, openDirect, publicKeyOf } from './testing/direct-writer.js';
 import { pretendToSync } from './testing/faults.js';
@@ -121,7 +122,9 @@ describe('a proof', () => {
     // A key holder may sign a tree whose leaf 0 says that it is record 7.
     const { privateKey } = generateKeyPairSync('ed25519');
     const line = Buffer.from('{"seq":7}');
-    const note = signCheckpoint({ origin: 'x', size: 1, root: leafHash(line) }, privateKey);
+    const note = signCheckpoint({ origin: 'x', size: 1, root: leafHash(line) }, [
+      keySigner('x', privateKey),
+    ]);
     const proof = `c2sp.org/tlog-proof@v1\nextra ${line.toString('base64')}\nindex 0\n\n${note}`;
     const vkey = verifierKey('x', privateKey).text;
     expect(() => checkProof(proof, [vkey])).toThrow(

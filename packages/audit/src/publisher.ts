@@ -43,8 +43,11 @@ export class Publisher {
       );
     }
     if (tip.size > this.#head.size) {
-      const { origin, signingKey } = this.#keys;
-      const checkpoint = signCheckpoint({ origin, size: tip.size, root: tip.root }, signingKey);
+      const { origin, signing } = this.#keys;
+      const checkpoint = signCheckpoint(
+        { origin, size: tip.size, root: tip.root },
+        signing.signers,
+      );
       const head = { ...tip, origin, checkpoint };
       writeHead(this.#keys, head);
       this.#head = head;

@@ -268,11 +268,11 @@ describe('refused as changed or rolled back', () => {
     [
       'a fork, signed with the log’s own key',
       (log: Folders) => {
-        const { origin, signingKey } = readKeys(log.keysDir)!;
+        const { origin, signing } = readKeys(log.keysDir)!;
         const { size } = readHead(readKeys(log.keysDir)!);
         fs.writeFileSync(
           path.join(log.dir, 'checkpoint'),
-          signCheckpoint({ origin, size, root: 'ab'.repeat(32) }, signingKey),
+          signCheckpoint({ origin, size, root: 'ab'.repeat(32) }, signing.signers),
         );
       },
     ],
@@ -299,10 +299,10 @@ describe('refused as changed or rolled back', () => {
 
   test('a checkpoint signed beyond the head: the keys folder is the older', () => {
     const log = copyOf(died);
-    const { origin, signingKey } = readKeys(log.keysDir)!;
+    const { origin, signing } = readKeys(log.keysDir)!;
     fs.writeFileSync(
       path.join(log.dir, 'checkpoint'),
-      signCheckpoint({ origin, size: 900, root: 'ab'.repeat(32) }, signingKey),
+      signCheckpoint({ origin, size: 900, root: 'ab'.repeat(32) }, signing.signers),
     );
     expect(openCode(log)).toBe('log_rolled_back');
   });

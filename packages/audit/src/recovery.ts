@@ -6,6 +6,7 @@ import { readRegular } from './durable.js';
 import { AuditError, reasonOf, systemCode } from './errors.js';
 import type { JsonObject } from './event.js';
 import type { Head } from './head.js';
+import { keyRecordTypes } from './key-history.js';
 import {
   eraseEpochKey,
   type Keys,
@@ -76,6 +77,7 @@ export function findStanding(dir: string, keys: Keys): Standing {
   for (const segment of segments) {
     if (segment.firstSeq >= head.segment) tail.read(segment, segments.at(-1) === segment);
   }
+  resumeKeys(keys, head, tail);
   const unclean =
     tail.seq > head.size || tail.torn !== undefined || last?.eventType !== 'log.closed';
   const frontier = Frontier.from(head.size, head.frontier);
@@ -137,7 +139,7 @@ function checkPublished(dir: string, keys: Keys, head: Head): boolean {
   let checkpoint: ReturnType<typeof parseCheckpointText>;
   try {
     const note = parseNote(bytes);
-    if (checkNote(note, [keys.publicKey]) !== 'signed')
+    if (checkNote(note, keys.signing.publicKeys) !== 'signed')
       throw damaged('is not signed by the key of this log');
     checkpoint = parseCheckpointText(note.text);
   } catch (error) {
@@ -192,6 +194,13 @@ export function checkHeadRecord(dir: string, head: Head): LineFacts {
   } finally {
     fs.closeSync(fd);
   }
+}
+
+/** How far a change of the signing key has come, by the head and the last record. */
+function resumeKeys(keys: Keys, head: Head, tail: Tail): void {
+  const { keyRecord, lastType } = tail;
+  const covered = keyRecord === undefined && keyRecordTypes.has(lastType);
+  keys.signing.resume(head, covered, covered ? { type: lastType, details: {} } : keyRecord);
 }
 
 /** Finishes a key move that was interrupted, and returns the key of the head's epoch. */

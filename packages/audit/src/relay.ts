@@ -50,7 +50,10 @@ interface Run {
 
 /** What is asked again of the next writer when it was not answered. */
 type Question = Extract<ToWriter, { kind: 'checkpoint' | 'rotate' }>;
-type Answer = Extract<FromWriter, { id: number }>;
+/** Only the process that writes does what these ask for; what it says goes straight to who asked. */
+const ownAnswers = ['keys', 'keys_failed', 'pruned', 'prune_failed'] as const;
+type OwnAnswer = Extract<FromWriter, { kind: (typeof ownAnswers)[number] }>;
+type Answer = Exclude<Extract<FromWriter, { id: number }>, OwnAnswer>;
 
 /** The writer of a log, wherever it is. */
 export async function openLink(target: LogTarget): Promise<Link> {
@@ -123,6 +126,9 @@ class Relay implements Link {
       case 'prune':
         this.#prune(message);
         break;
+      case 'keys':
+        this.#askKeys(message);
+        break;
       case 'close':
         this.#closing = true;
         this.#closeWhenDone();
@@ -178,6 +184,21 @@ class Relay implements Link {
   #ask(question: Question): void {
     this.#connection?.say(toDoor[question.kind], { id: question.id });
     this.#own?.send(question);
+  }
+
+  /** Keys are changed by the process that writes the log, and by no other that may append to it. */
+  #askKeys(request: Extract<ToWriter, { kind: 'keys' }>): void {
+    if (this.#own !== undefined && !this.#resuming) {
+      this.#own.send(request);
+      return;
+    }
+    const pid = this.#connection?.welcome.pid;
+    const error = new AuditError(
+      'log_locked',
+      `${pid === undefined ? 'another process' : `process ${pid}`} writes the log, and only the writer changes its keys`,
+    );
+    const answer = { kind: 'keys_failed', id: request.id, error: toPlainError(error) } as const;
+    process.nextTick(() => this.#listener?.receive(answer));
   }
 
   /** After each step: is the writer to be watched, looked for, or is everything done? */
@@ -237,10 +258,6 @@ class Relay implements Link {
   }
 
   #answer(answer: Answer): void {
-    if (answer.kind === 'pruned' || answer.kind === 'prune_failed') {
-      this.#listener?.receive(answer);
-      return;
-    }
     const kind = answer.kind.startsWith('checkpoint') ? 'checkpoint' : 'rotate';
     if (this.#asked.delete(`${kind} ${answer.id}`)) this.#listener?.receive(answer);
   }
@@ -359,8 +376,8 @@ class Relay implements Link {
     own.listen({
       receive: (message) => {
         if (message.kind === 'outcomes') for (const one of message.outcomes) this.#settle(one);
-        else if ('id' in message) this.#answer(message);
-        else this.#listener?.receive(message);
+        else if (isOwnAnswer(message) || !('id' in message)) this.#listener?.receive(message);
+        else this.#answer(message);
       },
       died: (error) => this.#die(error),
     });
@@ -512,6 +529,10 @@ function cutToFrames(bodies: OwnBytes, count: number): Run[] {
   }
   runs.push(runOf(bodies.subarray(from), count - taken));
   return runs;
+}
+
+function isOwnAnswer(message: FromWriter): message is OwnAnswer {
+  return ownAnswers.some((kind) => kind === message.kind);
 }
 
 function silent(pid: number | undefined): AuditError {

@@ -51,7 +51,7 @@ function sortCheckpoints(
     const good =
       note !== undefined &&
       checkpoint?.origin === keys.origin &&
-      checkNote(note, [keys.publicKey]) === 'signed';
+      checkNote(note, keys.signing.publicKeys) === 'signed';
     if (good) roots.set(checkpoint.size, checkpoint.root);
     else bad.push(file);
   }

@@ -160,7 +160,7 @@ function originOf(line: Buffer): string | undefined {
 async function verifyAs(dir: string, { keys, head }: Usable): Promise<VerifyReport> {
   const report = await verifyLog({
     dir,
-    publicKeys: [keys.publicKey.text],
+    publicKeys: [keys.signing.publicKey.text],
     head: readIfThere(path.join(keys.folder, 'head')),
   });
   return head.size === 0 ? { ...report, findings: [] } : report;
@@ -206,7 +206,7 @@ function goOn(options: RepairOptions, usable: Usable, scan: Scan, why: Why): Rep
   for (const [size, root] of scan.bounds) {
     if (size === 0) continue;
     makeFolder(path.join(dir, 'checkpoints'));
-    const note = signCheckpoint({ origin: keys.origin, size, root }, keys.signingKey);
+    const note = signCheckpoint({ origin: keys.origin, size, root }, keys.signing.signers);
     const file = `checkpoints/${sequenceName(size)}`;
     if (scan.badCheckpoints.includes(file)) moveAside(dir, folder, file);
     replaceFileDurably(path.join(dir, file), note);

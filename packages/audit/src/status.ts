@@ -2,7 +2,7 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { endsEpoch } from './chain.js';
 import { type Checkpoint, noteBytesMax, parseCheckpointText, parseNote } from './checkpoint.js';
-import { isNoFolder, readRegular } from './durable.js';
+import { isNoFolder, readIfThere, readRegular } from './durable.js';
 import { AuditError, systemCode } from './errors.js';
 import { initialKeyOnHost } from './keys.js';
 import { lastLine } from './last-line.js';
@@ -83,7 +83,7 @@ export async function logStatus(options: {
   const current = findNewest(segments, 'log.opened', ({ details }) => details) ?? opened;
   return {
     origin: String(opened['origin']),
-    publicKey: String(opened['public_key']),
+    publicKey: newestKey(keysDir, String(opened['origin'])) ?? String(opened['public_key']),
     records,
     segments: segments.length,
     bytes: segments.reduce((sum, segment) => sum + sizeOf(segment.path), 0),
@@ -103,6 +103,12 @@ export async function logStatus(options: {
 }
 
 type Details = Readonly<Record<string, unknown>>;
+
+/** The key in the keys folder, when that is of this log; the first record names the oldest only. */
+function newestKey(keysDir: string, origin: string): string | undefined {
+  const text = readIfThere(path.join(keysDir, 'public-key'))?.trim();
+  return text?.startsWith(`${origin}+`) ? text : undefined;
+}
 
 function rotationOf(opened: Details, segment: SegmentName | undefined): RotationStatus {
   const rotate = rotations.find((known) => known === opened['rotate']) ?? 'size';

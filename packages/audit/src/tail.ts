@@ -2,10 +2,12 @@ import { advanceState, type BookState } from './book-state.js';
 import { endsEpoch, hashMemberBytes, RecordHasher } from './chain.js';
 import { AuditError } from './errors.js';
 import type { Head } from './head.js';
+import { keyRecordTypes } from './key-history.js';
 import { checkLine, type LineFacts, timestampOf } from './line-check.js';
 import { LineFile } from './line-file.js';
 import { parseRecord } from './reader.js';
 import type { SegmentName } from './segment.js';
+import type { KeyRecord } from './signing-keys.js';
 import { leafHashInPlace } from './tree.js';
 
 /**
@@ -30,6 +32,8 @@ export class Tail {
   bytes: number;
   state: BookState;
   torn: { readonly path: string; readonly at: number } | undefined;
+  /** The last record, when it is about keys. */
+  keyRecord: KeyRecord | undefined;
 
   constructor(head: Head, lastType: string, key: Buffer) {
     this.#head = head;
@@ -92,6 +96,9 @@ export class Tail {
     if (facts.hash !== this.#hasher.hash(buf, start, end - hashMemberBytes)) {
       return 'its hash is not the HMAC of its bytes';
     }
+    // Its checkpoint is durable before another record is written.
+    if (this.keyRecord !== undefined)
+      return 'it follows a record about keys that no checkpoint covers';
     const leaf = leafHashInPlace(buf, start, end);
     this.leaves.push(leaf);
     this.bytes += end - start + 1;
@@ -99,6 +106,7 @@ export class Tail {
       const { details = {} } = parseRecord(buf.subarray(start, end));
       const record = { type: facts.eventType, seq: this.seq, leaf, details };
       this.state = advanceState(this.state, record);
+      if (keyRecordTypes.has(record.type)) this.keyRecord = record;
     }
     this.seq++;
     this.prevHash = facts.hash;

@@ -22,7 +22,8 @@ export function findTampering(facts: Case, identity: Identity, good: readonly Go
   if (cause?.seq !== undefined && !fork && !reading.fault) {
     found.push(blameLeaf(cause, cause.seq, facts, good));
   } else if (reading.tileFault && !fork && !reading.fault) found.push(reading.tileFault);
-  if (reading.fault?.seq !== 0) found.push(...findFirstRecord(identity));
+  if (reading.fault?.seq !== 0) found.push(...findFirstRecord(facts, identity));
+  if (identity.history.fault) found.push({ kind: 'record', ...identity.history.fault });
   found.push(...findTorn(facts), ...findRepairFaults(facts, good));
   if (reading.tallyFault && !reading.fault) found.push(reading.tallyFault);
   return found;
@@ -57,9 +58,11 @@ function findSplit(good: readonly Good[]): Finding[] {
   return [];
 }
 
-function findFirstRecord(identity: Identity): Finding[] {
+function findFirstRecord(facts: Case, identity: Identity): Finding[] {
   const found: Finding[] = [];
   const { claimedOrigin, claimedKey, origin, known } = identity;
+  // Where records are missing, so may be the one that names the key.
+  const told = facts.reading.missing.length === 0 && !identity.namedLater;
   if (claimedOrigin !== undefined && claimedOrigin !== origin) {
     found.push({
       kind: 'record',
@@ -70,12 +73,13 @@ function findFirstRecord(identity: Identity): Finding[] {
   }
   if (
     claimedKey !== undefined &&
+    told &&
     known.length > 0 &&
     !known.some((key) => key.text === claimedKey)
   ) {
     found.push({
       kind: 'record',
-      reason: 'the first record names another public key than the one that signs',
+      reason: 'the first record names a public key that nothing ties to the one that signs',
       seq: 0,
       offset: 0,
     });

@@ -3,6 +3,7 @@ import { AuditError, type AuditErrorCode, reasonOf, systemCode } from './errors.
 import type { FileIdentity } from './lock.js';
 import type { WriterOptions } from './options.js';
 import type { Removed } from './pruned-ranges.js';
+import type { KeyRotationOptions } from './signing-keys.js';
 
 /** What passes between a log, or the door for other processes, and the writer's thread. */
 
@@ -11,6 +12,7 @@ export type ToWriter =
   | { readonly kind: 'checkpoint'; readonly id: number }
   | { readonly kind: 'rotate'; readonly id: number }
   | ({ readonly kind: 'prune'; readonly id: number } & PruneTask)
+  | { readonly kind: 'keys'; readonly id: number; readonly request: KeyRequest }
   /** Asks whether the lock's file is still in its place. */
   | { readonly kind: 'look' }
   | { readonly kind: 'close' };
@@ -20,6 +22,10 @@ export interface PruneTask {
   readonly dryRun: boolean;
   readonly confirmClock: boolean;
 }
+
+export type KeyRequest =
+  | { readonly action: 'rotate'; readonly options: KeyRotationOptions }
+  | { readonly action: 'retire' };
 
 /** An error as it crosses threads. */
 export interface PlainError {
@@ -51,6 +57,8 @@ export type FromWriter =
   | { readonly kind: 'rotate_failed'; readonly id: number; readonly error: PlainError }
   | { readonly kind: 'pruned'; readonly id: number; readonly removed: readonly Removed[] }
   | { readonly kind: 'prune_failed'; readonly id: number; readonly error: PlainError }
+  | { readonly kind: 'keys'; readonly id: number; readonly publicKey: string }
+  | { readonly kind: 'keys_failed'; readonly id: number; readonly error: PlainError }
   /** The writer had to stop; nothing that is not answered yet will be. */
   | { readonly kind: 'failed'; readonly error: PlainError }
   | { readonly kind: 'closed'; readonly error: PlainError | undefined };

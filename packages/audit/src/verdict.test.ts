@@ -302,7 +302,10 @@ describe('tampered', () => {
     fs.rmSync(path.join(spoilt.dir, 'tile'), { recursive: true });
     fs.rmSync(path.join(spoilt.dir, 'checkpoints'), { recursive: true });
     const forged = { origin: keys.origin, size: frontier.size, root: frontier.root() };
-    fs.writeFileSync(path.join(spoilt.dir, 'checkpoint'), signCheckpoint(forged, keys.signingKey));
+    fs.writeFileSync(
+      path.join(spoilt.dir, 'checkpoint'),
+      signCheckpoint(forged, keys.signing.signers),
+    );
     expect((await publicly(spoilt)).verdict).toBe('ok');
     expect((await audit(spoilt)).verdict).toBe('tampered');
     const held = [{ name: 'mine', note: early }];
@@ -537,9 +540,9 @@ describe('records behind the newest checkpoint, at the public level', () => {
 });
 
 test('two signed checkpoints of one size with different roots are tampered, also where the records do not reach', async () => {
-  const { origin, signingKey } = readKeys(log.keysDir)!;
-  const forged = signCheckpoint({ origin, size: 900, root: 'ab'.repeat(32) }, signingKey);
-  const other = signCheckpoint({ origin, size: 900, root: 'cd'.repeat(32) }, signingKey);
+  const { origin, signing } = readKeys(log.keysDir)!;
+  const forged = signCheckpoint({ origin, size: 900, root: 'ab'.repeat(32) }, signing.signers);
+  const other = signCheckpoint({ origin, size: 900, root: 'cd'.repeat(32) }, signing.signers);
   const held = [
     { name: 'one', note: forged },
     { name: 'two', note: other },

@@ -1,6 +1,5 @@
-import { checkNote } from './checkpoint.js';
 import { readFolderCheckpoints } from './evidence.js';
-import { type Identity, identify } from './identity.js';
+import { type Identity, identify, judgeSignatures } from './identity.js';
 import { findTampering } from './tampering.js';
 import { type Case, type Good, stringOf } from './verify-case.js';
 import { findRepairs, lostRanges } from './verify-repair.js';
@@ -23,7 +22,15 @@ export function decide(facts: Case): VerifyReport {
     ],
     ['rolled_back', findRollback(facts, good)],
     ['missing', findMissing(facts, good)],
-    ['tampered', [...bad, ...findOverdue(facts, identity, newest), ...findRepairs(facts)]],
+    [
+      'tampered',
+      [
+        ...bad,
+        ...identity.unlinked,
+        ...findOverdue(facts, identity, newest),
+        ...findRepairs(facts),
+      ],
+    ],
     ['unverifiable', [...findLacking(facts), ...lacking]],
   ];
   const verdict = rules.find(([, findings]) => findings.length > 0)?.[0] ?? 'ok';
@@ -65,19 +72,22 @@ function sortCheckpoints(facts: Case, identity: Identity): { good: Good[]; bad: 
     const wrong =
       note === undefined || checkpoint === undefined
         ? reason
-        : checkNote(note, identity.known) !== 'signed'
-          ? 'it carries no good signature of a key of this log'
-          : checkpoint.origin !== identity.origin
-            ? `it is of ${checkpoint.origin}, this log is ${identity.origin}`
-            : undefined;
+        : checkpoint.origin !== identity.origin
+          ? `it is of ${checkpoint.origin}, this log is ${identity.origin}`
+          : judgeSignatures(identity, note, checkpoint.size);
     if (wrong === undefined)
       good.push({ name: file, size: checkpoint!.size, root: checkpoint!.root, held: false, note });
     else bad.push({ kind: 'checkpoint', reason: wrong, file });
   }
   for (const { name, note, checkpoint, seenMs } of facts.held) {
-    if (checkpoint.origin === identity.origin) {
+    if (checkpoint.origin !== identity.origin) continue;
+    const wrong =
+      note === undefined || identity.known.length === 0
+        ? undefined
+        : judgeSignatures(identity, note, checkpoint.size);
+    if (wrong === undefined) {
       good.push({ name, size: checkpoint.size, root: checkpoint.root, held: true, note, seenMs });
-    }
+    } else bad.push({ kind: 'evidence', reason: `${name}: ${wrong}` });
   }
   return { good, bad };
 }

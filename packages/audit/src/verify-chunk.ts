@@ -1,6 +1,7 @@
 import { endsEpoch, hashMemberBytes } from './chain.js';
 import { CompactRange, type Subtree } from './compact-range.js';
 import { EpochKeys } from './epoch-keys.js';
+import { keyRecordTypes } from './key-history.js';
 import { checkLine, type LineFacts, timestampOf } from './line-check.js';
 import { LineFile } from './line-file.js';
 
@@ -309,6 +310,7 @@ const factTypes: ReadonlySet<string> = new Set([
   'log.pruned',
   'log.clock_jump',
   'log.clock_confirmed',
+  ...keyRecordTypes,
 ]);
 
 /** The current line as a fact. */

@@ -3,6 +3,7 @@ import { firstPrevHash } from './chain.js';
 import { parseVerifierKey } from './checkpoint.js';
 import { appendRange } from './compact-range.js';
 import { EpochKeys } from './epoch-keys.js';
+import { keyRecordTypes, keysMax } from './key-history.js';
 import type { NewestPruned } from './newest-own.js';
 import type { PrunedRange } from './pruned-ranges.js';
 import type { NewestRepaired, RepairedRange } from './repaired.js';
@@ -100,6 +101,7 @@ export class Joiner {
   #tally = new Tally();
   #tallyFault: Finding | undefined;
   #unfinishedBytes = 0;
+  #keyFacts = 0;
 
   constructor(options: JoinerOptions) {
     const { dir, hmac } = options;
@@ -376,9 +378,15 @@ export class Joiner {
     }
   }
 
-  /** The first and the newest opening, and each recovery or repair that set bytes aside; the rest would grow with the log. */
+  /**
+   * The first and the newest opening, each recovery or repair that set bytes aside, and what is said of keys; the rest would
+   * grow with the log.
+   */
   #keepFact(fact: LogFact): void {
-    if (fact.type === 'log.opened') {
+    if (keyRecordTypes.has(fact.type)) {
+      // One more than any history holds is enough to see that there are too many.
+      if (++this.#keyFacts > 2 * keysMax) return;
+    } else if (fact.type === 'log.opened') {
       const earlier = this.#facts.findIndex((kept) => kept.type === 'log.opened' && kept.seq > 0);
       if (earlier >= 0) this.#facts.splice(earlier, 1);
     } else if (fact.type !== 'log.repaired') {

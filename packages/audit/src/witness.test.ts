@@ -5,6 +5,7 @@ import * as path from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import { parseNote, signCheckpoint, verifierKey } from './checkpoint.js';
 import { findCosignature, parseCosignerKey } from './cosignature.js';
+import { keySigner } from './signer.js';
 import { emptyRoot, leafHash } from './tree.js';
 import { Witness } from './witness.js';
 import { formatAddCheckpoint } from './witness-request.js';
@@ -17,6 +18,7 @@ afterEach(() => {
 
 const origin = 'log.example';
 const { privateKey } = generateKeyPairSync('ed25519');
+const signers = [keySigner(origin, privateKey)];
 const logKeys = [verifierKey(origin, privateKey).text];
 const leaf = leafHash(Buffer.from('a'));
 
@@ -31,7 +33,7 @@ function newFolder(): string {
 }
 
 function request(oldSize: number, size: number, root: string): Buffer {
-  return formatAddCheckpoint(oldSize, [], signCheckpoint({ origin, size, root }, privateKey));
+  return formatAddCheckpoint(oldSize, [], signCheckpoint({ origin, size, root }, signers));
 }
 
 test('an update that could not be stored is not signed, and nothing more of that log is until a new start', () => {
@@ -59,7 +61,7 @@ test('what is answered is on disk before, with the time of the clock', () => {
   const { body } = witness.addCheckpoint(request(0, 1, leaf));
   const stored = fs.readFileSync(path.join(dir, 'origins', originHash(origin), 'checkpoint'));
   expect(stored.toString()).toBe(
-    `${signCheckpoint({ origin, size: 1, root: leaf }, privateKey)}${body}`,
+    `${signCheckpoint({ origin, size: 1, root: leaf }, signers)}${body}`,
   );
   expect(findCosignature(parseNote(stored), parseCosignerKey(witness.publicKey))).toEqual({
     seconds: 1_700_000_000,

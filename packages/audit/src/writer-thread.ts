@@ -51,7 +51,7 @@ function openWriter(): { writer: Writer; keysLock: KernelLock } {
     sendAll({
       kind: 'ready',
       origin: keys.origin,
-      publicKey: keys.publicKey.text,
+      publicKey: keys.signing.publicKey.text,
       initialKeyFile: initialKeyOnHost(keysDir),
     });
     return { writer, keysLock };
@@ -193,6 +193,7 @@ function serve(writer: Writer): AuditError | undefined {
         if (message.kind === 'checkpoint') answerCheckpoint(writer, from, message.id);
         if (message.kind === 'rotate') answerRotate(writer, from, message.id);
         if (message.kind === 'prune') answerPrune(writer, from, message.id, message);
+        if (message.kind === 'keys') answerKeys(writer, from, message);
       }
     }
     arrivals.write();
@@ -240,6 +241,22 @@ function answerPrune(writer: Writer, from: MessagePort, id: number, task: PruneT
     answer = { kind: 'pruned', id, removed: writer.prune(task) };
   } catch (error) {
     answer = { kind: 'prune_failed', id, error: toPlainError(error) };
+  }
+  from.postMessage(answer);
+}
+
+function answerKeys(
+  writer: Writer,
+  from: MessagePort,
+  { id, request }: Extract<ToWriter, { kind: 'keys' }>,
+): void {
+  let answer: FromWriter;
+  try {
+    const publicKey =
+      request.action === 'rotate' ? writer.rotateKey(request.options) : writer.retireKey();
+    answer = { kind: 'keys', id, publicKey };
+  } catch (error) {
+    answer = { kind: 'keys_failed', id, error: toPlainError(error) };
   }
   from.postMessage(answer);
 }

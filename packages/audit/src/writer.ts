@@ -1,6 +1,7 @@
 import * as path from 'node:path';
 import { advanceState, type BookState } from './book-state.js';
 import { endsEpoch } from './chain.js';
+import { signCheckpoint } from './checkpoint.js';
 import { type Clock, clockJumpMs } from './clock.js';
 import { ClockWatch } from './clock-watch.js';
 import { makeFolder } from './durable.js';
@@ -10,12 +11,14 @@ import { readFormer } from './former.js';
 import { Group, groupBytesMax } from './group.js';
 import { GrowingTree } from './growing-tree.js';
 import { type Head, type HeadPlace, placeOf } from './head.js';
+import { advanceKeys, finishKeyRecord, type KeyWriter } from './key-rotation.js';
 import type { Keys } from './keys.js';
 import { encodeLogEvent, type LogEventType, openedFacts } from './log-events.js';
 import { OpenEpoch } from './open-epoch.js';
 import { OpenSegment } from './open-segment.js';
 import type { WriterOptions } from './options.js';
 import { PlaceWatch } from './place-watch.js';
+import { previousLogFacts } from './previous-log.js';
 import { prunedDetails, type Removed } from './pruned-ranges.js';
 import { type PreparedPrune, Pruner, type PruneView } from './pruner.js';
 import { Pruning } from './pruning.js';
@@ -25,6 +28,7 @@ import { Reserve, saysFull } from './reserve.js';
 import { aheadMsMax, termsOf } from './retention.js';
 import { periodEnd, type SealReason } from './rotation.js';
 import { segmentsFolder } from './segment.js';
+import type { KeyRotationOptions } from './signing-keys.js';
 import { formatTime } from './timestamp.js';
 
 /** After a step that failed, nothing is tried again on its own before this. */
@@ -55,6 +59,10 @@ export class Writer {
   readonly #publisher: Publisher;
   readonly #places: PlaceWatch;
   readonly #reserve: Reserve;
+  readonly #keyWriter: KeyWriter = {
+    writeOwn: (type, details) => this.#writeOwn(type, details),
+    publishKept: () => this.#publish('kept'),
+  };
   #seq: number;
   #prevHash: string;
   #lastTimestamp: string;
@@ -122,6 +130,7 @@ export class Writer {
     if (lastType === 'log.sealed' && this.#segment?.firstSeq === standing.head.segment) {
       this.#closeSegment();
     }
+    finishKeyRecord(this.#keys.signing, this.#keyWriter);
   }
 
   #recordOpening(standing: Standing): void {
@@ -137,6 +146,7 @@ export class Writer {
     else this.#checkAbsence(standing.head, now);
     if (standing.seq > 0) this.#writeOpened();
     this.checkpoint();
+    advanceKeys(this.#keys.signing, this.#keyWriter);
     this.#pruning.finish();
     this.#pruning.ask();
   }
@@ -163,9 +173,15 @@ export class Writer {
 
   #writeOpened(): void {
     const retention = this.#options.retention ?? this.#state.retention;
-    const former = this.#seq === 0 ? readFormer(this.#options.dir) : undefined;
     const facts = openedFacts(this.#options, this.#keys, retention);
-    this.#writeOwn('log.opened', former === undefined ? facts : { ...facts, former });
+    this.#writeOwn('log.opened', this.#seq === 0 ? { ...facts, ...this.#beforeFacts() } : facts);
+  }
+
+  /** The log that a new one goes on from, where a repair or its set-up named one. */
+  #beforeFacts(): JsonObject {
+    const former = readFormer(this.#options.dir);
+    const previous = previousLogFacts(this.#keys.folder);
+    return former === undefined ? previous : { ...previous, former };
   }
 
   /**
@@ -218,6 +234,7 @@ export class Writer {
     if (this.#failed || now < this.#tickAgainMs) return;
     try {
       if (this.#syncDueMs !== undefined && now >= this.#syncDueMs) this.#sync();
+      if (this.#keys.signing.step !== undefined) this.#prepare();
       if (this.#epochDue(now)) {
         if (this.#moving === undefined) this.#mendSegment();
         this.#endEpoch('age');
@@ -313,9 +330,29 @@ export class Writer {
     return this.#publisher.head.checkpoint;
   }
 
+  /**
+   * Begins to sign with a new key, and says which: both sign from the checkpoint that covers the record naming it; the old key
+   * then retires, unless an overlap was asked for. Throws `bad_option` while two keys sign already.
+   */
+  rotateKey(options: KeyRotationOptions): string {
+    this.#prepare();
+    this.#keys.signing.begin(options);
+    advanceKeys(this.#keys.signing, this.#keyWriter);
+    return this.#keys.signing.publicKey.text;
+  }
+
+  /** Ends an overlap: from the next checkpoint on the new key alone signs. Returns it. Throws `bad_option` when only one key signs. */
+  retireKey(): string {
+    this.#prepare();
+    this.#keys.signing.retire();
+    advanceKeys(this.#keys.signing, this.#keyWriter);
+    return this.#keys.signing.publicKey.text;
+  }
+
   /** Ends the log cleanly: nothing stays pending, and the open epoch's key is left behind. */
   close(): void {
     try {
+      this.#keys.signing.retry();
       this.#prepareRecord();
       this.#writeOwn('log.closed', { next_epoch: this.#epoch.number + 1, records: this.#seq + 1 });
       this.#finishMove();
@@ -336,7 +373,9 @@ export class Writer {
   #prepareRecord(): void {
     this.#checkUsable();
     if (this.#moving) this.#finishMove();
+    finishKeyRecord(this.#keys.signing, this.#keyWriter);
     this.#mendSegment();
+    advanceKeys(this.#keys.signing, this.#keyWriter);
     if (this.#epochDue(this.#clock.monotonicMs())) this.#endEpoch('age');
     this.#sealIfDue();
     this.#ensureSegment();
@@ -480,7 +519,8 @@ export class Writer {
   /** Rolls the segment when that is due. */
   #sealIfDue(): void {
     const reason = this.#segment?.sealReason(this.#options, this.#clock.wallMs());
-    if (this.#segment !== undefined && reason !== undefined) this.#seal(this.#segment, reason);
+    if (this.#segment === undefined || reason === undefined) return;
+    if (this.#signerAnswers(this.#clock.monotonicMs())) this.#seal(this.#segment, reason);
   }
 
   /** An idle log's segment is sealed too when its period has ended. */
@@ -506,7 +546,25 @@ export class Writer {
 
   #epochDue(nowMs: number): boolean {
     const { startMs } = this.#epoch;
-    return startMs !== undefined && nowMs - startMs >= this.#options.epochMs;
+    const due = startMs !== undefined && nowMs - startMs >= this.#options.epochMs;
+    return due && (this.#moving !== undefined || this.#signerAnswers(nowMs));
+  }
+
+  /**
+   * What ends an epoch must be signed before the next record, so a signer elsewhere is asked first: while it is away, epochs
+   * and segments go on, and records with them.
+   */
+  #signerAnswers(nowMs: number): boolean {
+    const { signing } = this.#keys;
+    if (!signing.remote) return true;
+    try {
+      const { origin, size, root } = this.#publisher.head;
+      signCheckpoint({ origin, size, root }, signing.signers);
+      return true;
+    } catch {
+      this.#tickAgainMs = nowMs + tickPauseMs;
+      return false;
+    }
   }
 
   #endEpoch(reason: 'age' | 'opened'): void {

@@ -53,11 +53,18 @@ export function standardOutput(): Destination {
 }
 
 /**
- * A file of mode 0600 that takes its name only when it is complete and synced; a file that was there is replaced then.
+ * A file of mode 0600 that takes its name only when it is complete and synced; a file that was there is replaced then, or
+ * refused where it must be `new`.
  * Refuses targets that are not regular files, and any inside the log or keys folder.
  */
-export async function outputFile(path: string, places: Places): Promise<Destination> {
+export async function outputFile(
+  path: string,
+  places: Places,
+  state: 'any' | 'new' = 'any',
+): Promise<Destination> {
   const target = await checkedTarget(path, places);
+  if (state === 'new' && (await stat(target).catch(() => undefined)) !== undefined)
+    throw usageError(`${path} is there already; name a new file`);
   const unfinished = join(
     dirname(target),
     `.${basename(target)}.${randomBytes(6).toString('hex')}.tmp`,

@@ -1,18 +1,42 @@
 import { join } from 'node:path';
-import { AuditError, type LogStatus, logStatus, openAuditLog } from '@gatebook/audit';
+import {
+  AuditError,
+  type LogStatus,
+  logStatus,
+  openAuditLog,
+  type PassphraseSource,
+  type PreviousLog,
+  readPreviousLog,
+  type SigningSource,
+  setUpLog,
+} from '@gatebook/audit';
 import { writeStdout } from './destination.js';
 import { readIfThere } from './log-folder.js';
 import type { Places } from './places.js';
-import { warnForwardSecurity } from './talk.js';
+import { say, warnForwardSecurity } from './talk.js';
 import { visible } from './visible.js';
 
+/** How a new log is to begin, where it is not as usual. */
+export interface Choices {
+  /** A log whose signing key is lost. */
+  readonly after?: string | undefined;
+  readonly source?: SigningSource;
+  readonly passphrase?: PassphraseSource;
+}
+
 /** `gatebook init`: sets up folders and keys, or says what is already there without touching it. */
-export async function init(places: Places): Promise<number> {
-  const existing = await existingLog(places);
+export async function init(places: Places, choices: Choices): Promise<number> {
+  const chosen = Object.values(choices).some((value) => value !== undefined);
+  const existing = chosen ? undefined : await existingLog(places);
   if (existing !== undefined) {
     await writeStdout(factsText('already there', places, existing));
     warnForwardSecurity(existing.forwardSecurity);
     return 0;
+  }
+  if (chosen) {
+    const { after, ...keys } = choices;
+    const previous = after === undefined ? undefined : await previousLog(after);
+    setUpLog({ ...places, ...keys, previous });
   }
   // Also finishes a set-up that was interrupted, and refuses folders that do not belong together.
   const log = await openAuditLog({ dir: places.dir, keysDir: places.keysDir });
@@ -21,6 +45,14 @@ export async function init(places: Places): Promise<number> {
   await writeStdout(factsText('made', places, facts));
   warnForwardSecurity(log.forwardSecurity);
   return 0;
+}
+
+/** Where the old log ends; what it lacks is said, for nobody can mend it any more. */
+async function previousLog(dir: string): Promise<PreviousLog> {
+  const previous = await readPreviousLog(dir);
+  if (previous.verdict !== 'ok')
+    say(`${dir} does not verify (${previous.verdict}); what its checkpoint proves is named`);
+  return previous;
 }
 
 /** The log in these places, when its folder and its keys are of the same log. */

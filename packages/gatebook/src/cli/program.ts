@@ -2,6 +2,8 @@ import { Command, Option } from 'commander';
 import { addAuditCommands } from './audit-commands.js';
 import { usageError } from './failure.js';
 import { type KeepingFlags, withKeeping } from './keeping-options.js';
+import { type KeySourceFlags, keySourceOf, keySourceOptions } from './key-source.js';
+import { addKeysCommands } from './keys-commands.js';
 import { collect, hostAndPort, nonEmpty } from './option-values.js';
 import type { Outcome } from './outcome.js';
 import { placesOf, withPlaces } from './place-options.js';
@@ -29,12 +31,7 @@ export function buildProgram(options: ProgramOptions): Command {
     .helpOption('--help', 'print this help')
     .enablePositionalOptions()
     .configureHelp({ helpWidth: 100 });
-  withPlaces(program.command('init'))
-    .description('make the folders and keys of a log, or say what is already there')
-    .action(async (_options: object, command: Command) => {
-      const { init } = await import('./init.js');
-      outcome.exitCode = await init(placesOf(command));
-    });
+  addInit(program, outcome);
   addLaunchCommands(program, options);
   withKeeping(withSocket(withPlaces(program.command('record'))))
     .description('record JSON lines from stdin; one acknowledgement a line on stdout')
@@ -45,8 +42,28 @@ export function buildProgram(options: ProgramOptions): Command {
     });
   addServeCommands(program, outcome);
   addWitness(program, outcome);
+  addKeysCommands(program, outcome);
   addAuditCommands(program, outcome);
   return program;
+}
+
+interface InitFlags extends KeySourceFlags {
+  readonly after?: string;
+}
+
+function addInit(program: Command, outcome: Outcome): void {
+  const command = withPlaces(program.command('init'))
+    .description('make the folders and keys of a log, or say what is already there')
+    .option(
+      '--after <dir>',
+      'name the log there, whose signing key is lost, as the one before',
+      nonEmpty,
+    );
+  for (const option of keySourceOptions()) command.addOption(option);
+  command.action(async (flags: InitFlags) => {
+    const { init } = await import('./init.js');
+    outcome.exitCode = await init(placesOf(command), { after: flags.after, ...keySourceOf(flags) });
+  });
 }
 
 function addServeCommands(program: Command, outcome: Outcome): void {

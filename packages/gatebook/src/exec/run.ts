@@ -14,6 +14,7 @@ import { Ledger, type OnLogFailure, reasonOf } from '../mcp/ledger.js';
 import { noticed } from '../mcp/notice.js';
 import { wellFormed } from '../mcp/server-line.js';
 import { type Exit, StartError, started } from '../mcp/server-process.js';
+import { childEnvironment } from '../secret-variables.js';
 import { commandText } from './command-text.js';
 
 export interface ExecOptions {
@@ -132,7 +133,10 @@ async function runToEnd(options: ExecOptions): Promise<Exit | StartError> {
   const [file = '', ...args] = options.command;
   let child: ChildProcess;
   try {
-    child = spawn(file, args, { stdio: 'inherit', env: options.env ?? process.env });
+    child = spawn(file, args, {
+      stdio: 'inherit',
+      env: childEnvironment(options.env ?? process.env),
+    });
   } catch (error) {
     return new StartError(file, error);
   }

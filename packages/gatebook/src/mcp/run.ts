@@ -1,6 +1,7 @@
 import { basename } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { type AuditLogOptions, openAuditLog, type ServedLogOptions } from '@gatebook/audit';
+import { childEnvironment } from '../secret-variables.js';
 import { Calls } from './calls.js';
 import { ClientSide } from './client-side.js';
 import { within } from './delay.js';
@@ -56,7 +57,11 @@ export async function runMcp(options: McpOptions): Promise<number> {
   let server: ServerProcess;
   try {
     const pipeStderr = stderr !== process.stderr;
-    server = await ServerProcess.start(options.command, options.env ?? process.env, pipeStderr);
+    server = await ServerProcess.start(
+      options.command,
+      childEnvironment(options.env ?? process.env),
+      pipeStderr,
+    );
   } catch (error) {
     report(`gatebook: ${reasonOf(error)}`);
     await ledger.close();

@@ -1,0 +1,32 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { checkNames, Gauntlet } from './gauntlet.js';
+import { keptCheckpoints, keyChanges, makeChanged } from './key-changes.js';
+
+describe('a log whose signing key changed', () => {
+  let dir: string;
+  let gauntlet: Gauntlet | undefined;
+  beforeAll(async () => {
+    dir = await mkdtemp(join(tmpdir(), 'gatebook-key-changes-'));
+    gauntlet = await Gauntlet.open(dir);
+  });
+  afterAll(async () => {
+    process.stdout.write(`key changes: ${gauntlet?.summary()}\n`);
+    gauntlet?.close();
+    await rm(dir, { recursive: true, force: true });
+  });
+
+  it('is judged rightly by both verifiers, whichever of its keys is brought', {
+    timeout: 15 * 60_000,
+  }, async () => {
+    const changed = await makeChanged(join(dir, 'changed'));
+    expect(keptCheckpoints(changed.after)).toBe(2);
+    const attacks = await keyChanges(changed);
+    checkNames(attacks);
+    const wrong = await gauntlet!.run(attacks);
+    expect(wrong, wrong.join('\n')).toHaveLength(0);
+    expect(attacks.length).toBeGreaterThanOrEqual(100);
+  });
+});
