@@ -1,7 +1,8 @@
 import type { MessagePort } from 'node:worker_threads';
+import type { Erased } from './erasure.js';
 import { AuditError, type AuditErrorCode, reasonOf, systemCode } from './errors.js';
 import type { FileIdentity } from './lock.js';
-import type { WriterOptions } from './options.js';
+import type { ContentMode, WriterOptions } from './options.js';
 import type { Removed } from './pruned-ranges.js';
 
 /** What passes between a log, or the door for other processes, and the writer's thread. */
@@ -11,6 +12,7 @@ export type ToWriter =
   | { readonly kind: 'checkpoint'; readonly id: number }
   | { readonly kind: 'rotate'; readonly id: number }
   | ({ readonly kind: 'prune'; readonly id: number } & PruneTask)
+  | ({ readonly kind: 'erase'; readonly id: number } & EraseTask)
   /** Asks whether the lock's file is still in its place. */
   | { readonly kind: 'look' }
   | { readonly kind: 'close' };
@@ -19,6 +21,13 @@ export type ToWriter =
 export interface PruneTask {
   readonly dryRun: boolean;
   readonly confirmClock: boolean;
+}
+
+/** Whom to erase: a user id or a username. */
+export interface EraseTask {
+  readonly user: string;
+  /** Although a legal hold may cover his records. */
+  readonly despiteHold: boolean;
 }
 
 /** An error as it crosses threads. */
@@ -39,6 +48,7 @@ export interface LogFacts {
   readonly origin: string;
   readonly publicKey: string;
   readonly initialKeyFile: string | undefined;
+  readonly content: ContentMode;
 }
 
 export type FromWriter =
@@ -51,6 +61,8 @@ export type FromWriter =
   | { readonly kind: 'rotate_failed'; readonly id: number; readonly error: PlainError }
   | { readonly kind: 'pruned'; readonly id: number; readonly removed: readonly Removed[] }
   | { readonly kind: 'prune_failed'; readonly id: number; readonly error: PlainError }
+  | ({ readonly kind: 'erased'; readonly id: number } & Erased)
+  | { readonly kind: 'erase_failed'; readonly id: number; readonly error: PlainError }
   /** The writer had to stop; nothing that is not answered yet will be. */
   | { readonly kind: 'failed'; readonly error: PlainError }
   | { readonly kind: 'closed'; readonly error: PlainError | undefined };

@@ -9,6 +9,7 @@ import { isStill, type KernelLock, takeLock } from './lock.js';
 import { findStanding } from './recovery.js';
 import { listSegments } from './segment.js';
 import {
+  type EraseTask,
   type FromWriter,
   type Outcome,
   type PruneTask,
@@ -53,6 +54,7 @@ function openWriter(): { writer: Writer; keysLock: KernelLock } {
       origin: keys.origin,
       publicKey: keys.publicKey.text,
       initialKeyFile: initialKeyOnHost(keysDir),
+      content: writer.contentMode,
     });
     return { writer, keysLock };
   } catch (error) {
@@ -193,6 +195,7 @@ function serve(writer: Writer): AuditError | undefined {
         if (message.kind === 'checkpoint') answerCheckpoint(writer, from, message.id);
         if (message.kind === 'rotate') answerRotate(writer, from, message.id);
         if (message.kind === 'prune') answerPrune(writer, from, message.id, message);
+        if (message.kind === 'erase') answerErase(writer, from, message.id, message);
       }
     }
     arrivals.write();
@@ -240,6 +243,16 @@ function answerPrune(writer: Writer, from: MessagePort, id: number, task: PruneT
     answer = { kind: 'pruned', id, removed: writer.prune(task) };
   } catch (error) {
     answer = { kind: 'prune_failed', id, error: toPlainError(error) };
+  }
+  from.postMessage(answer);
+}
+
+function answerErase(writer: Writer, from: MessagePort, id: number, task: EraseTask): void {
+  let answer: FromWriter;
+  try {
+    answer = { kind: 'erased', id, ...writer.erase(task) };
+  } catch (error) {
+    answer = { kind: 'erase_failed', id, error: toPlainError(error) };
   }
   from.postMessage(answer);
 }
