@@ -4,7 +4,7 @@ import { type ContentPlace, contentPath, contentPlaces, readContentLine } from '
 import { type Content, decodeContent } from './content-sealing.js';
 import { isNoFolder } from './durable.js';
 import type { Commitment } from './event.js';
-import { type Subject, SubjectKeys, type SubjectNames } from './subject-keys.js';
+import { type KnownSubject, SubjectKeys } from './subject-keys.js';
 
 /**
  * What stands behind a commitment, as far as it can be had: `opened`; `erased`; `missing` (nothing is kept of it); `no_key` (it is
@@ -29,7 +29,7 @@ export class ContentReader {
   readonly #origin: string;
   readonly #keys: SubjectKeys;
   readonly #indexes = new Map<number, ReadonlyMap<string, ContentPlace>>();
-  #known: ReadonlyMap<string, { subject: Subject; names: SubjectNames }> | undefined;
+  #known: ReadonlyMap<string, KnownSubject> | undefined;
 
   /** `origin`: of the log. */
   constructor(options: {
@@ -91,10 +91,8 @@ export class ContentReader {
     return decodeContent(subject, this.#origin, place.ref, line);
   }
 
-  #subjectOf(pseudonym: string): { subject: Subject; names: SubjectNames } | undefined {
-    this.#known ??= new Map(
-      this.#keys.load().subjects.map((known) => [known.subject.pseudonym, known]),
-    );
+  #subjectOf(pseudonym: string): KnownSubject | undefined {
+    this.#known ??= new Map(this.#keys.load().map((known) => [known.subject.pseudonym, known]));
     return this.#known.get(pseudonym);
   }
 

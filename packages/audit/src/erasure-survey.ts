@@ -7,7 +7,7 @@ import { AuditError } from './errors.js';
 import { listSources, seqOf } from './kept.js';
 import { LineFile } from './line-file.js';
 import { findLine, parseRecord } from './reader.js';
-import { SubjectKeys, subjectsFolder } from './subject-keys.js';
+import { type KnownSubject, SubjectKeys, subjectsFolder } from './subject-keys.js';
 
 /** What an erasure would destroy, and where else the same words stand. */
 export interface ErasureSurvey {
@@ -57,16 +57,9 @@ export async function surveyErasure(options: {
 }
 
 /** The subjects that a user id or username means, as far as the keys folder knows. */
-export function findSubjects(
-  dir: string,
-  keysDir: string,
-  user: string,
-): ReturnType<SubjectKeys['load']>['subjects'][number][] {
+export function findSubjects(dir: string, keysDir: string, user: string): KnownSubject[] {
   if (!fs.existsSync(subjectsFolder(keysDir))) return [];
-  const keys = new SubjectKeys(keysDir, originOfLog(dir));
-  return keys
-    .load()
-    .subjects.filter(({ names }) => names.userId === user || names.usernames.includes(user));
+  return new SubjectKeys(keysDir, originOfLog(dir)).find(user);
 }
 
 /** As the record at seq 0 has it. Throws `not_found` where there is none. */

@@ -6,7 +6,7 @@ import { AuditError } from './errors.js';
 import { findNewest } from './newest-own.js';
 import { type Policy, termsOf } from './retention.js';
 import { listSegments } from './segment.js';
-import type { Subject, SubjectKeys } from './subject-keys.js';
+import type { KnownSubject, SubjectKeys } from './subject-keys.js';
 
 /** What an erasure did, or has to do. */
 export interface Erased {
@@ -57,7 +57,8 @@ export class Erasure {
     return this.#plan !== undefined && this.#plan.ids.length > 0;
   }
 
-  begin(subjects: readonly Subject[], seq: number): Erased {
+  begin(known: readonly KnownSubject[], seq: number): Erased {
+    const subjects = known.map(({ subject }) => subject);
     const pseudonyms = subjects.map(({ pseudonym }) => pseudonym);
     const plan: Plan = {
       subjects: pseudonyms,
@@ -147,7 +148,10 @@ function isRecorded(dir: string, { seq, subjects }: Plan): boolean {
  * Throws where a legal hold of the policy may cover records of these people: it names one of them, or no actor at all. A hold
  * on others does not.
  */
-export function checkHolds(policy: Policy, names: readonly string[]): void {
+export function checkHolds(policy: Policy, known: readonly KnownSubject[]): void {
+  const names = known.flatMap(({ subject, names: { userId = '', usernames } }) => [
+    ...[subject.pseudonym, userId, ...usernames],
+  ]);
   const holds = termsOf(policy)?.hold ?? [];
   const covering = holds.find(
     ({ actor }) => actor === undefined || (typeof actor === 'string' && names.includes(actor)),

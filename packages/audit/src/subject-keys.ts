@@ -23,8 +23,12 @@ export interface SubjectNames {
   readonly usernames: readonly string[];
 }
 
-interface Known {
+export interface KnownSubject {
   readonly subject: Subject;
+  readonly names: SubjectNames;
+}
+
+interface Known extends KnownSubject {
   names: SubjectNames;
 }
 
@@ -68,17 +72,17 @@ export class SubjectKeys {
   }
 
   /** Whom a user id or a username means; more than one where they share it. */
-  find(text: string): Subject[] {
-    const { subjects } = this.load();
-    return subjects
-      .filter(({ names }) => names.userId === text || names.usernames.includes(text))
-      .map(({ subject }) => subject);
+  find(text: string): KnownSubject[] {
+    return this.load().filter(
+      ({ names }) => names.userId === text || names.usernames.includes(text),
+    );
   }
 
   /** All subjects there are. */
-  load(): { readonly subjects: readonly { subject: Subject; names: SubjectNames }[] } {
-    const subjects = this.#ids(keyPattern).map((id) => this.#read(id));
-    return { subjects: subjects.filter((known) => known !== undefined) };
+  load(): KnownSubject[] {
+    return this.#ids(keyPattern)
+      .map((id) => this.#read(id))
+      .filter((known) => known !== undefined);
   }
 
   /** How many there are, without looking at any. */

@@ -154,6 +154,7 @@ export class Writer {
     if (standing.seq > 0) this.#writeOpened();
     this.checkpoint();
     this.#recordErasure();
+    this.#tryRemoveErased();
     this.#pruning.finish();
     this.#pruning.ask();
   }
@@ -352,10 +353,7 @@ export class Writer {
     this.#prepare();
     const subjects = this.#subjects.find(task.user);
     if (subjects.length === 0) return { subjects: [], contents: 0 };
-    if (!task.despiteHold) {
-      const names = subjects.map(({ pseudonym }) => pseudonym);
-      checkHolds(this.#state.retention, [task.user, ...names]);
-    }
+    if (!task.despiteHold) checkHolds(this.#state.retention, subjects);
     if (this.#erasure.isPending) this.#removeErased();
     const erased = this.#erasure.begin(subjects, this.#seq);
     this.#recordErasure();
@@ -372,7 +370,15 @@ export class Writer {
     this.#erasure.recorded();
   }
 
-  /** Nobody can read it any more; where it cannot be removed now, the log goes on and tries again. */
+  /** At an opening: what cannot be removed now keeps nobody from recording. */
+  #tryRemoveErased(): void {
+    try {
+      if (this.#erasure.isPending) this.#removeErased();
+    } catch {
+      // Nobody can read it any more; `tick` tries again, and `status` says that it is not finished.
+    }
+  }
+
   #removeErased(): void {
     this.#contents.close();
     this.#erasure.finish();
