@@ -1,10 +1,9 @@
 import type { Opening } from './acknowledgement.js';
 import { commitmentHash } from './commitment.js';
 import { ContentAppender } from './content-file.js';
-import { entryAt, parseContentLines } from './content-lines.js';
+import { parseContentLines } from './content-lines.js';
 import { encodeContent } from './content-sealing.js';
 import { AuditError } from './errors.js';
-import type { ContentMode } from './options.js';
 import { actorOf, commitPersonal } from './personal.js';
 import { bodyBytesMax } from './record.js';
 import { digestOf } from './resend.js';
@@ -15,7 +14,7 @@ const pendingBytesMax = 4 * 1024 * 1024;
 
 /**
  * What the writer does with content: makes bodies fit to be recorded, and keeps what they do not say, sealed and durable before
- * the records are. Where nothing is kept it only passes bodies on.
+ * the records are.
  */
 export class ContentKeeper {
   readonly #dir: string;
@@ -36,18 +35,15 @@ export class ContentKeeper {
   }
 
   /**
-   * The body to be recorded for the entry at `at`, and where the next one begins. What belongs to it is written by the next
-   * `store`. Throws an AuditError about the entry; any other error is the disk's.
+   * The body to be recorded for an entry, which stands at `source[from..to)`. What belongs to it is written by the next `store`.
+   * Throws an AuditError about the entry; any other error is the disk's.
    */
   take(
     batch: Buffer,
-    at: number,
-    mode: ContentMode,
+    { at, body, end }: { readonly at: number; readonly body: number; readonly end: number },
+    mode: 'keep' | 'personal',
   ): { readonly source: Buffer; readonly from: number; readonly to: number } {
-    const { body, end } = entryAt(batch, at);
-    if (mode === 'off' || (mode === 'keep' && body === at)) {
-      return { source: batch, from: body, to: end };
-    }
+    if (mode === 'keep' && body === at) return { source: batch, from: body, to: end };
     const given = parseContentLines(batch.subarray(at, body));
     const bytes = batch.subarray(body, end);
     const parsed = JSON.parse(`{${bytes.toString('utf8')}}`) as Record<string, unknown>;

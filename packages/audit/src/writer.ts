@@ -63,6 +63,8 @@ export class Writer {
   readonly #contents: ContentKeeper;
   readonly #erasure: Erasure;
   #seq: number;
+  /** Where the entry that was added last ends in its batch. */
+  #entryEnd = 0;
   #prevHash: string;
   #lastTimestamp: string;
   /** Bytes of all lines. */
@@ -205,7 +207,7 @@ export class Writer {
             report.failed(1, refusal);
             left--;
           }
-          at = entryAt(batch, at).end + 1;
+          at = this.#entryEnd + 1;
         }
         if (this.#group.count === 0) continue;
         const firstSeq = this.#seq;
@@ -225,10 +227,17 @@ export class Writer {
     }
   }
 
-  /** Adds the next entry of a batch; gives why it cannot be recorded, where it cannot. */
+  /** Adds the entry of a batch at `at`; gives why it cannot be recorded, where it cannot. */
   #addEntry(batch: Buffer, at: number): AuditError | undefined {
+    const { body, end } = entryAt(batch, at);
+    this.#entryEnd = end;
+    const { content } = this.#state;
+    if (content === 'off') {
+      this.#addLine(batch, body, end);
+      return undefined;
+    }
     try {
-      const { source, from, to } = this.#contents.take(batch, at, this.#state.content);
+      const { source, from, to } = this.#contents.take(batch, { at, body, end }, content);
       this.#addLine(source, from, to);
       return undefined;
     } catch (error) {

@@ -16,6 +16,7 @@ export interface VerifyFlags {
   /** In days. */
   readonly minRetention?: number;
   readonly strict?: boolean;
+  readonly contents?: boolean;
   readonly json?: boolean;
 }
 
@@ -55,6 +56,10 @@ export function verifyOptions(): Option[] {
       'call deleted records missing that were kept for less, whatever the book allows: 30d, 12h',
     ).argParser(spanDays),
     new Option('--strict', 'exit 3 when records are under no signature yet'),
+    new Option(
+      '--contents',
+      'open sealed content with the keys folder too, and exit 1 where it is not what was committed to',
+    ),
     new Option('--json', 'print the report as one JSON object'),
   ];
 }
@@ -74,6 +79,7 @@ export async function runVerify(flags: VerifyFlags, command: Command): Promise<n
     level: flags.level,
     minRetention: flags.minRetention,
     strict: flags.strict ?? false,
+    contents: flags.contents ?? false,
     json: flags.json ?? false,
   });
 }
@@ -90,5 +96,6 @@ export const verifyOptionNames: readonly string[] = [
   'level',
   'min-retention',
   'strict',
+  'contents',
   'json',
 ];

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import {
   type Brought,
+  checkContents,
   readPublicKeyFile,
   type TlogPolicy,
   type VerifyOptions,
@@ -37,6 +38,8 @@ export interface VerifyCommand {
   /** In days. */
   readonly minRetention?: number | undefined;
   readonly strict: boolean;
+  /** Whether content is compared, too. */
+  readonly contents: boolean;
   readonly json: boolean;
 }
 
@@ -47,12 +50,16 @@ export async function verify(command: VerifyCommand): Promise<number> {
   const evidence: Evidence[] = [];
   const options = await gather(command, evidence);
   const report = await run(options);
-  const exitCode = verifyExitCode(report, command.strict);
+  const verified = verifyExitCode(report, command.strict);
+  const contents = command.contents ? await checkContents(command.places) : undefined;
+  const altered = (contents?.members.altered ?? 0) > 0;
+  const exitCode = verified === 0 && altered ? 1 : verified;
   const text = command.json
-    ? reportJson(report)
+    ? reportJson(report, contents)
     : reportText(report, {
         evidence,
-        strictFailed: exitCode === 3 && report.verdict === 'ok',
+        contents,
+        strictFailed: verified === 3 && report.verdict === 'ok',
         colour: coloured(process.stdout.isTTY === true, process.env),
       });
   try {
