@@ -58,16 +58,14 @@ export class ContentKeeper {
   #keep(body: Record<string, unknown>, given: readonly Opening[]): void {
     for (const opening of given) checkOpening(body, opening);
     if (given.length === 0) return;
-    const { userId, username } = actorOf(body);
-    const subject = this.#subjects.make(userId, username);
+    const subject = this.#subjects.make(actorOf(body));
     for (const opening of given) {
       this.#add(encodeContent(subject, this.#origin, opening.ref, { items: [opening] }));
     }
   }
 
   #personal(body: Record<string, unknown>, given: readonly Opening[], original: Buffer): Buffer {
-    const { userId, username } = actorOf(body);
-    const subject = this.#subjects.make(userId, username);
+    const subject = this.#subjects.make(actorOf(body));
     const { ref, openings } = commitPersonal(body, subject.pseudonym, given);
     const source = Buffer.from(JSON.stringify(body).slice(1, -1));
     if (source.length > bodyBytesMax) {

@@ -5,11 +5,13 @@ import { checkContents } from './content-check.js';
 import { contentFolder, contentPath } from './content-file.js';
 import { encodeContentLines } from './content-lines.js';
 import { ContentReader, type OpenedMember } from './content-reader.js';
+import { encodeContent } from './content-sealing.js';
 import { surveyErasure } from './erasure-survey.js';
 import type { AuditEvent } from './event.js';
 import { encodeEvent } from './record.js';
 import { entryOf, findRecords } from './resend.js';
 import type { LogRecord } from './stored-record.js';
+import { type KnownSubject, SubjectKeys } from './subject-keys.js';
 import { audit, openDirect, type Told } from './testing/direct-writer.js';
 import { FakeClock } from './testing/fake-clock.js';
 import { dieAt, pretendToSync, withFaults } from './testing/faults.js';
@@ -117,6 +119,20 @@ describe('personal content', () => {
     expect(second).not.toBe(first);
   });
 
+  test('of who has a username only has a pseudonym too; what nobody stands behind is not theirs', async () => {
+    const log = temporaryLog();
+    const writer = openDirect(log, { content: 'personal' });
+    const output = 'said'.repeat(10);
+    append(writer, [
+      { eventType: 'a.b', actor: { channel: 'c', username: 'carol' }, result: { output } },
+      { eventType: 'a.b', result: { output } },
+    ]);
+    expect(Object.keys(recordsOf(log)[1]!.actor!)).toEqual(['channel', 'user_id', 'username']);
+    expect(writer.erase({ user: 'carol', despiteHold: false }).contents).toBe(1);
+    writer.close();
+    expect((await checkContents(log)).members).toMatchObject({ erased: 2, opened: 1 });
+  });
+
   test('keeps the mode of the book where an opening says nothing, and off keeps nothing', () => {
     const log = temporaryLog();
     openDirect(log, { content: 'personal' }).close();
@@ -192,6 +208,19 @@ describe('personal content', () => {
   });
 });
 
+test('what is sealed anew by who has the keys is held against the commitment', async () => {
+  const log = temporaryLog();
+  const writer = openDirect(log, { content: 'personal' });
+  append(writer, [call(alice, 1)]);
+  writer.close();
+  const origin = String(recordsOf(log)[0]!.details!['origin']);
+  const [{ subject }] = new SubjectKeys(log.keysDir, origin).find(alice[0]) as [KnownSubject];
+  const { ref } = calls(log)[0]!.result!.output as { ref: string };
+  const item = { ref, member: 'result.output', salt: Buffer.alloc(32), content: 'never said' };
+  fs.writeFileSync(contentPath(log.dir, 0), encodeContent(subject, origin, ref, { items: [item] }));
+  expect((await checkContents(log)).members).toMatchObject({ opened: 0, altered: 6 });
+});
+
 function swapSealed(lines: string[]): string[] {
   const [a, b] = lines.map((line) => JSON.parse(line) as object);
   const { ref: first } = a as { ref: string };
@@ -218,7 +247,12 @@ function prepared(clock = new FakeClock()): { log: Folders; writer: Writer } {
   return { log, writer };
 }
 
-async function expectErased(log: Folders, pseudonym: string, about: string): Promise<void> {
+async function expectErased(
+  log: Folders,
+  pseudonym: string,
+  about: string,
+  erased = 18,
+): Promise<void> {
   const report = await audit(log);
   expect(report.findings, about).toEqual([]);
   expect(report.verdict).toBe('ok');
@@ -229,7 +263,7 @@ async function expectErased(log: Folders, pseudonym: string, about: string): Pro
   expect(naming, about).toHaveLength(1);
   expect(fs.existsSync(path.join(log.keysDir, 'erasing')), about).toBe(false);
   const { members } = await checkContents(log);
-  expect(members, about).toMatchObject({ erased: 18, missing: 0, no_key: 0, altered: 0 });
+  expect(members, about).toMatchObject({ erased, missing: 0, no_key: 0, altered: 0 });
   expect(members.opened).toBeGreaterThanOrEqual(18);
   const left = fs.readdirSync(contentFolder(log.dir)).filter((name) => name.endsWith('.tmp'));
   expect(left, about).toEqual([]);
@@ -298,11 +332,18 @@ describe('an erasure', () => {
       }
       const told = append(writer, [call(bob, 300)]);
       expect(told[0], `call ${at}`).not.toHaveProperty('error');
+      // Who comes again meanwhile comes as another, who stays.
+      const [again] = append(writer, [call(alice, 301)]);
       clock.pass(2_000);
       writer.tick();
-      writer.erase({ user: alice[0], despiteHold: false });
+      append(writer, [call(bob, 302)]);
+      const seq = again !== undefined && 'firstSeq' in again ? again.firstSeq : -1;
+      const record = recordsOf(log).find((one) => one.seq === seq)!;
+      const another = record.actor?.user_id !== pseudonym;
+      expect(opened(log, record).every(({ state }) => state === 'opened')).toBe(true);
+      if (!another) writer.erase({ user: alice[0], despiteHold: false });
       writer.close();
-      await expectErased(log, pseudonym, `call ${at} failed`);
+      await expectErased(log, pseudonym, `call ${at} failed`, another ? 18 : 24);
       if (calls_ <= at) break;
       expect(failed || at > 0).toBe(true);
       expect(at).toBeLessThan(200);

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Opening } from './acknowledgement.js';
 import { commitmentTo } from './commitment.js';
 import { newId } from './id.js';
+import type { Person } from './subject-keys.js';
 
 /** Bodies in which nothing personal stands in plain text: docs/format.md §12. */
 
@@ -15,7 +16,7 @@ const personalMembers: readonly (readonly [section: string, names: readonly stri
 ];
 
 /** Who a body is about, as its own words have it. */
-export function actorOf(body: Members): { userId?: string; username?: string } {
+export function actorOf(body: Members): Person {
   const actor = body['actor'];
   if (typeof actor !== 'object' || actor === null) return {};
   const { user_id: userId, username } = actor as Members;
@@ -42,6 +43,10 @@ export function commitPersonal(
 ): Committed {
   const openings: Opening[] = [];
   const ref = newId('cnt_');
+  const { userId, username } = actorOf(body);
+  if (userId !== undefined || username !== undefined) {
+    body['actor'] = withUserId(body['actor'] as Members, pseudonym);
+  }
   for (const [section, names] of personalMembers) {
     const members = body[section] as Members | undefined;
     if (members === undefined) continue;
@@ -61,9 +66,12 @@ export function commitPersonal(
       openings.push({ ref, member, salt, content });
     }
   }
-  const actor = body['actor'] as Members | undefined;
-  if (typeof actor?.['user_id'] === 'string') actor['user_id'] = pseudonym;
   return { ref: openings.length === 0 ? undefined : ref, openings };
+}
+
+/** In its place among the members, also where only a username was given. */
+function withUserId({ channel, user_id: _userId, ...others }: Members, pseudonym: string): Members {
+  return { ...(channel === undefined ? {} : { channel }), user_id: pseudonym, ...others };
 }
 
 function contentOf(

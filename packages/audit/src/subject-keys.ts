@@ -15,9 +15,15 @@ export interface Subject {
   readonly key: Uint8Array;
 }
 
+/** Somebody as a record names him. */
+export interface Person {
+  readonly userId?: string | undefined;
+  readonly username?: string | undefined;
+}
+
 /** What is known by the key only. */
 export interface SubjectNames {
-  /** Absent for the log's own subject: records without a user. */
+  /** Absent for who is known by his username only, and for the log's own subject. */
   readonly userId?: string;
   /** The newest 32 at most. */
   readonly usernames: readonly string[];
@@ -57,9 +63,10 @@ export class SubjectKeys {
     this.#origin = origin;
   }
 
-  /** The subject of a user, or the log's own; made durable at first sight, before any record needs it. */
-  make(userId: string | undefined, username?: string): Subject {
-    const id = this.#idOf(userId, this.#pseudonymKey ?? this.#readOrMakePseudonymKey());
+  /** The subject of somebody, or the log's own; made durable at first sight, before any record needs it. */
+  make({ userId, username }: Person): Subject {
+    const pseudonymKey = this.#pseudonymKey ?? this.#readOrMakePseudonymKey();
+    const id = idOf({ userId, username }, pseudonymKey);
     const known = this.#cached.get(id) ?? this.#read(id) ?? this.#create(id, userId);
     this.#remember(id, known);
     const names = withNames(known.names, userId, username);
@@ -138,11 +145,6 @@ export class SubjectKeys {
     this.#cached.set(id, known);
   }
 
-  #idOf(userId: string | undefined, pseudonymKey: Buffer): string {
-    const name = userId === undefined ? 'log\n' : `user\n${userId}`;
-    return createHmac('sha256', pseudonymKey).update(name).digest('hex');
-  }
-
   #readOrMakePseudonymKey(): Buffer {
     const file = path.join(this.#keysDir, pseudonymKeyName);
     const text = readIfThere(file);
@@ -207,6 +209,13 @@ export class SubjectKeys {
   #namesLabel(subject: Subject): readonly string[] {
     return ['gatebook/names/v1', this.#origin, subject.pseudonym];
   }
+}
+
+/** By his user id, else by his username; who has neither is the log's own. */
+function idOf({ userId, username }: Person, pseudonymKey: Buffer): string {
+  const named = username === undefined ? 'log\n' : `name\n${username}`;
+  const who = userId === undefined ? named : `user\n${userId}`;
+  return createHmac('sha256', pseudonymKey).update(who).digest('hex');
 }
 
 /** The same object where nothing is new. */

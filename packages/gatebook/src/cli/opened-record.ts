@@ -53,7 +53,8 @@ export function withPseudonyms({ dir, keysDir }: Places, users: readonly string[
       ...findSubjects(dir, keysDir, user).map(({ subject }) => subject.pseudonym),
     ]);
   } catch (error) {
-    if (codeOf(error) !== 'EACCES') throw error;
+    // The keys may be those of another log, or not ours to read: then only what stands in plain text is found.
+    if (!['EACCES', 'wrong_log'].includes(codeOf(error) ?? '')) throw error;
     say(`pseudonyms are not looked up: ${reasonOf(error)}`);
     return [...users];
   }
