@@ -153,6 +153,11 @@ describe('a log with alice and bob', () => {
     const said = finished(writer);
     writer.stdin.write(`${JSON.stringify(call('alice', 7))}\n`);
     await once(writer.stdout, 'data');
+    const his = `${JSON.stringify(call('bob', 0))}\n`;
+    expect((await bench.run(['record'], { input: his })).code).toBe(0);
+    const [first, , , , , , last] = await openedOf(bench, words.bob[0]);
+    expect(last?.opened['result.output']).toBe(first?.opened['result.output']);
+    expect(last?.opened['result.output']).toHaveLength(100_002);
     const erased = await erase(bench, words.alice[1]);
     expect(erased.subjects).toEqual([pseudonym]);
     expect(erased.contents).toBeGreaterThanOrEqual(9);
@@ -177,7 +182,7 @@ describe('a log with alice and bob', () => {
       expect(new Set(Object.values(unopened))).toEqual(new Set(['erased']));
     }
     const his = await openedOf(bench, words.bob[1]);
-    expect(his).toHaveLength(6);
+    expect(his).toHaveLength(7);
     for (const { opened, unopened } of his) {
       expect(Object.keys(opened)).toHaveLength(7);
       expect(unopened).toEqual({});

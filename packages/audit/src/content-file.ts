@@ -166,7 +166,17 @@ export class ContentAppender {
     return there?.ino === own.ino && there.dev === own.dev;
   }
 
+  /** What was written is on disk then. */
   close(): void {
+    try {
+      this.sync();
+    } finally {
+      this.abandon();
+    }
+  }
+
+  /** After an error. */
+  abandon(): void {
     fs.closeSync(this.#fd);
   }
 }

@@ -96,7 +96,8 @@ export class ContentKeeper {
       this.#appender ??= new ContentAppender(this.#dir, firstSeq);
       this.#appender.append(lines, sync);
     } catch (error) {
-      this.close();
+      this.#appender?.abandon();
+      this.#appender = undefined;
       throw error;
     }
     this.drop();
@@ -114,8 +115,9 @@ export class ContentKeeper {
   }
 
   close(): void {
-    this.#appender?.close();
+    const appender = this.#appender;
     this.#appender = undefined;
+    appender?.close();
   }
 }
 

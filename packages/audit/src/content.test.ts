@@ -334,9 +334,10 @@ describe('an erasure', () => {
       expect(told[0], `call ${at}`).not.toHaveProperty('error');
       // Who comes again meanwhile comes as another, who stays.
       const [again] = append(writer, [call(alice, 301)]);
+      append(writer, [call(bob, 302)]);
       clock.pass(2_000);
       writer.tick();
-      append(writer, [call(bob, 302)]);
+      append(writer, [call(bob, 303)]);
       const seq = again !== undefined && 'firstSeq' in again ? again.firstSeq : -1;
       const record = recordsOf(log).find((one) => one.seq === seq)!;
       const another = record.actor?.user_id !== pseudonym;

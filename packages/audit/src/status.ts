@@ -132,10 +132,20 @@ function rotationOf(opened: Details, segment: SegmentName | undefined): Rotation
 function contentOf(dir: string, keysDir: string, opened: Details): ContentStatus {
   return {
     mode: contentModes.find((known) => known === opened['content']) ?? 'off',
-    subjects: new SubjectKeys(keysDir, '').count,
+    subjects: subjectsIn(keysDir),
     bytes: listContents(dir).reduce((sum, file) => sum + sizeOf(file.path), 0),
     erasurePending: erasureIsPending(keysDir),
   };
+}
+
+/** Who may read the log need not be allowed to read its keys. */
+function subjectsIn(keysDir: string): number {
+  try {
+    return new SubjectKeys(keysDir, '').count;
+  } catch (error) {
+    if (systemCode(error) === 'EACCES') return 0;
+    throw error;
+  }
 }
 
 function retentionOf(
