@@ -16,6 +16,8 @@ export interface OpenedMember {
   /** Its path in the record: `action.arguments`; `actor.user_id` for a pseudonym. */
   readonly member: string;
   readonly state: ContentState;
+  /** Only where it is `erased`: whose it was. The file says so; whether the book does, `checkContents` looks. */
+  readonly subject?: string;
   /** Only where it is `opened`. */
   readonly content?: string;
 }
@@ -59,7 +61,7 @@ export class ContentReader {
   #openMember(member: string, commitment: Commitment, firstSeq: number): OpenedMember {
     const place = this.#place(firstSeq, commitment.ref);
     if (place === undefined) return { member, state: 'missing' };
-    if (place.erased) return { member, state: 'erased' };
+    if (place.erased) return { member, state: 'erased', subject: place.subject };
     if (this.#subjectOf(place.subject) === undefined) return { member, state: 'no_key' };
     const item = this.#read(firstSeq, place)?.items.find((one) => one.member === member);
     if (item === undefined || !isCommitted(item, commitment)) return { member, state: 'altered' };

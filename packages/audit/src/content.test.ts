@@ -193,6 +193,7 @@ describe('personal content', () => {
     ['two lines change places', (lines: string[]) => [lines[1]!, lines[0]!, ...lines.slice(2)], 0],
     ['the sealed bytes change places', swapSealed, 2],
     ['a byte is changed', flipByte, 1],
+    ['it is said to be erased', sayErased, 0],
   ] as const)('%s: nothing but what was committed to is shown', async (_, edit, records) => {
     const log = temporaryLog();
     const writer = openDirect(log, { content: 'personal' });
@@ -203,7 +204,9 @@ describe('personal content', () => {
     fs.writeFileSync(file, `${edit(lines).join('\n')}\n`);
     const report = await checkContents(log);
     expect(report.members.altered).toBe(records * 6);
-    expect(report.members.opened).toBe((3 - records) * 6);
+    const lost = edit === sayErased ? 1 : 0;
+    expect(report.members.missing).toBe(lost * 6);
+    expect(report.members.opened).toBe((3 - records - lost) * 6);
     expect((await audit(log)).verdict).toBe('ok');
   });
 });
@@ -230,6 +233,11 @@ function swapSealed(lines: string[]): string[] {
     JSON.stringify({ ...a, ref: second }),
     ...lines.slice(2),
   ];
+}
+
+function sayErased(lines: string[]): string[] {
+  const { ref, subject } = JSON.parse(lines[0]!) as { ref: string; subject: string };
+  return [JSON.stringify({ ref, erased: subject }), ...lines.slice(1)];
 }
 
 function flipByte(lines: string[]): string[] {
