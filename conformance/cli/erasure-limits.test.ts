@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { SecondVerifier } from '../attacks/verifiers.js';
-import { type Bench, finished, openBench } from './gatebook.js';
+import { type Bench, finished, linesOf, openBench } from './gatebook.js';
 import { call, erase, expectSound, filesWith, openedOf, personal, words } from './people.js';
 
 let python: SecondVerifier;
@@ -67,6 +67,30 @@ describe('an erasure', () => {
     }
     await expectSound(bench, python);
     expect(await openedOf(bench, words.bob[0])).toHaveLength(8);
+  });
+
+  it('knows each record once after the writer was killed while others handed in', async () => {
+    const writer = bench.start(['record', '--content', 'personal']);
+    const died = finished(writer);
+    writer.stdin.on('error', () => {});
+    writer.stdin.write(`${JSON.stringify(call('bob', 1))}\n`);
+    await once(writer.stdout, 'data');
+    const events = Array.from({ length: 1_500 }, (_, i) => call('alice', i % 100));
+    const client = bench.start(['record']);
+    const said = finished(client);
+    client.stdout.once('data', () => writer.kill('SIGKILL'));
+    client.stdin.end(events.map((event) => `${JSON.stringify(event)}\n`).join(''));
+    const { code, stdout } = await said;
+    await died;
+    expect(code).toBe(0);
+    const seqs = linesOf(stdout).map((line) => (JSON.parse(line) as { seq: number }).seq);
+    expect(new Set(seqs).size).toBe(1_500);
+    expect(await bench.records(['--user', words.alice[0]])).toHaveLength(1_500);
+    const ran = await bench.run(['audit', 'verify', '--contents']);
+    expect(ran).toMatchObject({ code: 0 });
+    expect(ran.stdout).toMatch(/contents: 9,006 opened\n/);
+    expect((await erase(bench, words.alice[0])).contents).toBe(1_500);
+    await expectSound(bench, python);
   });
 
   it('by another option than the writer has is refused before anything is recorded', async () => {
