@@ -1,89 +1,18 @@
 import * as fs from 'node:fs';
-import * as path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { checkContents } from './content-check.js';
 import { contentFolder, contentPath } from './content-file.js';
 import { encodeContentLines } from './content-lines.js';
-import { ContentReader, type OpenedMember } from './content-reader.js';
 import { encodeContent } from './content-sealing.js';
-import { surveyErasure } from './erasure-survey.js';
-import type { AuditEvent } from './event.js';
 import { encodeEvent } from './record.js';
 import { entryOf, findRecords } from './resend.js';
-import type { LogRecord } from './stored-record.js';
 import { type KnownSubject, SubjectKeys } from './subject-keys.js';
 import { audit, openDirect, type Told } from './testing/direct-writer.js';
-import { FakeClock } from './testing/fake-clock.js';
-import { dieAt, pretendToSync, withFaults } from './testing/faults.js';
-import { type Folders, linesOf, temporaryLog } from './testing/folders.js';
-import type { Writer } from './writer.js';
+import { pretendToSync } from './testing/faults.js';
+import { temporaryLog } from './testing/folders.js';
+import { alice, append, bob, call, calls, filesWith, opened, recordsOf } from './testing/people.js';
 
 pretendToSync();
-
-type User = readonly [id: string, name: string];
-const alice: User = ['alice-4711', '@alice'];
-const bob: User = ['bob-4712', '@bob'];
-
-function call([userId, username]: User, number: number, outputBytes = 10): AuditEvent {
-  return {
-    eventType: 'tool_execution',
-    actor: { userId, username, ip: `203.0.113.${number % 250}` },
-    action: { tool: 'read', command: `cat ${username}`, arguments: { of: userId, number } },
-    result: { error: `no ${userId}`, output: username.repeat(outputBytes / 5) },
-  };
-}
-
-/** As a log hands events to its writer. */
-function batchOf(events: readonly AuditEvent[]): Buffer {
-  const entries = events.map((event) => {
-    const { text, openings } = encodeEvent(event, 'test');
-    return `${encodeContentLines(openings)}${text}\n`;
-  });
-  return Buffer.from(entries.join(''));
-}
-
-function append(writer: Writer, events: readonly AuditEvent[]): Told[] {
-  const told: Told[] = [];
-  writer.append(batchOf(events), events.length, {
-    durable: (firstSeq, count) => told.push({ firstSeq, count }),
-    failed: (count, error) => told.push({ count, error }),
-  });
-  return told;
-}
-
-function recordsOf(log: Folders): LogRecord[] {
-  return linesOf(log.dir).map((line) => JSON.parse(line) as LogRecord);
-}
-
-function opened(log: Folders, record: LogRecord): OpenedMember[] {
-  const origin = String(recordsOf(log)[0]!.details!['origin']);
-  const firstSeq = fs
-    .readdirSync(path.join(log.dir, 'segments'))
-    .filter((name) => name.endsWith('.jsonl'))
-    .map((name) => Number.parseInt(name, 10))
-    .filter((first) => first <= record.seq)
-    .sort((a, b) => a - b)
-    .at(-1)!;
-  return new ContentReader({ ...log, origin }).open(record, firstSeq);
-}
-
-function calls(log: Folders): LogRecord[] {
-  return recordsOf(log).filter((record) => record.event_type === 'tool_execution');
-}
-
-/** Every file below both folders in which one of the words stands. */
-function filesWith(log: Folders, words: readonly string[]): string[] {
-  const found: string[] = [];
-  for (const folder of [log.dir, log.keysDir]) {
-    for (const name of fs.readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
-      const file = path.join(folder, name);
-      if (!fs.statSync(file).isFile()) continue;
-      const bytes = fs.readFileSync(file);
-      if (words.some((word) => bytes.includes(word))) found.push(name);
-    }
-  }
-  return found;
-}
 
 describe('personal content', () => {
   test('stands in no file in plain text, and opens with the keys', () => {
@@ -211,58 +140,6 @@ describe('personal content', () => {
   });
 });
 
-describe('an append', () => {
-  const events = [call(alice, 1), call(bob, 2, 200_000)];
-
-  test('killed at any call leaves no record without its content', async () => {
-    for (let at = 0; ; at++) {
-      const log = temporaryLog();
-      const clock = new FakeClock();
-      const writer = openDirect(log, { content: 'personal' }, clock);
-      let told: Told[] = [];
-      const { died } = dieAt(at, () => {
-        told = append(writer, events);
-        if (told.some((one) => 'error' in one)) throw new Error('it was refused');
-      });
-      const reopened = openDirect(log, {}, clock);
-      append(reopened, [call(alice, 3), call(bob, 4)]);
-      reopened.close();
-      const { members } = await checkContents(log);
-      expect(members, `died at call ${at}`).toMatchObject({ missing: 0, altered: 0, no_key: 0 });
-      expect(members.opened).toBe(calls(log).length * 6);
-      expect((await audit(log)).verdict).toBe('ok');
-      if (!died) break;
-      expect(at).toBeLessThan(100);
-    }
-  });
-
-  test('of which one call fails is refused whole, or did not need it', async () => {
-    let refused = 0;
-    for (let at = 0; ; at++) {
-      const log = temporaryLog();
-      const writer = openDirect(log, { content: 'personal' });
-      let number = 0;
-      const told = withFaults(
-        () => number++ === at,
-        () => append(writer, events),
-      );
-      const failed = told.some((one) => 'error' in one);
-      if (failed) refused++;
-      expect(calls(log)).toHaveLength(failed ? 0 : 2);
-      expect(append(writer, events).some((one) => 'error' in one)).toBe(false);
-      writer.close();
-      expect((await checkContents(log)).members).toMatchObject({
-        opened: calls(log).length * 6,
-        missing: 0,
-      });
-      if (number <= at) break;
-      expect(at).toBeLessThan(100);
-    }
-    // Among others the syncs of keys, names, their folder, content, its folder and the segment.
-    expect(refused).toBeGreaterThan(15);
-  });
-});
-
 test('what is sealed anew by who has the keys is held against the commitment', async () => {
   const log = temporaryLog();
   const writer = openDirect(log, { content: 'personal' });
@@ -298,129 +175,3 @@ function flipByte(lines: string[]): string[] {
   data[5]! ^= 1;
   return [JSON.stringify({ ...line, data: data.toString('base64') }), ...lines.slice(1)];
 }
-
-/** A log with both in several segments. */
-function prepared(clock = new FakeClock()): { log: Folders; writer: Writer } {
-  const log = temporaryLog();
-  const writer = openDirect(log, { content: 'personal', segmentBytesMax: 6_000 }, clock);
-  for (let i = 0; i < 3; i++) append(writer, [call(alice, i), call(bob, i)]);
-  return { log, writer };
-}
-
-async function expectErased(
-  log: Folders,
-  pseudonym: string,
-  about: string,
-  erased = 18,
-): Promise<void> {
-  const report = await audit(log);
-  expect(report.findings, about).toEqual([]);
-  expect(report.verdict).toBe('ok');
-  const records = recordsOf(log).filter((record) => record.event_type === 'log.erased');
-  const naming = records.filter((record) =>
-    (record.details!['subjects'] as string[]).includes(pseudonym),
-  );
-  expect(naming, about).toHaveLength(1);
-  expect(fs.existsSync(path.join(log.keysDir, 'erasing')), about).toBe(false);
-  const { members } = await checkContents(log);
-  expect(members, about).toMatchObject({ erased, missing: 0, no_key: 0, altered: 0 });
-  expect(members.opened).toBeGreaterThanOrEqual(18);
-  const left = fs.readdirSync(contentFolder(log.dir)).filter((name) => name.endsWith('.tmp'));
-  expect(left, about).toEqual([]);
-  const contents = fs.readdirSync(contentFolder(log.dir)).map((name) => {
-    return fs.readFileSync(path.join(contentFolder(log.dir), name), 'utf8');
-  });
-  expect(contents.join('').includes(`"subject":"${pseudonym}"`), about).toBe(false);
-}
-
-describe('an erasure', () => {
-  test('takes the key, the names and the content, and leaves the records and the others', async () => {
-    const { log, writer } = prepared();
-    const pseudonym = calls(log)[0]!.actor!.user_id!;
-    expect(await surveyErasure({ ...log, user: alice[1] })).toMatchObject({
-      subjects: [{ pseudonym, userId: alice[0], usernames: [alice[1]] }],
-      contents: { count: 3 },
-      records: { count: 0 },
-      files: [],
-    });
-    expect(writer.erase({ user: alice[1], despiteHold: false })).toEqual({
-      subjects: [pseudonym],
-      contents: 3,
-    });
-    expect(writer.erase({ user: alice[1], despiteHold: false }).subjects).toEqual([]);
-    append(writer, [call(alice, 100)]);
-    writer.close();
-    await expectErased(log, pseudonym, '');
-    expect(calls(log).filter((record) => record.actor?.user_id === pseudonym)).toHaveLength(3);
-    expect(calls(log).at(-1)?.actor?.user_id).not.toBe(pseudonym);
-    expect(opened(log, calls(log)[0]!).every(({ state }) => state === 'erased')).toBe(true);
-    expect(opened(log, calls(log)[1]!).every(({ state }) => state === 'opened')).toBe(true);
-  });
-
-  test('killed at any call is finished by the next opening, or was not begun', async () => {
-    let begun = 0;
-    for (let at = 0; ; at++) {
-      const clock = new FakeClock();
-      const { log, writer } = prepared(clock);
-      const pseudonym = calls(log)[0]!.actor!.user_id!;
-      const { died } = dieAt(at, () => writer.erase({ user: alice[0], despiteHold: false }));
-      const reopened = openDirect(log, {}, clock);
-      if (reopened.erase({ user: alice[0], despiteHold: false }).subjects.length === 0) begun++;
-      append(reopened, [call(bob, 200)]);
-      reopened.close();
-      await expectErased(log, pseudonym, `died at call ${at}`);
-      if (!died) break;
-      expect(at).toBeLessThan(200);
-    }
-    expect(begun).toBeGreaterThan(10);
-  });
-
-  test('of which one call fails once is finished by the same writer', async () => {
-    for (let at = 0; ; at++) {
-      const clock = new FakeClock();
-      const { log, writer } = prepared(clock);
-      const pseudonym = calls(log)[0]!.actor!.user_id!;
-      let calls_ = 0;
-      let failed = false;
-      try {
-        withFaults(
-          () => calls_++ === at,
-          () => writer.erase({ user: alice[0], despiteHold: false }),
-        );
-      } catch {
-        failed = true;
-      }
-      const told = append(writer, [call(bob, 300)]);
-      expect(told[0], `call ${at}`).not.toHaveProperty('error');
-      // Who comes again meanwhile comes as another, who stays.
-      const [again] = append(writer, [call(alice, 301)]);
-      append(writer, [call(bob, 302)]);
-      clock.pass(2_000);
-      writer.tick();
-      append(writer, [call(bob, 303)]);
-      const seq = again !== undefined && 'firstSeq' in again ? again.firstSeq : -1;
-      const record = recordsOf(log).find((one) => one.seq === seq)!;
-      const another = record.actor?.user_id !== pseudonym;
-      expect(opened(log, record).every(({ state }) => state === 'opened')).toBe(true);
-      if (!another) writer.erase({ user: alice[0], despiteHold: false });
-      writer.close();
-      await expectErased(log, pseudonym, `call ${at} failed`, another ? 18 : 24);
-      if (calls_ <= at) break;
-      expect(failed || at > 0).toBe(true);
-      expect(at).toBeLessThan(200);
-    }
-  });
-
-  test('is refused where a legal hold may cover the records, unless despite it', () => {
-    const log = temporaryLog();
-    const hold = [{ actor: alice[0] }];
-    const retention = { retentionDays: 1, hold };
-    const writer = openDirect(log, { content: 'keep', retention });
-    append(writer, [call(alice, 1, 200_000), call(bob, 2, 200_000)]);
-    const erase = (user: string, despiteHold = false) => writer.erase({ user, despiteHold });
-    expect(() => erase(alice[1])).toThrow(expect.objectContaining({ code: 'held' }));
-    expect(erase(bob[1]).subjects).toHaveLength(1);
-    expect(erase(alice[1], true).subjects).toHaveLength(1);
-    writer.close();
-  });
-});
