@@ -1,11 +1,12 @@
 import * as fs from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { checkContents } from './content-check.js';
-import { contentFolder, contentPath } from './content-file.js';
+import { contentFolder, contentPath, listContents } from './content-file.js';
 import { encodeContentLines } from './content-lines.js';
 import { encodeContent } from './content-sealing.js';
 import { encodeEvent } from './record.js';
 import { entryOf, findRecords } from './resend.js';
+import { listSegments } from './segment.js';
 import { type KnownSubject, SubjectKeys } from './subject-keys.js';
 import { audit, openDirect, type Told } from './testing/direct-writer.js';
 import { pretendToSync } from './testing/faults.js';
@@ -76,6 +77,28 @@ describe('personal content', () => {
     expect(hers?.actor?.user_id).toMatch(/^psn_/);
     expect(his?.actor?.user_id).toBe(bob[0]);
     expect(opened(log, his!).map(({ state }) => state)).toEqual(['missing']);
+  });
+
+  test('goes with the segment whose records had it', async () => {
+    const log = temporaryLog();
+    const retention = { recordsMax: 60 };
+    const options = { content: 'personal', segmentBytesMax: 32_768, retention } as const;
+    const writer = openDirect(log, options);
+    for (let i = 0; i < 40; i++) {
+      append(
+        writer,
+        Array.from({ length: 10 }, (_, k) => call(k % 2 === 0 ? alice : bob, i)),
+      );
+    }
+    const before = listContents(log.dir).length;
+    expect(writer.prune({ dryRun: false, confirmClock: false }).length).toBeGreaterThan(2);
+    writer.close();
+    const segments = listSegments(log.dir).map(({ firstSeq }) => firstSeq);
+    const left = listContents(log.dir).map(({ firstSeq }) => firstSeq);
+    expect(left.length).toBeLessThan(before);
+    expect(left.filter((firstSeq) => !segments.includes(firstSeq))).toEqual([]);
+    expect((await checkContents(log)).members).toMatchObject({ missing: 0, altered: 0 });
+    expect((await audit(log)).verdict).toBe('ok');
   });
 
   test('is found again by who hands it in again', async () => {
