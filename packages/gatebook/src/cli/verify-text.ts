@@ -68,6 +68,12 @@ function contentsText({ members, altered }: ContentReport): string {
   return `contents: ${counts.length === 0 ? 'none' : counts.join(', ')}${first}`;
 }
 
+/** One line about a look that found nothing but more of the log. */
+export function newsText(report: VerifyReport, before: VerifyReport): string {
+  const more = counted(report.records - before.records, 'new record');
+  return `${report.verdict}: ${extentText(report)}, ${more}\n`;
+}
+
 /** A deletion by the log itself. */
 function prunedText({ range, reason, time }: VerifyReport['pruned'][number]): string {
   return visible(
