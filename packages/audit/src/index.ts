@@ -3,10 +3,17 @@ export type { AnchorAddress, AnchorEntry } from './anchor.js';
 export { anchorTime, readAnchors } from './anchor.js';
 export type { Checkpoint, Note, NoteSignature, VerifierKey } from './checkpoint.js';
 export { checkNote, parseCheckpointText, parseNote, parseVerifierKey } from './checkpoint.js';
+export type { ContentReport } from './content-check.js';
+export { checkContents } from './content-check.js';
+export type { ContentState, OpenedMember } from './content-reader.js';
+export { ContentReader } from './content-reader.js';
 export type { CosignerKey } from './cosignature.js';
 export { findCosignature, parseCosignerKey } from './cosignature.js';
 export type { Progress } from './cosigned.js';
 export { readProgress } from './cosigned.js';
+export type { Erased } from './erasure.js';
+export type { ErasureSurvey } from './erasure-survey.js';
+export { findSubjects, originOfLog, surveyErasure } from './erasure-survey.js';
 export { AuditError, type AuditErrorCode } from './errors.js';
 export type {
   Action,
@@ -33,7 +40,8 @@ export { type KeyFacts, type LogKeys, logKeys } from './key-facts.js';
 export { eraseInitialKey, readPublicKeyFile } from './keys.js';
 export type { ForwardSecurity, ServedLog, TypedEvent } from './log.js';
 export { AuditLog, openAuditLog, serveAuditLog } from './log.js';
-export type { AuditLogOptions, ServedLogOptions, ServeOptions } from './options.js';
+export type { AuditLogOptions, ContentMode, ServedLogOptions, ServeOptions } from './options.js';
+export { contentModes } from './options.js';
 export type { OutsideOptions } from './outside.js';
 export { cosignNewest } from './outside.js';
 export type { PassphraseSource } from './passphrase.js';

@@ -17,6 +17,7 @@ export interface VerifyFlags {
   readonly minRetention?: number;
   readonly watch?: number | true;
   readonly strict?: boolean;
+  readonly contents?: boolean;
   readonly json?: boolean;
 }
 
@@ -60,6 +61,10 @@ export function verifyOptions(): Option[] {
       'look again so often (default: 10s) and end at the first problem',
     ).argParser(spanMs),
     new Option('--strict', 'exit 3 when records are under no signature yet'),
+    new Option(
+      '--contents',
+      'open sealed content with the keys folder too, and exit 1 where it is not what was committed to',
+    ),
     new Option('--json', 'print the report as one JSON object'),
   ];
 }
@@ -80,6 +85,7 @@ export async function runVerify(flags: VerifyFlags, command: Command): Promise<n
     minRetention: flags.minRetention,
     watchMs: flags.watch === true ? 10_000 : flags.watch,
     strict: flags.strict ?? false,
+    contents: flags.contents ?? false,
     json: flags.json ?? false,
   });
 }
@@ -97,5 +103,6 @@ export const verifyOptionNames: readonly string[] = [
   'min-retention',
   'watch',
   'strict',
+  'contents',
   'json',
 ];

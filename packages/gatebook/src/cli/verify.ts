@@ -2,6 +2,8 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import {
   type Brought,
+  type ContentReport,
+  checkContents,
   readPublicKeyFile,
   type TlogPolicy,
   VerifyMemory,
@@ -40,6 +42,8 @@ export interface VerifyCommand {
   /** In days. */
   readonly minRetention?: number | undefined;
   readonly strict: boolean;
+  /** Whether content is compared, too. */
+  readonly contents: boolean;
   readonly json: boolean;
   /** Look again so often, until something is wrong. */
   readonly watchMs?: number | undefined;
@@ -49,6 +53,9 @@ export interface VerifyCommand {
 export async function verify(command: VerifyCommand): Promise<number> {
   // A folder without segments is not passed over here: what was in it may be missed by the head.
   await requireFolder(command.places.dir, command.places.dir, 3);
+  if (command.watchMs !== undefined && command.contents) {
+    throw usageError('--contents does not go with --watch: content is read whole each time');
+  }
   if (command.watchMs !== undefined) return await watch(command, command.watchMs);
   const looked = await look(command);
   await print(command, looked);
@@ -58,6 +65,9 @@ export async function verify(command: VerifyCommand): Promise<number> {
 interface Look {
   readonly report: VerifyReport;
   readonly evidence: readonly Evidence[];
+  readonly contents: ContentReport | undefined;
+  /** Whether the log is ok and only `--strict` makes it exit 3. */
+  readonly strictFailed: boolean;
   readonly exitCode: number;
 }
 
@@ -65,7 +75,12 @@ async function look(command: VerifyCommand, memory?: VerifyMemory): Promise<Look
   const evidence: Evidence[] = [];
   const options = await gather(command, evidence);
   const report = await run({ ...options, memory });
-  return { report, evidence, exitCode: verifyExitCode(report, command.strict) };
+  const verified = verifyExitCode(report, command.strict);
+  const strictFailed = verified === 3 && report.verdict === 'ok';
+  const contents = command.contents ? await checkContents(command.places) : undefined;
+  const altered = (contents?.members.altered ?? 0) > 0;
+  const exitCode = verified === 0 && altered ? 1 : verified;
+  return { report, evidence, contents, strictFailed, exitCode };
 }
 
 /** So often everything is read again, changed or not. */
@@ -96,12 +111,14 @@ async function watch(command: VerifyCommand, everyMs: number): Promise<number> {
   }
 }
 
-async function print(command: VerifyCommand, { report, evidence, exitCode }: Look): Promise<void> {
+async function print(command: VerifyCommand, looked: Look): Promise<void> {
+  const { report, evidence, contents, strictFailed } = looked;
   const text = command.json
-    ? reportJson(report)
+    ? reportJson(report, contents)
     : reportText(report, {
         evidence,
-        strictFailed: exitCode === 3 && report.verdict === 'ok',
+        contents,
+        strictFailed,
         colour: coloured(process.stdout.isTTY === true, process.env),
       });
   try {
