@@ -11,13 +11,21 @@ import { type Step, writePage } from './page.js';
 
 /**
  * A year of a log that rotates every day, deletes what is older than its retention and has a witness: at every step the
- * public verifier and the auditor come to the right verdict, on the log as it is and on the log as somebody changed it.
+ * public verifier and the auditor come to the right verdict, on the log as it is and on the log as somebody changed it. Its signing
+ * key changes meanwhile; who has the first one or the newest can verify all of it.
  */
 
 const full = process.env['GATEBOOK_CONFORMANCE'] === 'full';
 const plan = full
-  ? { days: 365, events: 27_400, retention: 30, stepDays: 14, secondEvery: 6 }
-  : { days: 10, events: 130, retention: 4, stepDays: 5, secondEvery: 1 };
+  ? {
+      days: 365,
+      events: 27_400,
+      retention: 30,
+      stepDays: 14,
+      secondEvery: 6,
+      rotations: [60, 180, 300],
+    }
+  : { days: 10, events: 130, retention: 4, stepDays: 5, secondEvery: 1, rotations: [1] };
 const hours = 3_600_000;
 
 let diary: Diary;
@@ -26,6 +34,7 @@ let second: SecondVerifier;
 let daily: readonly string[];
 let hmacKey: string;
 let publicKey: string;
+let newestKey: string;
 const steps: Step[] = [];
 
 beforeAll(async () => {
@@ -37,10 +46,8 @@ beforeAll(async () => {
   publicKey = join(bench.folder, 'auditor-public-key');
   await rename(join(bench.keys, 'initial-hmac-key'), hmacKey);
   cpSync(join(bench.keys, 'public-key'), publicKey);
-  const state = join(bench.folder, 'witness');
-  const args = witnessArgs({ state, logKeys: [publicKey], name: 'witness.example/year' });
-  witness = await listening(start(args, { env: diary.calendar.lasting }));
-  daily = ['--rotate', 'daily', '--witness', witness.option];
+  newestKey = publicKey;
+  await openWitness([publicKey]);
 }, 300_000);
 
 afterAll(async () => {
@@ -50,9 +57,30 @@ afterAll(async () => {
   if (full && process.env['GATEBOOK_WRITE_YEAR'] !== undefined) writePage(steps);
 });
 
+async function openWitness(logKeys: readonly string[]): Promise<void> {
+  const state = join(diary.bench.folder, 'witness');
+  const args = witnessArgs({ state, logKeys, name: 'witness.example/year' });
+  witness = await listening(start(args, { env: diary.calendar.lasting }));
+  daily = ['--rotate', 'daily', '--witness', witness.option];
+}
+
+/** Both keys sign until the day after, when the witness knows the new one. */
+async function changeKey(day: number): Promise<void> {
+  const { bench } = diary;
+  if (plan.rotations.includes(day)) {
+    const { stdout } = await diary.must(['keys', 'rotate', '--overlap']);
+    const older = newestKey;
+    newestKey = join(bench.folder, `public-key-${day}`);
+    writeFileSync(newestKey, stdout);
+    await witness.end();
+    await openWitness([older, newestKey]);
+  }
+  if (plan.rotations.includes(day - 1)) await diary.must(['keys', 'retire']);
+}
+
 const levels = (): [string, string[]][] => [
   ['public', ['--key', publicKey]],
-  ['auditor', ['--key', publicKey, '--hmac-key', hmacKey]],
+  ['auditor', ['--key', newestKey, '--hmac-key', hmacKey]],
 ];
 
 /** What must be deleted by then, and nothing else: all whose seal is as old as the retention. */
@@ -104,7 +132,7 @@ async function lookAtStep(day: number, held: readonly string[]): Promise<void> {
     expect([cut.report.verdict, cut.code], level).toEqual(['truncated', 1]);
   }
   if (steps.length % plan.secondEvery === 0) {
-    const brought = { keys: [publicKey], hmacKey, held: [...held] };
+    const brought = { keys: [newestKey], hmacKey, held: [...held] };
     expect(await second.ask(diary.bench.log, brought)).toMatchObject({ verdict: 'ok', exit: 0 });
   }
   // More than the policy kept was never promised, and a verifier who wants it says so.
@@ -132,6 +160,7 @@ test(
     const policy = ['--retention-days', String(plan.retention)];
     for (let day = 0; day < plan.days; day++) {
       await diary.calendar.set(day);
+      await changeKey(day);
       if (day > plan.retention) await diary.must(['audit', 'prune']);
       await diary.record(plan.events, [...daily, ...(day === 0 ? policy : [])]);
       if ((day + 1) % plan.stepDays !== 0 && day !== plan.days - 1) continue;
@@ -142,6 +171,8 @@ test(
     }
     expect(steps.length).toBe(Math.ceil(plan.days / plan.stepDays));
     expect(steps.at(-1)!.records).toBeGreaterThan(plan.days * plan.events);
+    const shown = await diary.must(['keys', 'show', '--json']);
+    expect(shown.stdout).toContain(readFileSync(newestKey, 'utf8').trim());
     // A clock that goes as it should is not flagged.
     const jumps = await diary.run(['audit', '--type', 'log.clock_jump', '--format', 'json']);
     expect(jumps.stdout).toBe('');

@@ -147,10 +147,9 @@ async function gather(command: VerifyCommand, evidence: Evidence[]): Promise<Ver
   if (command.policy !== undefined) evidence.push({ kind: 'policy', file: command.policy });
   const publicKeys = await publicKeysOf(command, policy, evidence);
   const asked = await askWitnesses(command.witnesses, publicKeys);
-  for (const { name, note } of asked.held) {
-    held.push({ name, note });
+  held.push(...asked.held);
+  for (const { name } of asked.held)
     evidence.push({ kind: 'witness', file: name.replace(/^the witness /, '') });
-  }
   const head = await ownHead(places);
   if (head !== undefined) evidence.push({ kind: 'head', file: join(places.keysDir, 'head') });
   return {
