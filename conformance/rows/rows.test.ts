@@ -268,26 +268,30 @@ for (const [who, user, can] of users) {
     test('row 12: two processes, one chain; a stopped writer is named, a dead one replaced', async () => {
       const own = await Book.open(desk);
       const args = ['record', '--log', own.log, '--keys', own.keys];
-      const [first, second] = [desk.start(args), desk.start(args)];
-      try {
-        const ids: string[] = [];
-        const answered = [first, second].map((child) =>
-          createInterface({ input: child.stdout })[Symbol.asyncIterator](),
-        );
-        const append = async (which: 0 | 1): Promise<void> => {
-          [first, second][which]!.stdin.write(events(1));
-          const { value } = await answered[which]!.next();
+      const first = desk.start(args);
+      const ids: string[] = [];
+      const appender = (child: ReturnType<Desk['start']>) => {
+        const answered = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+        return async (): Promise<void> => {
+          child.stdin.write(events(1));
+          const { value } = await answered.next();
           ids.push((JSON.parse(String(value)) as { event_id: string }).event_id);
         };
-        await append(0);
-        await append(1);
-        await append(0);
+      };
+      const byFirst = appender(first);
+      await byFirst();
+      // Only now, so that it is the first that writes.
+      const second = desk.start(args);
+      try {
+        const bySecond = appender(second);
+        await bySecond();
+        await byFirst();
         first.kill('SIGSTOP');
         const late = await own.run(['record'], events(1));
         expect(late.code).toBe(1);
         expect(late.stderr).toContain(`process ${first.pid}`);
         first.kill('SIGKILL');
-        await append(1);
+        await bySecond();
         second.stdin.end();
         expect((await once(second, 'close'))[0]).toBe(0);
         await expectAll(own, ids);
