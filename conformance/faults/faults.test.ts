@@ -81,7 +81,10 @@ test('the points are those of the list', () => {
     console.warn(`faults: points.md is of Node ${list.node}, this is ${node}: not compared`);
     return;
   }
-  for (const [name, points] of found) expect(listOf(points), name).toEqual(list.lists.get(name));
+  // How often a call is made goes by how busy the machine is; which calls are made, and on what, does not.
+  const kinds = (lines: readonly string[]): string[] => lines.map((line) => line.split(' × ')[1]!);
+  for (const [name, points] of found)
+    expect(kinds(listOf(points)), name).toEqual(kinds(list.lists.get(name) ?? []));
 });
 
 interface Trial {
