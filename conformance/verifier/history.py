@@ -9,15 +9,19 @@ MAX_KEYS = 1000
 Entry = collections.namedtuple("Entry", "key text rotated retired")
 
 
-def read_history(named, text, records):
-    """(entries, Place of the first record that breaks a rule, or None). `records`: (place, type, details), in order."""
-    entries = [Entry(named, text, 0, None)] if named else []
+def read_history(named, text, records, gaps):
+    """(entries, Place of the first record that breaks a rule, or None, size up to which the entries are certain).
+    `records`: (place, type, details), in order; `gaps`: where ranges that are not there begin, in order."""
+    entries, told = [Entry(named, text, 0, None)] if named else [], 0 if named else -1
+    certain = lambda: next((gap for gap in gaps if gap > told), float("inf"))
     for place, event_type, details in records if entries else []:
         try:
             entries = follow(entries, place.seq, event_type, details)
+            told = place.seq
         except (ValueError, TypeError, AttributeError) as error:
-            return entries, place._replace(reason=str(error))
-    return entries, None
+            fault = place._replace(reason=str(error))
+            return entries, None if certain() < place.seq else fault, certain()
+    return entries, None, certain()
 
 
 def follow(entries, seq, event_type, details):
@@ -75,12 +79,15 @@ def with_linked(keys, entries, links):
     return keys + [entry.key for at, entry in enumerate(entries) if known[at] and entry.key not in keys]
 
 
-def signed_rightly(note, known, entries, told_to):
-    """Whether the keys signed that had to; up to `told_to` records the history tells which."""
+def signed_rightly(note, known, entries, told_to, bounds, held):
+    """Whether the keys signed that had to; up to `told_to` records the history tells which. `bounds`: where ranges begin
+    that a repair says are lost. Of a held note one of the keys is enough."""
     if not signed_by(note, known):
         return False
+    if note.size in bounds:
+        return True
     wanted = required(entries, min(note.size, told_to))
     if note.size <= told_to:
-        return all(signed_by(note, [key]) for key in wanted)
+        return (any if held and wanted else all)(signed_by(note, [key]) for key in wanted)
     named = [entry.key for entry in entries]
     return signed_by(note, [key for key in known if key in wanted or key not in named])

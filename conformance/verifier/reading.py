@@ -30,7 +30,7 @@ class Reading:
         self.logdir, self.sizes, self.hmac_key, self.key_epoch = logdir, sizes, hmac_key, 0
         self.reach, self.prev_hash, self.epoch, self.epoch_ended = 0, b"0" * 64, 0, False
         self.opened = None  # details of the record at seq 0
-        self.key_records = []  # (Place, type, details) of those about keys (§6), as far as nothing is missing below
+        self.key_records = []  # (Place, type, details) of those about keys (§6)
         self.last_type, self.hole = None, False  # type of the last record; whether the fault may be a power loss's hole
         # Places: of what ended the reading; of a wrong tile or torn file; of a seal or file that does not tally
         self.fault = self.side_fault = self.tally_fault = None
@@ -182,6 +182,7 @@ class Reading:
                     leaf = leaf_hash(line[:-1])
                     leaves[seq] = leaf, self.segment, self.offset
                     counts[kind] = counts.get(kind, 0) + 1
+                    self.keep_key_record(seq, kind, details)
                     if kind in JUDGED:
                         facts.append((record, leaf, len(line)))
                     if kind == "log.recovered" and not self.side_fault:
@@ -278,8 +279,7 @@ class Reading:
             self.fail("the seal does not count its own segment")
         if self.hmac_key and not hmac.compare_digest(self.epoch_hmac(epoch, line[:-HASH_TAIL]), own_hash):
             self.fail("the hash is not the HMAC of the record")
-        if event_type in KEY_RECORDS and not self.missing and len(self.key_records) < 2000:
-            self.key_records.append((self.here(None, seq), event_type, details))
+        self.keep_key_record(seq, event_type, details)
         if self.epoch_ended:
             self.required = seq
         self.epoch_ended, self.last_type = event_type in EPOCH_ENDS, event_type
@@ -300,6 +300,10 @@ class Reading:
             self.tree.add(leaf_hash(line))
             if self.reach in self.sizes:
                 self.roots[self.reach] = self.tree.root()
+
+    def keep_key_record(self, seq, event_type, details):
+        if event_type in KEY_RECORDS and len(self.key_records) < 2000:
+            self.key_records.append((self.here(None, seq), event_type, details))
 
     def epoch_hmac(self, epoch, body):
         origin, key = self.hmac_key

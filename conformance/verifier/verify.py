@@ -26,8 +26,9 @@ def identify(case):
     except (ValueError, KeyError, AttributeError):
         case.named_key = None
     read, notes = case.reading, case.notes + case.held
-    case.history, case.key_fault = read_history(case.named_key, opened.get("public_key"), read.key_records)
-    case.told_to = min([read.reach] + [first for first, _ in read.missing])
+    gaps = sorted([first for first, _ in read.missing] + [first for first, _, _ in read.lost])
+    case.history, case.key_fault, certain = read_history(case.named_key, opened.get("public_key"), read.key_records, gaps)
+    case.told_to = min(read.reach, certain)
     links, case.unlinked = find_links(case.history, notes, lambda: read_notes(case.logdir)[0], read.reach)
     # Where the folder names nobody (no first record, no checkpoint), it cannot be another log's.
     anonymous = not opened and not case.notes
@@ -45,10 +46,11 @@ def identify(case):
 
 def judge_notes(case):
     """Adds §9.3: the good checkpoints, the size of the newest; and to `bad` what is wrong with the others."""
-    def right(note):
-        return signed_rightly(note, case.known, case.history, case.told_to)
+    bounds = {first for first, _, _ in case.reading.lost}
+    def right(note, held=False):
+        return signed_rightly(note, case.known, case.history, case.told_to, bounds, held)
     case.good = [note for note in case.notes if note.origin == case.origin and right(note)]
-    case.fair = [note for note in case.held if not case.known or right(note)]
+    case.fair = [note for note in case.held if not case.known or right(note, True)]
     case.newest = max((note.size for note in case.good), default=0)
     if not case.known:
         return  # without a key nothing can be said of signatures
@@ -105,7 +107,7 @@ def decide(case):
             return "tampered", Place(f"the first {note.size} records do not have the root in {note.path}")
         if roots.setdefault(note.size, note.root) != note.root:
             return "tampered", Place(f"two checkpoints of size {note.size} have different roots")
-    told = not read.missing and not case.named_later  # else the record that names the key may be gone
+    told = not read.missing and not read.lost and not case.named_later  # else the record that names the key may be gone
     if read.opened and case.brought and (case.named_origin != origin or told and case.named_key not in case.known):
         return "tampered", Place("the first record names another origin or public key", None, 0)
     if case.key_fault:

@@ -45,20 +45,28 @@ export function anchorSink(
   const kind = 'anchor';
   if ('file' in address) {
     const file = path.resolve(address.file);
-    return { kind, name: `file ${file}`, intervalMs, send: (_dir, signed) => toFile(file, signed) };
+    return {
+      kind,
+      name: `file ${file}`,
+      intervalMs,
+      send: async (_dir, signed) => ({ heldMs: await toFile(file, signed) }),
+    };
   }
   if ('command' in address) {
     const { command } = address;
     // Arguments may be secrets; the program's name is not.
     const name = `command ${path.basename(command.trim().split(/\s+/)[0] ?? '')}`;
-    const send: Sink['send'] = (_dir, signed, signal) => toCommand(command, signed, signal);
+    const send: Sink['send'] = async (_dir, signed, signal) => ({
+      heldMs: await toCommand(command, signed, signal),
+    });
     return { kind, name, intervalMs, send };
   }
   checkUrl(address.tsa);
   const name = `time stamps of ${new URL(address.tsa).host}`;
   const fetch = options.fetch ?? globalThis.fetch;
-  const send: Sink['send'] = (dir, signed, signal) =>
-    toAuthority(address.tsa, fetch, dir, signed, signal);
+  const send: Sink['send'] = async (dir, signed, signal) => ({
+    heldMs: await toAuthority(address.tsa, fetch, dir, signed, signal),
+  });
   return { kind, name, intervalMs, send };
 }
 

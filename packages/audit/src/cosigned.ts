@@ -95,6 +95,8 @@ export interface Progress {
   /** When that was confirmed: a cosignature's or a timestamp's own time, else this host's. */
   readonly confirmed?: string;
   readonly tried: string;
+  /** Hash of the log's newest key, where two sign and the witness has taken this one's signature alone at the last success. */
+  readonly logKey?: string;
   /** Why the last try failed. */
   readonly error?: string;
 }
@@ -118,8 +120,10 @@ export function readProgress(dir: string): Progress[] {
 
 function isProgress(value: unknown): value is Progress {
   if (typeof value !== 'object' || value === null) return false;
-  const { kind, name, tried, size, confirmed, error } = value as Record<string, unknown>;
-  const texts = [confirmed, error].every((text) => text === undefined || typeof text === 'string');
+  const { kind, name, tried, size, confirmed, logKey, error } = value as Record<string, unknown>;
+  const texts = [confirmed, logKey, error].every(
+    (text) => text === undefined || typeof text === 'string',
+  );
   const sized = size === undefined || Number.isSafeInteger(size);
   const named = typeof name === 'string' && typeof tried === 'string';
   return (kind === 'witness' || kind === 'anchor') && named && texts && sized;
@@ -131,10 +135,12 @@ export function noteProgress(dir: string, progress: Progress): void {
     const all = readProgress(dir);
     const isSame = (other: Progress): boolean =>
       other.kind === progress.kind && other.name === progress.name;
-    const { size, confirmed } = all.find(isSame) ?? {};
+    const { size, confirmed, logKey } = all.find(isSame) ?? {};
+    const failed = progress.size === undefined;
     const before = {
       ...(size === undefined ? {} : { size }),
       ...(confirmed === undefined ? {} : { confirmed }),
+      ...(failed && logKey !== undefined ? { logKey } : {}),
     };
     const next = [{ ...before, ...progress }, ...all.filter((other) => !isSame(other))];
     const file = path.join(dir, cosignedFolder, progressFile);

@@ -17,8 +17,15 @@ export interface Sink {
   /** Stands in `status`; holds no secret. */
   readonly name: string;
   readonly intervalMs: number;
-  /** Hands a checkpoint over; resolves with the time in ms as of which it is held. Throws an AuditError. */
-  send(dir: string, signed: SignedCheckpoint, signal: AbortSignal): Promise<number>;
+  /** Hands a checkpoint over. Throws an AuditError. */
+  send(dir: string, signed: SignedCheckpoint, signal: AbortSignal): Promise<Receipt>;
+}
+
+export interface Receipt {
+  /** As of when it is held, in ms since 1970. */
+  readonly heldMs: number;
+  /** Hash of the log's newest key, where two sign and the witness has taken this one's signature alone. */
+  readonly logKey?: string;
 }
 
 export interface FeederOptions {
@@ -53,6 +60,11 @@ export class Feeder {
   constructor(options: FeederOptions) {
     this.#options = options;
     this.#loops = options.sinks.map((sink) => this.#feed(sink));
+  }
+
+  /** Names of the witnesses. */
+  get witnesses(): readonly string[] {
+    return this.#options.sinks.filter(({ kind }) => kind === 'witness').map(({ name }) => name);
   }
 
   /** Sends the last checkpoint to whoever has not got it, and ends; waits no longer than `closeMs`. Never rejects. */
@@ -141,8 +153,10 @@ async function attempt(
   try {
     const signed = readPublished(dir);
     if (signed === undefined) return undefined;
-    const heldMs = await sink.send(dir, signed, signal);
-    return { ...about, size: signed.checkpoint.size, confirmed: new Date(heldMs).toISOString() };
+    const { heldMs, logKey } = await sink.send(dir, signed, signal);
+    const confirmed = new Date(heldMs).toISOString();
+    const held = { ...about, size: signed.checkpoint.size, confirmed };
+    return logKey === undefined ? held : { ...held, logKey };
   } catch (error) {
     return { ...about, error: reasonOf(error).slice(0, errorCharsMax) };
   }

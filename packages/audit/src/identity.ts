@@ -18,6 +18,8 @@ export interface Identity {
   readonly history: KeyHistory;
   /** Up to this size the records tell which keys must have signed; behind it some may tell otherwise. */
   readonly toldTo: number;
+  /** Sizes at which records begin that a repair says are lost. */
+  readonly boundsOfLost: ReadonlySet<number>;
   /** Keys of the history that no checkpoint ties to the one before, although it must be there. */
   readonly unlinked: readonly Finding[];
   /** Whether a known key, which the records do not name, has signed for more of them than there are. */
@@ -30,15 +32,14 @@ export interface Identity {
 
 /** Whose log this is, by docs/format.md §9.2. */
 export function identify(facts: Case): Identity {
-  const { reach, missing } = facts.reading;
+  const { reach, missing, repaired } = facts.reading;
   const first = facts.reading.facts.find((fact) => fact.seq === 0 && fact.type === 'log.opened');
   const claimedOrigin = stringOf(first?.details['origin']);
   const claimedKey = stringOf(first?.details['public_key']);
-  const toldTo = Math.min(reach, missing[0]?.[0] ?? reach);
-  const records = facts.reading.facts.filter(
-    (fact) => keyRecordTypes.has(fact.type) && fact.seq < toldTo,
-  );
-  const history = readKeyHistory(parseKey(claimedKey), records);
+  const lost = repaired.gaps.map(({ range }) => range);
+  const gaps = [...missing, ...lost].map(([from]) => from).sort((a, b) => a - b);
+  const records = facts.reading.facts.filter((fact) => keyRecordTypes.has(fact.type));
+  const history = readKeyHistory(parseKey(claimedKey), records, gaps);
   const links = findLinks(facts, history);
   const formed = facts.folder.entries.filter((entry) => entry.note !== undefined);
   // A folder that names nobody cannot be another log's.
@@ -74,7 +75,8 @@ export function identify(facts: Case): Identity {
     origin,
     known,
     history,
-    toldTo,
+    toldTo: Math.min(reach, history.certainTo),
+    boundsOfLost: new Set(lost.map(([from]) => from)),
     unlinked: findUnlinked(history, links, reach),
     namedLater: belonging.some((key) => !named(key) && signsBeyond(key)),
     claimedOrigin,
@@ -144,11 +146,21 @@ function withLinked(
   return [...keys, ...found.filter((key) => !keys.some((other) => other.text === key.text))];
 }
 
-/** What is wrong with the signatures of a checkpoint; undefined when they are what the history asks for. */
-export function judgeSignatures(identity: Identity, note: Note, size: number): string | undefined {
-  const { known, history, toldTo } = identity;
+/**
+ * What is wrong with the signatures of a checkpoint; undefined when they are what the history asks for. Where two keys
+ * sign, one is enough for a held one: a witness keeps only the lines of keys that it knows.
+ */
+export function judgeSignatures(
+  identity: Identity,
+  note: Note,
+  size: number,
+  held: boolean,
+): string | undefined {
+  const { known, history, toldTo, boundsOfLost } = identity;
   if (checkNote(note, known) !== 'signed')
     return 'it carries no good signature of a key of this log';
+  // A repair signs for what is before lost records, when older keys are there no more.
+  if (boundsOfLost.has(size)) return undefined;
   const required = keysRequired(history, Math.min(size, toldTo));
   if (size > toldTo) {
     // A key that had retired by then is no good; one that the records do not name may have come later.
@@ -161,6 +173,7 @@ export function judgeSignatures(identity: Identity, note: Note, size: number): s
   }
   const lacking = required.find((key) => !signedByAll(note, [key]));
   if (lacking === undefined) return undefined;
+  if (held && required.some((key) => signedByAll(note, [key]))) return undefined;
   return `the log's key ${lacking.hash} must have signed a checkpoint of ${size} records, and has not`;
 }
 

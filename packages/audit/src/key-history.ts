@@ -17,6 +17,8 @@ export interface KeyHistory {
   readonly keys: readonly HistoryKey[];
   /** The first record about keys that breaks a rule; the history ends before it. */
   readonly fault: { readonly seq: number; readonly reason: string } | undefined;
+  /** Up to this size it is certain; behind it records are gone that may tell of more keys. */
+  readonly certainTo: number;
 }
 
 /** A log has no more keys than this; an invented one must not keep a verifier busy. */
@@ -24,19 +26,31 @@ export const keysMax = 1_000;
 
 export const keyRecordTypes: ReadonlySet<string> = new Set(['log.key_rotated', 'log.key_retired']);
 
-/** Reads the key history from the record at seq 0 and the records about keys, in order. */
+/**
+ * Reads the key history from the record at seq 0 and the records about keys, in order. `gaps` are the beginnings of ranges
+ * that are not there, in order. A record behind a gap that follows from what is known shows that none about keys is gone.
+ */
 export function readKeyHistory(
   first: VerifierKey | undefined,
   records: readonly LogFact[],
+  gaps: readonly number[],
 ): KeyHistory {
-  if (first === undefined) return { keys: [], fault: undefined };
-  const keys: HistoryKey[] = [{ key: first, rotatedAt: 0, retiredAt: undefined }];
+  const nextGap = (seq: number): number =>
+    gaps.find((gap) => gap > seq) ?? Number.POSITIVE_INFINITY;
+  if (first === undefined) return { keys: [], fault: undefined, certainTo: nextGap(-1) };
+  let keys: HistoryKey[] = [{ key: first, rotatedAt: 0, retiredAt: undefined }];
+  let told = 0;
   for (const record of records) {
     const next = nextKeys(keys, record);
-    if (typeof next === 'string') return { keys, fault: { seq: record.seq, reason: next } };
-    keys.splice(0, keys.length, ...next);
+    if (typeof next === 'string') {
+      const certainTo = nextGap(told);
+      const reason = { seq: record.seq, reason: next };
+      return { keys, fault: certainTo < record.seq ? undefined : reason, certainTo };
+    }
+    keys = next;
+    told = record.seq;
   }
-  return { keys, fault: undefined };
+  return { keys, fault: undefined, certainTo: nextGap(told) };
 }
 
 /** The history after one more record, or what is wrong with the record. */

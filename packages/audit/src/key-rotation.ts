@@ -7,6 +7,8 @@ export interface KeyWriter {
   writeOwn(type: LogEventType, details: JsonObject): void;
   /** Publishes and keeps a checkpoint of everything on disk, durably. */
   publishKept(): void;
+  /** How many records there are. */
+  size(): number;
 }
 
 /**
@@ -20,7 +22,7 @@ export function advanceKeys(signing: SigningKeys, writer: KeyWriter): void {
       const type = step === 'rotate' ? 'log.key_rotated' : 'log.key_retired';
       writer.writeOwn(type, signing.facts(step));
     } else writer.publishKept();
-    signing.done(step);
+    signing.done(step, writer.size());
   }
 }
 
@@ -29,5 +31,5 @@ export function finishKeyRecord(signing: SigningKeys, writer: KeyWriter): void {
   const { step } = signing;
   if (step !== 'link' && step !== 'settle') return;
   writer.publishKept();
-  signing.done(step);
+  signing.done(step, writer.size());
 }

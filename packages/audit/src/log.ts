@@ -251,12 +251,13 @@ export class AuditLog {
 
   /**
    * Makes a new signing key and changes to it in this history: a record names it, a kept checkpoint carries the signatures of
-   * both keys, and then the old one retires and is erased. With `overlap` both go on signing until `retireSigningKey`.
+   * both keys, and then the old one retires and is erased. Where the log has witnesses both go on signing until each has
+   * taken the new key, and with `overlap` until `retireSigningKey`.
    * Resolves with the new public key when it is durable; what a crash interrupts the next opening finishes. Rejects with
    * `bad_option` while two keys sign already, and as opening does when the new key cannot be used.
    */
   rotateSigningKey(options: KeyRotationOptions = {}): Promise<string> {
-    return this.#askKeys({ action: 'rotate', options });
+    return this.#askKeys({ action: 'rotate', options, witnesses: this.#feeder?.witnesses ?? [] });
   }
 
   /** Ends an overlap: the older of two signing keys retires. Resolves with the public key that signs alone from now on. */

@@ -2,10 +2,10 @@ import * as path from 'node:path';
 import { readIfThere, replaceFileDurably } from './durable.js';
 import { AuditError } from './errors.js';
 import type { JsonObject } from './event.js';
-import { LineFile } from './line-file.js';
-import { findLine, parseRecord } from './reader.js';
-import { listSegments } from './segment.js';
-import { Frontier, leafHashInPlace } from './tree.js';
+import { lineSubtrees } from './proof.js';
+import { findLine, parseRecord, readLines } from './reader.js';
+import { appendCover, coverHashes, MissingHash, tileSubtrees } from './tile-subtrees.js';
+import { Frontier, leafHash, type SubtreeHash } from './tree.js';
 import { verifyLog } from './verify.js';
 import type { Verdict } from './verify-report.js';
 
@@ -38,27 +38,42 @@ export async function readPreviousLog(dir: string): Promise<PreviousLog> {
   }
   const report = await verifyLog({ dir, publicKeys: [publicKey] });
   const { verdict, size: signed } = report;
-  if (verdict !== 'ok') {
-    const root = Buffer.from(report.root ?? '', 'hex').toString('base64');
-    return { origin, size: signed, root, signed, verdict };
-  }
-  const tree = wholeTree(dir, report.records);
-  const root = Buffer.from(tree.root(), 'hex').toString('base64');
-  return { origin, size: tree.size, root, signed, verdict };
+  const tree = verdict === 'ok' ? await wholeTree(dir, signed, report.root) : undefined;
+  const root = Buffer.from(tree?.root() ?? report.root ?? '', 'hex').toString('base64');
+  return { origin, size: tree?.size ?? signed, root, signed, verdict };
 }
 
-function wholeTree(dir: string, size: number): Frontier {
-  const tree = new Frontier();
-  for (const segment of listSegments(dir)) {
-    const lines = new LineFile(segment.path);
-    try {
-      while (tree.size < size && lines.next())
-        tree.append(leafHashInPlace(lines.buf, lines.start, lines.end));
-    } finally {
-      lines.close();
-    }
-  }
+/**
+ * The tree of all records: up to the newest checkpoint by the tiles, which are all that is left of deleted records, else by
+ * the lines; behind it by the lines. Undefined where that does not lead to the checkpoint's root.
+ */
+async function wholeTree(
+  dir: string,
+  signed: number,
+  root: string | undefined,
+): Promise<Frontier | undefined> {
+  const tree =
+    signedTree(signed, root, () => tileSubtrees(dir)) ??
+    signedTree(signed, root, () => lineSubtrees(dir, signed));
+  if (tree === undefined) return undefined;
+  for await (const { line } of readLines(dir, { fromSeq: signed })) tree.append(leafHash(line));
   return tree;
+}
+
+function signedTree(
+  size: number,
+  root: string | undefined,
+  subtrees: () => SubtreeHash,
+): Frontier | undefined {
+  const tree = new Frontier();
+  if (size === 0) return tree;
+  try {
+    appendCover(tree, size, coverHashes(0, size, subtrees()));
+  } catch (error) {
+    if (error instanceof MissingHash || error instanceof AuditError) return undefined;
+    throw error;
+  }
+  return tree.root() === root ? tree : undefined;
 }
 
 /** Keeps it with the keys until the first record has named it. */

@@ -78,6 +78,7 @@ export function findStanding(dir: string, keys: Keys): Standing {
     if (segment.firstSeq >= head.segment) tail.read(segment, segments.at(-1) === segment);
   }
   resumeKeys(keys, head, tail);
+  keys.signing.wipeLeftovers();
   const unclean =
     tail.seq > head.size || tail.torn !== undefined || last?.eventType !== 'log.closed';
   const frontier = Frontier.from(head.size, head.frontier);
@@ -196,8 +197,8 @@ export function checkHeadRecord(dir: string, head: Head): LineFacts {
   }
 }
 
-/** How far a change of the signing key has come, by the head and the last record. */
-function resumeKeys(keys: Keys, head: Head, tail: Tail): void {
+/** How far a change of the signing key has come, by the head and the last record. Throws `log_damaged` where somebody else began it. */
+export function resumeKeys(keys: Keys, head: Head, tail: Tail): void {
   const { keyRecord, lastType } = tail;
   const covered = keyRecord === undefined && keyRecordTypes.has(lastType);
   keys.signing.resume(head, covered, covered ? { type: lastType, details: {} } : keyRecord);

@@ -40,7 +40,7 @@ export interface Scan {
   readonly byLeaf: boolean;
 }
 
-/** The sizes and roots of what this key signed in the folder, and the files that it did not sign. */
+/** The sizes and roots of what the log's keys signed in the folder, and the files that none of them did. */
 function sortCheckpoints(
   dir: string,
   keys: Keys,
@@ -51,7 +51,7 @@ function sortCheckpoints(
     const good =
       note !== undefined &&
       checkpoint?.origin === keys.origin &&
-      checkNote(note, keys.signing.publicKeys) === 'signed';
+      checkNote(note, keys.signing.keysAt(checkpoint.size)) === 'signed';
     if (good) roots.set(checkpoint.size, checkpoint.root);
     else bad.push(file);
   }

@@ -1,6 +1,12 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import { signCheckpoint } from './checkpoint.js';
+import {
+  formatNote,
+  type Note,
+  type NoteSignature,
+  parseNote,
+  signCheckpoint,
+} from './checkpoint.js';
 import { systemClock } from './clock.js';
 import { makeFolder, readIfThere, replaceFileDurably, syncFolder, writeAll } from './durable.js';
 import { AuditError, type AuditErrorCode, reasonOf } from './errors.js';
@@ -12,10 +18,17 @@ import { createKeys, type Keys, readHead, readKeys } from './keys.js';
 import { takeLock } from './lock.js';
 import { normaliseOptions } from './options.js';
 import { findLine, parseRecord } from './reader.js';
-import { findStanding, rebuildTiles, type Standing, settleEpochKey } from './recovery.js';
+import {
+  findStanding,
+  rebuildTiles,
+  resumeKeys,
+  type Standing,
+  settleEpochKey,
+} from './recovery.js';
 import { type Damaged, type Scan, scanDamage } from './repair-scan.js';
 import { damagedFolder, describeSetAside, repairedDetails, repairedRangesMax } from './repaired.js';
 import { listSegments, segmentPath, sequenceName } from './segment.js';
+import { signingIsElsewhere } from './signing-keys.js';
 import { setAside, unrecordedTorn } from './torn.js';
 import { Frontier } from './tree.js';
 import { verifyLog } from './verify.js';
@@ -76,6 +89,18 @@ const lostCodes: ReadonlySet<AuditErrorCode> = new Set([
   'log_rolled_back',
 ]);
 
+/** A signing key that the keys folder does not hold is not lost because it could not be reached now. */
+function keyIsElsewhere({ code }: AuditError, keysDir: string): boolean {
+  if (code !== 'keys_missing' && code !== 'bad_key') return false;
+  try {
+    return signingIsElsewhere(keysDir);
+  } catch (error) {
+    // Where it is, is lost too.
+    if (error instanceof AuditError) return false;
+    throw error;
+  }
+}
+
 interface Usable {
   readonly keys: Keys;
   readonly head: Head;
@@ -89,9 +114,10 @@ async function repairLocked(options: RepairOptions): Promise<RepairReport> {
   try {
     usable = readUsable(dir, keysDir);
     scan = scanDamage(dir, usable.keys, usable.head, usable.epochKey);
+    resumeKeys(usable.keys, usable.head, scan.tail);
   } catch (error) {
     if (!(error instanceof AuditError)) throw error;
-    if (!lostCodes.has(error.code)) throw error;
+    if (!lostCodes.has(error.code) || keyIsElsewhere(error, keysDir)) throw error;
     return beginAnew(options, error);
   }
   const verified = await verifyAs(dir, usable);
@@ -201,15 +227,16 @@ function goOn(options: RepairOptions, usable: Usable, scan: Scan, why: Why): Rep
     );
   }
   if (options.dryRun) return report;
+  keys.signing.wipeLeftovers();
   const folder = damagedFolder(dir, seq);
   makeFolder(folder);
   for (const [size, root] of scan.bounds) {
     if (size === 0) continue;
     makeFolder(path.join(dir, 'checkpoints'));
-    const note = signCheckpoint({ origin: keys.origin, size, root }, keys.signing.signers);
     const file = `checkpoints/${sequenceName(size)}`;
     if (scan.badCheckpoints.includes(file)) moveAside(dir, folder, file);
-    replaceFileDurably(path.join(dir, file), note);
+    const note = signCheckpoint({ origin: keys.origin, size, root }, keys.signing.signers);
+    replaceFileDurably(path.join(dir, file), withLines(readIfThere(path.join(dir, file)), note));
   }
   for (const one of scan.damaged) setSegmentAside(dir, folder, one);
   for (const file of [...scan.badCheckpoints, ...tiles]) moveAside(dir, folder, file);
@@ -219,6 +246,22 @@ function goOn(options: RepairOptions, usable: Usable, scan: Scan, why: Why): Rep
   const writer = new Writer(normaliseOptions(options), keys, standing, systemClock);
   writer.close();
   return report;
+}
+
+/** A note with the signatures of another of the same text, whose keys may be gone since, before its own. */
+function withLines(earlier: string | undefined, text: string): string {
+  if (earlier === undefined) return text;
+  const [before, note] = [earlier, text].map((each) => parseNote(Buffer.from(each))) as [
+    Note,
+    Note,
+  ];
+  if (before.text !== note.text) return text;
+  const isNew = (line: NoteSignature): boolean =>
+    !before.signatures.some(({ name, hash }) => name === line.name && hash === line.hash);
+  return formatNote({
+    text: note.text,
+    signatures: [...before.signatures, ...note.signatures.filter(isNew)],
+  });
 }
 
 /** A file that an interrupted repair has moved already is not there any more. */

@@ -37,7 +37,7 @@ export function setUpLog(options: SetUpOptions): void {
   if (options.source !== undefined || passphrase !== undefined) {
     replaceFileDurably(
       path.join(keysDir, signingFile),
-      formatSigningState({ current: { source } }),
+      formatSigningState({ current: { source }, retired: [] }),
     );
   }
   if (previous !== undefined) keepPreviousLog(keysDir, previous);

@@ -24,6 +24,7 @@ import {
   firstKeyFile,
   formatSigningState,
   parseSigningState,
+  type RetiredKey,
   type SigningEntry,
   signingFile,
 } from './signing-state.js';
@@ -42,12 +43,20 @@ export interface KeyRecord {
 export type KeyStep = 'rotate' | 'link' | 'retire' | 'settle';
 
 export interface KeyRotationOptions {
-  /** Whether both keys go on signing until `retire` is called. Default: the old key ends with the change. */
+  /**
+   * Whether both keys go on signing until `retire` is called. Default: until every witness of the log has taken the new key;
+   * in a log without witnesses the old key ends with the change.
+   */
   readonly overlap?: boolean | undefined;
   /** Where the new key is. Default: one is made in the keys folder. */
   readonly source?: SigningSource | undefined;
   /** For a key that is made: encrypts it. */
   readonly passphrase?: PassphraseSource | undefined;
+}
+
+/** A change as it is carried out: whom it waits for is decided. */
+export interface KeyChange extends Omit<KeyRotationOptions, 'overlap'> {
+  readonly overlap: boolean | readonly string[];
 }
 
 interface Loaded {
@@ -68,17 +77,25 @@ export class SigningKeys {
   #step: KeyStep | undefined;
   /** Which of the two must sign the next checkpoint. */
   #signing: 'current' | 'both' | 'next' = 'current';
+  #retired: readonly RetiredKey[];
 
-  private constructor(folder: string, origin: string, current: Loaded, next: Loaded | undefined) {
+  private constructor(
+    folder: string,
+    origin: string,
+    keys: { current: Loaded; next: Loaded | undefined; retired: readonly RetiredKey[] },
+  ) {
     this.#folder = folder;
     this.#origin = origin;
-    this.#current = current;
-    this.#next = next;
+    this.#current = keys.current;
+    this.#next = keys.next;
+    this.#retired = keys.retired;
   }
 
   /** Opens the keys that the folder names. Throws `keys_missing`, `keys_unsafe`, `bad_key`. */
   static open(folder: string, origin: string): SigningKeys {
-    const { current, next } = parseSigningState(readIfThere(path.join(folder, signingFile)));
+    const { current, next, retired } = parseSigningState(
+      readIfThere(path.join(folder, signingFile)),
+    );
     const load = (entry: SigningEntry): Loaded => {
       const stated = entry.publicKey === undefined ? undefined : parseVerifierKey(entry.publicKey);
       const signer = openSigner(folder, origin, entry.source, stated);
@@ -91,7 +108,7 @@ export class SigningKeys {
       return { entry, signer };
     };
     const later = next === undefined ? undefined : load(next);
-    return new SigningKeys(folder, origin, load(current), later);
+    return new SigningKeys(folder, origin, { current: load(current), next: later, retired });
   }
 
   /** Makes the first key of a log where `signing` does not say that it is elsewhere, and notes which it is. */
@@ -100,7 +117,11 @@ export class SigningKeys {
     const { source } = current;
     if (source.kind === 'file' && source.file === firstKeyFile) makeKeyFile(folder, source);
     const signer = openSigner(folder, origin, source);
-    const keys = new SigningKeys(folder, origin, { entry: { source }, signer }, undefined);
+    const keys = new SigningKeys(folder, origin, {
+      current: { entry: { source }, signer },
+      next: undefined,
+      retired: [],
+    });
     if (fs.existsSync(path.join(folder, signingFile))) keys.#save({ source }, undefined);
     replaceFile(path.join(folder, 'public-key'), `${signer.publicKey.text}\n`, 0o644);
     return keys;
@@ -132,6 +153,12 @@ export class SigningKeys {
       : [signer.publicKey, this.#next.signer.publicKey];
   }
 
+  /** All that may have signed a checkpoint of this size, for whoever cannot rely on the records to say so. */
+  keysAt(size: number): readonly VerifierKey[] {
+    const retired = this.#retired.filter(({ signedTo }) => signedTo >= size);
+    return [...retired.map(({ publicKey }) => parseVerifierKey(publicKey)), ...this.publicKeys];
+  }
+
   /** The newest key that the log has named. */
   get publicKey(): VerifierKey {
     return this.#signing === 'current' || this.#next === undefined
@@ -146,6 +173,17 @@ export class SigningKeys {
   /** Whether two keys sign. */
   get overlapping(): boolean {
     return this.#next !== undefined && this.#signing !== 'current';
+  }
+
+  /** The key whose acceptance by these witnesses ends the overlap; undefined when none is waited for. */
+  get awaited():
+    | { readonly publicKey: VerifierKey; readonly witnesses: readonly string[] }
+    | undefined {
+    const next = this.#next;
+    const waits = next !== undefined && this.#signing === 'both' && this.#step === undefined;
+    if (!waits || next.entry.overlap === undefined || typeof next.entry.overlap === 'boolean')
+      return undefined;
+    return { publicKey: next.signer.publicKey, witnesses: next.entry.overlap };
   }
 
   /**
@@ -169,7 +207,6 @@ export class SigningKeys {
       this.#signing = 'next';
       this.#step = 'settle';
     }
-    this.#wipeLeftovers();
   }
 
   #signersOf(head: Head): 'current' | 'both' | 'next' {
@@ -213,11 +250,14 @@ export class SigningKeys {
   }
 
   #retireStep(): KeyStep | undefined {
-    return this.#next?.entry.overlap === true ? undefined : 'retire';
+    return this.#next?.entry.overlap ? undefined : 'retire';
   }
 
-  /** Makes the next key and notes that it is to take over. From here on an opening finishes what is begun. */
-  begin(options: KeyRotationOptions): void {
+  /**
+   * Makes the next key and notes that it is to take over. From here on an opening finishes what is begun. `overlap` may name
+   * the witnesses whose acceptance ends it.
+   */
+  begin(options: KeyChange): void {
     if (this.#next !== undefined) {
       throw new AuditError(
         'bad_option',
@@ -230,7 +270,7 @@ export class SigningKeys {
     this.#step = 'rotate';
   }
 
-  #makeKey({ overlap = false, source, passphrase }: KeyRotationOptions): Loaded {
+  #makeKey({ overlap, source, passphrase }: KeyChange): Loaded {
     const from = source ?? newKeyFile(this.#folder, passphrase);
     const signer = openSigner(this.#folder, this.#origin, from);
     if (signer.publicKey.hash === this.#current.signer.publicKey.hash) {
@@ -264,8 +304,8 @@ export class SigningKeys {
     };
   }
 
-  /** The step is done and durable. */
-  done(step: KeyStep): void {
+  /** The step is done and durable, with a checkpoint of `size` records. */
+  done(step: KeyStep, size: number): void {
     switch (step) {
       case 'rotate':
         this.#signing = 'both';
@@ -280,19 +320,22 @@ export class SigningKeys {
         this.#step = 'settle';
         break;
       default:
-        this.#settle(this.#next!);
+        this.#settle(this.#next!, size);
     }
   }
 
-  #settle(next: Loaded): void {
+  #settle(next: Loaded, size: number): void {
     const { overlap: _, ...entry } = next.entry;
     this.#writePublicKey(next);
+    // The last record, which the new key alone has signed for, is the one that retires the old key.
+    const old = { publicKey: this.#current.signer.publicKey.text, signedTo: size - 1 };
+    this.#retired = [...this.#retired, old];
     this.#save(entry, undefined);
     this.#current = { entry, signer: next.signer };
     this.#next = undefined;
     this.#signing = 'current';
     this.#step = undefined;
-    this.#wipeLeftovers();
+    this.wipeLeftovers();
   }
 
   #writePublicKey({ signer }: Loaded): void {
@@ -302,12 +345,12 @@ export class SigningKeys {
   #save(current: SigningEntry, next: SigningEntry | undefined): void {
     const known = { ...current, publicKey: this.#current.signer.publicKey.text };
     const first = current.publicKey === undefined ? known : current;
-    const text = formatSigningState({ current: first, ...(next === undefined ? {} : { next }) });
+    const text = formatSigningState({ current: first, next, retired: this.#retired });
     replaceFileDurably(path.join(this.#folder, signingFile), text);
   }
 
-  /** Keys that an interrupted change left, or that have retired. */
-  #wipeLeftovers(): void {
+  /** Removes keys that an interrupted change left, or that have retired. */
+  wipeLeftovers(): void {
     const used = [this.#current, this.#next].flatMap((key) =>
       key?.entry.source.kind === 'file' ? [path.resolve(this.#folder, key.entry.source.file)] : [],
     );
@@ -321,6 +364,18 @@ export class SigningKeys {
     for (const name of left) wipeFile(path.join(this.#folder, name));
     if (left.length > 0) syncFolder(this.#folder);
   }
+}
+
+/** Whether the signing key, or what opens it, is not in the keys folder itself. */
+export function signingIsElsewhere(folder: string): boolean {
+  const { current, next } = parseSigningState(readIfThere(path.join(folder, signingFile)));
+  return [current, next].some(
+    (entry) =>
+      entry !== undefined &&
+      (entry.source.kind !== 'file' ||
+        entry.source.passphrase !== undefined ||
+        path.basename(entry.source.file) !== entry.source.file),
+  );
 }
 
 /** A file for a key that is made here, in the folder and named so that no other key has had it. */

@@ -9,27 +9,51 @@ export interface SigningEntry {
   readonly source: SigningSource;
   /** As it was when the entry was written; undefined in a folder that has never had another key. */
   readonly publicKey?: string | undefined;
-  /** Of the next key: whether both sign until the older one is retired. */
-  readonly overlap?: boolean | undefined;
+  /** Of the next key: whether both sign until the older one is retired, or the names of the witnesses that must take it first. */
+  readonly overlap?: boolean | readonly string[] | undefined;
+}
+
+/** A key that signs no more. */
+export interface RetiredKey {
+  readonly publicKey: string;
+  /** Size of the largest checkpoint that it may have signed. */
+  readonly signedTo: number;
 }
 
 export interface SigningState {
   readonly current: SigningEntry;
-  readonly next?: SigningEntry;
+  readonly next?: SigningEntry | undefined;
+  /** Oldest first. */
+  readonly retired: readonly RetiredKey[];
 }
 
 /** The file of a key that was made at the start. */
 export const firstKeyFile = 'signing-key.pem';
 
-const usual: SigningState = { current: { source: { kind: 'file', file: firstKeyFile } } };
+const usual: SigningState = {
+  current: { source: { kind: 'file', file: firstKeyFile } },
+  retired: [],
+};
 
-export function formatSigningState({ current, next }: SigningState): string {
+export function formatSigningState({ current, next, retired }: SigningState): string {
   const plain = ({ source, publicKey, overlap }: SigningEntry): object => ({
     source,
     public_key: publicKey,
-    ...(overlap === true ? { overlap } : {}),
+    ...(overlap === undefined || overlap === false ? {} : { overlap }),
   });
-  return `${JSON.stringify({ current: plain(current), ...(next === undefined ? {} : { next: plain(next) }) })}\n`;
+  const state = {
+    current: plain(current),
+    ...(next === undefined ? {} : { next: plain(next) }),
+    ...(retired.length === 0
+      ? {}
+      : {
+          retired: retired.map(({ publicKey, signedTo }) => ({
+            public_key: publicKey,
+            signed_to: signedTo,
+          })),
+        }),
+  };
+  return `${JSON.stringify(state)}\n`;
 }
 
 /** Reads what `formatSigningState` wrote. Throws `bad_key` naming what is wrong. */
@@ -41,11 +65,19 @@ export function parseSigningState(text: string | undefined): SigningState {
   } catch {
     throw damaged('it is not JSON');
   }
-  const { current, next } = membersOf(value, 'it');
+  const { current, next, retired = [] } = membersOf(value, 'it');
+  if (!Array.isArray(retired)) throw damaged('retired is no list');
   return {
     current: parseEntry(current, 'current'),
     ...(next === undefined ? {} : { next: parseEntry(next, 'next') }),
+    retired: retired.map(parseRetired),
   };
+}
+
+function parseRetired(value: unknown): RetiredKey {
+  const { public_key: publicKey, signed_to: signedTo } = membersOf(value, 'retired');
+  if (!isText(publicKey) || typeof signedTo !== 'number') throw damaged('retired names no key');
+  return { publicKey, signedTo };
 }
 
 function parseEntry(value: unknown, name: string): SigningEntry {
@@ -55,8 +87,12 @@ function parseEntry(value: unknown, name: string): SigningEntry {
   return {
     source: parseSource(source, `${name}.source`),
     ...(publicKey === undefined ? {} : { publicKey }),
-    ...(overlap === true ? { overlap } : {}),
+    ...(isOverlap(overlap) ? { overlap } : {}),
   };
+}
+
+function isOverlap(value: unknown): value is true | readonly string[] {
+  return value === true || (Array.isArray(value) && value.length > 0 && value.every(isText));
 }
 
 function parseSource(value: unknown, name: string): SigningSource {

@@ -62,7 +62,8 @@ function findFirstRecord(facts: Case, identity: Identity): Finding[] {
   const found: Finding[] = [];
   const { claimedOrigin, claimedKey, origin, known } = identity;
   // Where records are missing, so may be the one that names the key.
-  const told = facts.reading.missing.length === 0 && !identity.namedLater;
+  const { missing, repaired } = facts.reading;
+  const told = missing.length + repaired.gaps.length === 0 && !identity.namedLater;
   if (claimedOrigin !== undefined && claimedOrigin !== origin) {
     found.push({
       kind: 'record',

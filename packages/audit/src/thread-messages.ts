@@ -24,7 +24,12 @@ export interface PruneTask {
 }
 
 export type KeyRequest =
-  | { readonly action: 'rotate'; readonly options: KeyRotationOptions }
+  | {
+      readonly action: 'rotate';
+      readonly options: KeyRotationOptions;
+      /** Names of those that the log is opened with. */
+      readonly witnesses: readonly string[];
+    }
   | { readonly action: 'retire' };
 
 /** An error as it crosses threads. */

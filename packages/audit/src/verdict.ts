@@ -74,7 +74,7 @@ function sortCheckpoints(facts: Case, identity: Identity): { good: Good[]; bad: 
         ? reason
         : checkpoint.origin !== identity.origin
           ? `it is of ${checkpoint.origin}, this log is ${identity.origin}`
-          : judgeSignatures(identity, note, checkpoint.size);
+          : judgeSignatures(identity, note, checkpoint.size, false);
     if (wrong === undefined)
       good.push({ name: file, size: checkpoint!.size, root: checkpoint!.root, held: false, note });
     else bad.push({ kind: 'checkpoint', reason: wrong, file });
@@ -84,7 +84,7 @@ function sortCheckpoints(facts: Case, identity: Identity): { good: Good[]; bad: 
     const wrong =
       note === undefined || identity.known.length === 0
         ? undefined
-        : judgeSignatures(identity, note, checkpoint.size);
+        : judgeSignatures(identity, note, checkpoint.size, true);
     if (wrong === undefined) {
       good.push({ name, size: checkpoint.size, root: checkpoint.root, held: true, note, seenMs });
     } else bad.push({ kind: 'evidence', reason: `${name}: ${wrong}` });

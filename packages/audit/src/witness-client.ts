@@ -23,10 +23,11 @@ export interface WitnessCall {
   readonly signal: AbortSignal;
 }
 
-/** Cosigned, or the size that the witness has cosigned last. */
+/** Cosigned, or the size that the witness has cosigned last, or why it will not. */
 export type Added =
   | { readonly kind: 'cosigned'; readonly line: NoteSignature; readonly seconds: number }
-  | { readonly kind: 'conflict'; readonly size: number };
+  | { readonly kind: 'conflict'; readonly size: number }
+  | { readonly kind: 'refused'; readonly reason: string };
 
 /** Asks for a cosignature of a checkpoint. Throws `witness_failed`. */
 export async function addCheckpoint(
@@ -42,7 +43,9 @@ export async function addCheckpoint(
   const body = formatAddCheckpoint(oldSize, proof, note);
   const { status, type, text } = await ask(call, 'add-checkpoint', { method: 'POST', body });
   if (status === 409) return { kind: 'conflict', size: conflictSize(type, text) };
-  if (status !== 200) throw failed(`it answered ${status}: ${text.slice(0, 200).trim()}`);
+  if (status !== 200) {
+    return { kind: 'refused', reason: `it answered ${status}: ${text.slice(0, 200).trim()}` };
+  }
   const signed = parseNote(Buffer.from(note)).text;
   let best: Extract<Added, { kind: 'cosigned' }> | undefined;
   for (const row of text.split('\n').slice(0, 64)) {

@@ -1,3 +1,4 @@
+import { formatNote, parseNote } from './checkpoint.js';
 import { type CosignerKey, parseCosignerKey } from './cosignature.js';
 import { keepCosignature, type SignedCheckpoint } from './cosigned.js';
 import { AuditError } from './errors.js';
@@ -47,20 +48,40 @@ export function witnessSink(
   const send: Sink['send'] = async (dir, signed, signal) => {
     const { note, checkpoint } = signed;
     const call = { url: address.url, fetch: options.fetch, signal };
-    for (let attempt = 0; attempt < attemptsMax; attempt++) {
+    let alone = newestAlone(signed);
+    for (let attempt = 0; attempt < attemptsMax; ) {
       if (known > checkpoint.size) throw ahead(known, checkpoint.size);
       const proof = proveFrom(dir, known, signed, options.thorough === true);
-      const added = await addCheckpoint(call, { oldSize: known, proof, note, key });
+      const request = { oldSize: known, proof, note: alone?.note ?? note, key };
+      const added = await addCheckpoint(call, request);
       if (added.kind === 'cosigned') {
         known = checkpoint.size;
         keepCosignature(dir, signed, added.line);
-        return added.seconds * 1000;
+        const receipt = { heldMs: added.seconds * 1000 };
+        return alone === undefined ? receipt : { ...receipt, logKey: alone.logKey };
       }
-      known = added.size;
+      if (added.kind === 'conflict') {
+        known = added.size;
+        attempt++;
+      } else if (alone === undefined) throw new AuditError('witness_failed', added.reason);
+      // It does not know the new key yet.
+      else alone = undefined;
     }
     throw new AuditError('witness_failed', `it moved on ${attemptsMax} times while it was asked`);
   };
   return { kind: 'witness', name: key.name, intervalMs: options.intervalMs, send };
+}
+
+/**
+ * While two keys of the log sign, the checkpoint with the newer one's signature alone: only a witness that knows that key
+ * takes it. The older key's line stands first.
+ */
+function newestAlone(signed: SignedCheckpoint): { note: string; logKey: string } | undefined {
+  const { text, signatures } = parseNote(Buffer.from(signed.note));
+  const own = signatures.filter(({ name }) => name === signed.checkpoint.origin);
+  const newest = own.at(-1);
+  if (own.length < 2 || newest === undefined) return undefined;
+  return { note: formatNote({ text, signatures: [newest] }), logKey: newest.hash };
 }
 
 export function checkUrl(url: string): void {

@@ -253,7 +253,9 @@ function answerKeys(
   let answer: FromWriter;
   try {
     const publicKey =
-      request.action === 'rotate' ? writer.rotateKey(request.options) : writer.retireKey();
+      request.action === 'rotate'
+        ? writer.rotateKey(request.options, request.witnesses)
+        : writer.retireKey();
     answer = { kind: 'keys', id, publicKey };
   } catch (error) {
     answer = { kind: 'keys_failed', id, error: toPlainError(error) };

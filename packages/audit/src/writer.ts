@@ -11,6 +11,7 @@ import { readFormer } from './former.js';
 import { Group, groupBytesMax } from './group.js';
 import { GrowingTree } from './growing-tree.js';
 import { type Head, type HeadPlace, placeOf } from './head.js';
+import { KeyHandover, witnessesToAwait } from './key-handover.js';
 import { advanceKeys, finishKeyRecord, type KeyWriter } from './key-rotation.js';
 import type { Keys } from './keys.js';
 import { encodeLogEvent, type LogEventType, openedFacts } from './log-events.js';
@@ -62,7 +63,9 @@ export class Writer {
   readonly #keyWriter: KeyWriter = {
     writeOwn: (type, details) => this.#writeOwn(type, details),
     publishKept: () => this.#publish('kept'),
+    size: () => this.#seq,
   };
+  readonly #handover: KeyHandover;
   #seq: number;
   #prevHash: string;
   #lastTimestamp: string;
@@ -93,6 +96,7 @@ export class Writer {
     this.#publisher = new Publisher(options.dir, keys, standing.head, standing.published);
     this.#places = new PlaceWatch(options.keysDir);
     this.#reserve = new Reserve(options.dir, options.keysDir);
+    this.#handover = new KeyHandover(options.dir, keys.signing, clock);
     this.#seq = standing.seq;
     this.#prevHash = standing.prevHash;
     this.#lastTimestamp = standing.lastTimestamp;
@@ -241,6 +245,7 @@ export class Writer {
       }
       if (this.#moving === undefined) this.#sealAtPeriodEnd();
       if (this.#checkpointDue(now)) this.#tryCheckpoint();
+      if (this.#handover.look()) this.retireKey();
       this.#pruneATurn(now);
     } catch {
       // Whoever appends next meets the same condition and gets the error.
@@ -258,6 +263,7 @@ export class Writer {
       startMs === undefined ? undefined : startMs + epochMs,
       this.#hasNews() ? this.#checkpointMs + checkpointIntervalMs : undefined,
       this.#rotationDueMs(),
+      this.#handover.dueMs(),
       termsOf(this.#state.retention) === undefined ? undefined : this.#pruning.dueMs(),
     ].filter((ms) => ms !== undefined);
     if (this.#failed || due.length === 0) return Number.POSITIVE_INFINITY;
@@ -332,11 +338,13 @@ export class Writer {
 
   /**
    * Begins to sign with a new key, and says which: both sign from the checkpoint that covers the record naming it; the old key
-   * then retires, unless an overlap was asked for. Throws `bad_option` while two keys sign already.
+   * then retires, unless an overlap was asked for or there are witnesses, of which `witnesses` are the configured ones' names.
+   * Throws `bad_option` while two keys sign already.
    */
-  rotateKey(options: KeyRotationOptions): string {
+  rotateKey(options: KeyRotationOptions, witnesses: readonly string[] = []): string {
     this.#prepare();
-    this.#keys.signing.begin(options);
+    const overlap = options.overlap ?? witnessesToAwait(this.#options.dir, witnesses);
+    this.#keys.signing.begin({ ...options, overlap });
     advanceKeys(this.#keys.signing, this.#keyWriter);
     return this.#keys.signing.publicKey.text;
   }
