@@ -2,12 +2,13 @@
  * Appends numbered events at full load and prints one line for each acknowledgement.
  *
  *   node examples/dist/write-load.js --log DIR --keys DIR [--records N] [--first N] [--in-flight N]
- *     [--segment-bytes N] [--epoch-ms N] [--checkpoint-ms N] [--checkpoint-records N] [--pause-ms N]
+ *     [--segment-bytes N] [--epoch-ms N] [--checkpoint-ms N] [--checkpoint-records N] [--pause-ms N] [--prune-to N]
  *
  * On stdout: `opened <origin>`, then `<number> <seq> <event_id>` for every event as soon as it is durable, or
  * `<number> refused <code> <reason>`, and `closed` at the end. Event n carries details {n, text}, the text being n dots
  * modulo 97, so a reader can check the content. Without --records it goes on until it is killed. --pause-ms waits that
- * long between one event and the next of the same lane; --in-flight is the number of lanes.
+ * long between one event and the next of the same lane; --in-flight is the number of lanes. --prune-to then lets the oldest
+ * segments go while the log holds more than N records, and prints `pruned <segments>`.
  */
 import { writeSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -26,6 +27,7 @@ const { values } = parseArgs({
     'checkpoint-ms': { type: 'string' },
     'checkpoint-records': { type: 'string' },
     'pause-ms': { type: 'string', default: '0' },
+    'prune-to': { type: 'string' },
   },
 });
 
@@ -83,6 +85,7 @@ async function lane(log: AuditLog): Promise<void> {
 }
 
 async function main(): Promise<void> {
+  const recordsMax = numberOf(values['prune-to']);
   const log = await openAuditLog({
     dir: values.log ?? 'load/log',
     keysDir: values.keys ?? 'load/keys',
@@ -90,10 +93,15 @@ async function main(): Promise<void> {
     epochMs: numberOf(values['epoch-ms']),
     checkpointIntervalMs: numberOf(values['checkpoint-ms']),
     checkpointRecordsMax: numberOf(values['checkpoint-records']),
+    retention: recordsMax === undefined ? undefined : { recordsMax },
   });
-  say(`opened ${log.origin}`);
-  await Promise.all(Array.from({ length: Number(values['in-flight']) }, () => lane(log)));
-  await log.close();
+  try {
+    say(`opened ${log.origin}`);
+    await Promise.all(Array.from({ length: Number(values['in-flight']) }, () => lane(log)));
+    if (recordsMax !== undefined) say(`pruned ${(await log.prune()).length}`);
+  } finally {
+    await log.close();
+  }
   say('closed');
 }
 

@@ -97,6 +97,12 @@ function attacksOn({ whole, pruned, publicKey, hmacKey, held }: Deleted): Attack
     const changed = Buffer.from(bytes);
     changed[Math.floor(bytes.length / 2)]! ^= 1;
     const original = `segments/${name}`;
+    if (pruned.has(original)) {
+      // The log was closed before it recorded this deletion: nothing is deleted yet, and the next opening goes on.
+      cases.push([`${path} gone, its segment there`, drop(pruned, path), ok]);
+      cases.push([`${path} changed, its segment there`, put(pruned, path, changed), ok]);
+      continue;
+    }
     cases.push(
       [`${path} gone`, drop(pruned, path), missing],
       [`${path} emptied`, put(pruned, path, ''), tampered],
@@ -109,7 +115,8 @@ function attacksOn({ whole, pruned, publicKey, hmacKey, held }: Deleted): Attack
       [`${tally} a line gone`, put(pruned, tally, file(pruned, tally).subarray(20)), tampered],
     );
     const back = whole.get(original);
-    if (back === undefined) continue;
+    // The newest segment of that time was written on before it was deleted.
+    if (back === undefined || original === segmentPaths(whole).at(-1)) continue;
     const spoiled = Buffer.from(back);
     spoiled[200]! ^= 1;
     cases.push(

@@ -13,17 +13,17 @@ import { listFile, listOf, listText, type Point, readList } from './points.js';
 import { foldersIn, makeScenarios, type Scenario } from './scenarios.js';
 
 /**
- * EIO, ENOSPC and SIGKILL at every file call of a set-up, an append, a rotation and a recovery: the caller gets the error
+ * EIO, ENOSPC and SIGKILL at every file call of a set-up, an append, a rotation, a recovery and a pruning: the caller gets the error
  * or the call did not matter, nothing acknowledged is lost or doubled, no half line stays, the log opens again, and
  * verify finds nothing wrong at either level.
  */
 
-const names = ['set-up', 'append', 'rotation', 'recovery'] as const;
+const names = ['set-up', 'append', 'rotation', 'recovery', 'prune'] as const;
 const seed = newSeed();
 const random = randomFrom(seed);
 const lanes = full ? 3 : 2;
 /** Of each scenario, in the reduced run. */
-const sampleSize = 5;
+const sampleSize = 3;
 const triesMax = 3;
 const hour = 3_600_000;
 const node = process.versions.node.split('.')[0]!;

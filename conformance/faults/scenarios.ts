@@ -70,6 +70,8 @@ function withTorn({ tree, said }: Left): Left {
 /** The folders that are there before a log is: its own and those that hold them are made by it. */
 const nothing: Tree = new Map([[places.keys.split('/')[0]!, null]]);
 
+const pruning = ['--records', '1', '--first', '500', '--prune-to', '150'];
+
 export function makeScenarios(): Scenario[] {
   const once = after(nothing, ['--records', '2', '--first', '100']);
   // Longer than a segment may be in the scenario that goes on in it.
@@ -78,11 +80,15 @@ export function makeScenarios(): Scenario[] {
   const left = after(long.tree, ['--records', '9', '--first', '300'], 6);
   const killed = withTorn({ tree: left.tree, said: [...said, ...left.said] });
   const one = ['--records', '1', '--first', '500'];
+  // Only records whose hashes fill a tile may be deleted.
+  const many = ['--records', '300', '--first', '1000', '--segment-bytes', '32768'];
+  const large = after(once.tree, many);
   return [
     load('set-up', { tree: nothing, said: [] }, ['--records', '0']),
     load('append', once, one),
     load('rotation', { tree: long.tree, said }, [...one, '--segment-bytes', '4096']),
     load('recovery', killed, one),
+    load('prune', { tree: large.tree, said: [...once.said, ...large.said] }, pruning),
   ];
 }
 

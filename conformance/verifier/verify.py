@@ -33,7 +33,9 @@ def identify(case):
     # Where the folder names nobody (no first record, no checkpoint), it cannot be another log's.
     anonymous = not opened and not case.notes
     named = [entry.key for at, entry in enumerate(case.history) if links[at] or read.reach > entry.rotated + 1]
-    beyond = [key for key in case.brought if any(note.size > read.reach and signed_by(note, [key]) for note in notes)]
+    # Evidence of another log must not make its key this one's.
+    beyond = [key for key in case.brought if str(opened.get("origin", key.name)) == key.name
+              and any(note.size > read.reach and signed_by(note, [key]) for note in notes)]
     case.belonging = [key for key in case.brought if anonymous or key in named or key in beyond
                       or any(signed_by(note, [key]) for note in case.notes)]
     case.named_later = any(key in beyond and key not in named for key in case.belonging)

@@ -1,3 +1,4 @@
+import { type ContentMode, contentModes } from './options.js';
 import { keepAll, type Policy } from './retention.js';
 import type { Hash } from './tree.js';
 
@@ -5,13 +6,19 @@ import type { Hash } from './tree.js';
 export interface BookState {
   /** The policy in force. */
   readonly retention: Policy;
+  readonly content: ContentMode;
   /** How far the wall clock has jumped ahead, all jumps together, since that was last confirmed. */
   readonly aheadMs: number;
   /** The newest `log.pruned`: its seq and its leaf; null when nothing was ever deleted. */
   readonly pruned: { readonly seq: number; readonly leaf: Hash } | null;
 }
 
-export const firstState: BookState = { retention: keepAll, aheadMs: 0, pruned: null };
+export const firstState: BookState = {
+  retention: keepAll,
+  content: 'off',
+  aheadMs: 0,
+  pruned: null,
+};
 
 /** One of the log's own records. */
 export interface OwnRecord {
@@ -23,7 +30,10 @@ export interface OwnRecord {
 
 export function advanceState(state: BookState, record: OwnRecord): BookState {
   const { type, seq, leaf, details } = record;
-  if (type === 'log.opened') return { ...state, retention: details['retention'] as Policy };
+  if (type === 'log.opened') {
+    const content = contentFrom(details['content']);
+    return { ...state, retention: details['retention'] as Policy, content };
+  }
   if (type === 'log.clock_jump') {
     return { ...state, aheadMs: state.aheadMs + aheadOf(details['jump_ms']) };
   }
@@ -37,14 +47,20 @@ export function aheadOf(jumpMs: unknown): number {
   return typeof jumpMs === 'number' && jumpMs > 0 ? jumpMs : 0;
 }
 
+/** Where a book says nothing of content, none is kept. */
+function contentFrom(value: unknown): ContentMode {
+  return contentModes.find((mode) => mode === value) ?? 'off';
+}
+
 /** Reads it back; undefined when it is damaged. */
 export function parseState(value: unknown): BookState | undefined {
   if (typeof value !== 'object' || value === null) return undefined;
   const { retention, aheadMs, pruned } = value as Record<string, unknown>;
   if (typeof retention !== 'object' || retention === null) return undefined;
   if (typeof aheadMs !== 'number') return undefined;
-  if (pruned === null) return { retention: retention as Policy, aheadMs, pruned };
+  const content = contentFrom((value as Record<string, unknown>)['content']);
+  if (pruned === null) return { retention: retention as Policy, content, aheadMs, pruned };
   const { seq, leaf } = (pruned ?? {}) as Record<string, unknown>;
   if (typeof seq !== 'number' || typeof leaf !== 'string') return undefined;
-  return { retention: retention as Policy, aheadMs, pruned: { seq, leaf } };
+  return { retention: retention as Policy, content, aheadMs, pruned: { seq, leaf } };
 }

@@ -65,6 +65,20 @@ function withStandIns(
   return cut + text.slice(from);
 }
 
+/** The commitment that stands for `content`, without a preview: nothing of the content is in it. */
+export function commitmentTo(
+  ref: string,
+  salt: Uint8Array,
+  content: string,
+): { readonly sha256: string; readonly bytes: number; readonly ref: string } {
+  return { sha256: commitmentHash(salt, content), bytes: Buffer.byteLength(content), ref };
+}
+
+/** Hex SHA-256 of salt ‖ content. */
+export function commitmentHash(salt: Uint8Array, content: string): string {
+  return createHash('sha256').update(salt).update(content, 'utf8').digest('hex');
+}
+
 function commit(
   { name, content }: ContentMember,
   previewBytes: number,
@@ -72,8 +86,7 @@ function commit(
   const salt = randomBytes(32);
   const ref = newId('cnt_');
   const preview = JSON.stringify(cutEncoded(content, previewBytes));
-  const sha256 = createHash('sha256').update(salt).update(content, 'utf8').digest('hex');
-  const bytes = Buffer.byteLength(content);
+  const { sha256, bytes } = commitmentTo(ref, salt, content);
   // Put together by hand: an object would ask a toJSON that somebody may have given all objects.
   const standIn = `{"preview":${preview},"sha256":"${sha256}","bytes":${bytes},"ref":"${ref}"}`;
   return { standIn, opening: { ref, member: name, salt, content } };

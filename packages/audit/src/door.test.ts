@@ -4,13 +4,14 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { AuditError } from './errors.js';
 import { frameBytesMax } from './frames.js';
 import { readLockNote } from './lock.js';
-import { type AuditLog, openAuditLog } from './log.js';
+import { type AuditLog, openAuditLog, serveAuditLog } from './log.js';
 import { encodeEvent } from './record.js';
 import { toDoor } from './relay-messages.js';
 import type { LogRecord } from './stored-record.js';
 import { audit, numbered } from './testing/direct-writer.js';
-import { type Folders, linesOf, temporaryLog } from './testing/folders.js';
+import { type Folders, linesOf, temporaryFolder, temporaryLog } from './testing/folders.js';
 import { RawClient } from './testing/raw-client.js';
+import { newToken } from './tokens.js';
 
 async function open(log: Folders): Promise<AuditLog> {
   const opened = await openAuditLog(log);
@@ -76,7 +77,7 @@ describe('who comes in', () => {
     await expect.poll(() => client.closed, poll).toBe(true);
     const [refused] = client.of('refused') as [{ error: { code: string; message: string } }];
     expect(refused.error.code).toBe('protocol_mismatch');
-    expect(refused.error.message).toMatch(/version 99 .* version 1/);
+    expect(refused.error.message).toMatch(/version 99 .* version 2/);
   });
 
   test.each([
@@ -140,6 +141,63 @@ test('a body that is no record’s is refused in its turn, by its member; the ot
   ]);
   await opened.close();
   expect(await audit(log)).toMatchObject({ verdict: 'ok', records: 4 });
+});
+
+test('who has a token may append and not erase; who has none but the socket may', async () => {
+  const log = temporaryLog();
+  const { token, line } = newToken('agent');
+  const tokenFile = path.join(temporaryFolder(), 'tokens');
+  fs.writeFileSync(tokenFile, line, { mode: 0o600 });
+  const served = await serveAuditLog({ ...log, content: 'personal', tokenFile });
+  const agent = await openAuditLog({ socket: served.socket, token });
+  const actor = { userId: 'alice-4711' };
+  await agent.append({ eventType: 'a.b', actor, result: { error: 'x'.repeat(300_000) } });
+  expect(await codeOf(agent.erase('alice-4711'))).toBe('bad_token');
+  expect((await served.log.erase('alice-4711')).contents).toBe(1);
+  await agent.close();
+  await served.log.close();
+  expect(await audit(log)).toMatchObject({ verdict: 'ok' });
+});
+
+describe('content that is handed in', () => {
+  const line = (parts: object): string =>
+    JSON.stringify({
+      ref: 'cnt_01890000-0000-7000-8000-000000000000',
+      member: 'result.output',
+      salt: Buffer.alloc(32).toString('base64'),
+      part: Buffer.from('content').toString('base64'),
+      ...parts,
+    });
+
+  test('and is not of the form has its record refused; of the form but of no use it is dropped', async () => {
+    const log = temporaryLog();
+    const opened = await open(log);
+    const client = await welcomed(log);
+    const wrong = [{ ref: 'cnt_../../x' }, { salt: 'AAAA' }, { part: 7 }, { member: 'details.x' }];
+    wrong.forEach((parts, n) => void client.append([line(parts), body(n)]));
+    client.append(['{', body(4)]);
+    client.append([line({}), line({}), body(5)]);
+    const outcomes = (): object[] => client.of('outcomes').flatMap((one) => one['outcomes'] as []);
+    await expect.poll(() => outcomes().length, poll).toBe(6);
+    expect(outcomes()).toMatchObject([
+      ...Array.from({ length: 5 }, () => ({ error: { code: 'protocol_mismatch' } })),
+      { firstSeq: 1 },
+    ]);
+    await opened.close();
+    expect(await audit(log)).toMatchObject({ verdict: 'ok', records: 3 });
+    expect(fs.existsSync(path.join(log.dir, 'content'))).toBe(false);
+  });
+
+  test('without end is sent away', async () => {
+    const log = temporaryLog();
+    const opened = await open(log);
+    const client = await welcomed(log);
+    const part = Buffer.alloc(48 * 1024).toString('base64');
+    for (let i = 0; i < 50; i++) client.append([line({ part })]);
+    await expect.poll(() => client.closed, poll).toBe(true);
+    expect(client.of('refused')).toMatchObject([{ error: { code: 'protocol_mismatch' } }]);
+    expect(await codeOf(opened.append({ eventType: 'a.b' }))).toBe('fulfilled');
+  });
 });
 
 describe('a greedy client', () => {

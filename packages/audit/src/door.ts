@@ -6,6 +6,7 @@ import { type Batch, Guest, type Host } from './guest.js';
 import { type FileIdentity, isStill } from './lock.js';
 import {
   aliveMs,
+  type EraseAnswer,
   type FindEntry,
   type Hello,
   protocolVersion,
@@ -16,6 +17,7 @@ import { findRecords } from './resend.js';
 import { checkNamedSocket, prepareSocketFolder } from './socket-place.js';
 import {
   type DoorThreadData,
+  type EraseTask,
   type FromWriter,
   type LogFacts,
   type Outcome,
@@ -51,15 +53,20 @@ class WriterBatch implements Batch {
   bytes = 0;
   count = 0;
 
-  add(guest: Guest, body: Buffer): void {
+  add(guest: Guest, body: Buffer, contents: Buffer | undefined): void {
+    if (contents !== undefined) {
+      this.#bodies.push(contents, newline);
+      this.bytes += contents.length + 1;
+    }
     this.#bodies.push(body, newline);
     this.bytes += body.length + 1;
     this.count++;
+    const bytes = body.length + (contents?.length ?? 0);
     const last = this.handed.at(-1);
     if (last?.guest === guest) {
       last.count++;
-      last.bytes += body.length;
-    } else this.handed.push({ guest, count: 1, bytes: body.length });
+      last.bytes += bytes;
+    } else this.handed.push({ guest, count: 1, bytes });
   }
 
   /** In memory of its own, so that it can move to the writer's thread. */
@@ -114,6 +121,8 @@ export class Door implements Host {
   #checkpointNext: { guest: Guest; id: number }[] = [];
   #rotationId = 0;
   readonly #rotations = new Map<number, { readonly guest: Guest; readonly id: number }>();
+  #erasureId = 0;
+  readonly #erasures = new Map<number, { readonly guest: Guest; readonly id: number }>();
   #tokens: { readonly known: readonly KnownToken[]; readonly stamp: string } | undefined;
   #closing = false;
 
@@ -205,6 +214,12 @@ export class Door implements Host {
       case 'rotate_failed':
         this.#answerRotate(message.id, { error: message.error });
         break;
+      case 'erased':
+        this.#answerErase(message.id, { subjects: message.subjects, contents: message.contents });
+        break;
+      case 'erase_failed':
+        this.#answerErase(message.id, { error: message.error });
+        break;
       case 'closed':
         void this.close(message.error === undefined);
         break;
@@ -254,12 +269,13 @@ export class Door implements Host {
     const name = `${guest.emitter ?? ''} ${hello.client}`;
     this.#byClient.get(name)?.drop();
     this.#byClient.set(name, guest);
-    const { origin, publicKey, initialKeyFile } = this.#facts;
+    const { origin, publicKey, initialKeyFile, content } = this.#facts;
     const welcome: Welcome = {
       protocol: protocolVersion,
       pid: process.pid,
       origin,
       publicKey,
+      content,
       ...(initialKeyFile === undefined
         ? {}
         : {
@@ -289,7 +305,7 @@ export class Door implements Host {
     this.#searching = Promise.all([this.#searching, settled]).then(async () => {
       if (guest.gone) return;
       try {
-        guest.found(await findRecords(this.#data.options.dir, after, asked));
+        guest.found(await findRecords(this.#data.options, after, asked));
       } catch (error) {
         guest.refuse(toPlainError(error));
       }
@@ -317,6 +333,24 @@ export class Door implements Host {
     const asked = this.#rotations.get(own);
     this.#rotations.delete(own);
     asked?.guest.rotated({ id: asked.id, ...answer });
+  }
+
+  /** Who only appends has no say over what others recorded. */
+  erase(guest: Guest, id: number, task: EraseTask): void {
+    if (guest.emitter !== undefined) {
+      const error = new AuditError('bad_token', 'a token is for appending, not for erasing');
+      guest.erased({ id, error: toPlainError(error) });
+      return;
+    }
+    const own = this.#erasureId++;
+    this.#erasures.set(own, { guest, id });
+    this.#post({ kind: 'erase', id: own, ...task });
+  }
+
+  #answerErase(own: number, answer: Omit<EraseAnswer, 'id'>): void {
+    const asked = this.#erasures.get(own);
+    this.#erasures.delete(own);
+    asked?.guest.erased({ id: asked.id, ...answer });
   }
 
   left(guest: Guest): void {

@@ -37,7 +37,8 @@ export type AuditErrorCode =
   | 'bad_policy'
   | 'witness_failed'
   | 'anchor_failed'
-  | 'bad_option';
+  | 'bad_option'
+  | 'held';
 
 /**
  * The one error class of this package. `code` is for programs, `message` says what was tried, on what, and what

@@ -82,6 +82,7 @@ export interface Held {
   readonly checkpoint: Checkpoint;
   /** When an anchor saw it, in ms. */
   readonly seenMs?: number | undefined;
+  readonly ifSigned?: boolean | undefined;
 }
 
 /** Evidence as the caller brings it. */
@@ -92,14 +93,19 @@ export interface Brought {
   readonly note: string;
   /** When somebody trusted says that it existed, in ms since 1970. */
   readonly seenMs?: number | undefined;
+  /**
+   * It comes from somebody who may not have it from the log: where no key of the log's history has signed it, it says nothing
+   * about the log, and the verdict is at best `unverifiable`.
+   */
+  readonly ifSigned?: boolean | undefined;
 }
 
 /** Reads brought evidence. Throws `bad_checkpoint` naming the file that cannot be used. */
 export function readHeld(held: readonly Brought[], head: string | undefined): Held[] {
-  const read = held.map(({ name, note: text, seenMs }): Held => {
+  const read = held.map(({ name, note: text, seenMs, ifSigned }): Held => {
     try {
       const note = parseNote(Buffer.from(text));
-      return { name, note, checkpoint: parseCheckpointText(note.text), seenMs };
+      return { name, note, checkpoint: parseCheckpointText(note.text), seenMs, ifSigned };
     } catch (error) {
       throw new AuditError('bad_checkpoint', `${name}: ${reasonOf(error)}`, { cause: error });
     }

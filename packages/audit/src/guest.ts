@@ -1,11 +1,13 @@
 import { isUtf8 } from 'node:buffer';
 import type { Socket } from 'node:net';
 import { checkBody } from './body-check.js';
+import { contentLinesBytesMax, isContentLine, parseContentLines } from './content-lines.js';
 import { AuditError } from './errors.js';
 import { FrameReader, jsonFrame } from './frames.js';
 import { parseFind, parseHello, parseObject } from './hello.js';
 import {
   type CheckpointAnswer,
+  type EraseAnswer,
   type FindEntry,
   type Found,
   findEntriesMax,
@@ -16,7 +18,7 @@ import {
   toDoor,
   type Welcome,
 } from './relay-messages.js';
-import { type Outcome, type PlainError, toPlainError } from './thread-messages.js';
+import { type EraseTask, type Outcome, type PlainError, toPlainError } from './thread-messages.js';
 
 /** What a guest may have waiting here before it is not read any more. */
 const queueBytesMax = 256 * 1024;
@@ -31,6 +33,8 @@ const leaveMs = 250;
 /** What one guest may hand in before the next has its turn. */
 const turn = { records: 64, bytes: 64 * 1024 };
 
+const newline = Buffer.from('\n');
+
 /** What a guest asks of the door. */
 export interface Host {
   hello(guest: Guest, hello: Hello): void;
@@ -39,12 +43,14 @@ export interface Host {
   find(guest: Guest, after: number, entries: readonly FindEntry[]): void;
   checkpoint(guest: Guest, id: number): void;
   rotate(guest: Guest, id: number): void;
+  erase(guest: Guest, id: number, task: EraseTask): void;
   left(guest: Guest): void;
 }
 
 /** Takes what guests hand in on their turns. */
 export interface Batch {
-  add(guest: Guest, body: Buffer): void;
+  /** `contents`: its content lines without the newline of the last; undefined where it has none. */
+  add(guest: Guest, body: Buffer, contents: Buffer | undefined): void;
 }
 
 /** Records in the order in which they were handed in, not answered yet. */
@@ -73,6 +79,8 @@ export class Guest {
   #entries: FindEntry[] = [];
   #finding = false;
   #questions = 0;
+  #contents: Buffer[] = [];
+  #contentBytes = 0;
   #stalledSince: number | undefined;
 
   constructor(socket: Socket, host: Host) {
@@ -129,6 +137,7 @@ export class Guest {
     else if (kind === toDoor.find) this.#takeFind(payload);
     else if (kind === toDoor.checkpoint) this.#host.checkpoint(this, this.#asked(payload));
     else if (kind === toDoor.rotate) this.#host.rotate(this, this.#asked(payload));
+    else if (kind === toDoor.erase) this.#takeErase(payload);
     else throw outOfTurn();
   }
 
@@ -151,6 +160,12 @@ export class Guest {
     this.#host.find(this, after, all);
   }
 
+  #takeErase(payload: Buffer): void {
+    const { user, despiteHold } = parseObject(payload);
+    if (typeof user !== 'string' || typeof despiteHold !== 'boolean') throw outOfTurn();
+    this.#host.erase(this, this.#asked(payload), { user, despiteHold });
+  }
+
   #asked(payload: Buffer): number {
     const { id } = parseObject(payload);
     if (!Number.isSafeInteger(id)) throw outOfTurn();
@@ -165,7 +180,9 @@ export class Guest {
       const frame = this.#queue[0]!;
       const end = frame.indexOf(10, this.#at);
       const body = frame.subarray(this.#at, end);
-      this.#takeBody(body, batch);
+      if (isContentLine(body)) this.#takeContent(body);
+      else this.#takeBody(body, batch);
+      if (this.#gone) return;
       records--;
       bytes -= body.length;
       this.#at = end + 1;
@@ -179,8 +196,26 @@ export class Guest {
     this.#regulate();
   }
 
+  /** Content lines wait for their body, which may be in the next frame. */
+  #takeContent(line: Buffer): void {
+    this.#contentBytes += line.length + 1;
+    if (this.#contentBytes > contentLinesBytesMax) this.refuse(toPlainError(outOfTurn()));
+    else this.#contents.push(line);
+  }
+
+  /** What was gathered, and begins anew. */
+  #gathered(): Buffer | undefined {
+    if (this.#contents.length === 0) return undefined;
+    const lines = Buffer.concat(this.#contents.flatMap((line) => [line, newline])).subarray(0, -1);
+    this.#contents = [];
+    this.#contentBytes = 0;
+    return lines;
+  }
+
   #takeBody(body: Buffer, batch: Batch): void {
+    const contents = this.#gathered();
     try {
+      if (contents !== undefined) parseContentLines(contents);
       checkBody(body.toString('utf8'), body.length, this.emitter);
     } catch (error) {
       this.#runs.push({ count: 1, error: toPlainError(error) });
@@ -189,7 +224,7 @@ export class Guest {
     const last = this.#runs.at(-1);
     if (last !== undefined && last.error === undefined) last.count++;
     else this.#runs.push({ count: 1, error: undefined });
-    batch.add(this, body);
+    batch.add(this, body, contents);
   }
 
   /** What became of the oldest records that reached the writer. */
@@ -242,6 +277,11 @@ export class Guest {
     this.#send(fromDoor.rotated, answer);
   }
 
+  erased(answer: EraseAnswer): void {
+    this.#questions--;
+    this.#send(fromDoor.erased, answer);
+  }
+
   welcome(welcome: Welcome): void {
     this.#welcomed = true;
     this.#send(fromDoor.welcome, welcome);
@@ -286,6 +326,7 @@ export class Guest {
     this.#gone = true;
     this.#queue = [];
     this.#queuedBytes = 0;
+    this.#contents = [];
     this.#entries = [];
     this.#host.left(this);
   }

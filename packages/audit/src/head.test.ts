@@ -22,6 +22,7 @@ function headOf(size: number): Head {
     bytes: 6_789,
     state: {
       retention: { delete: 'oldest', retention_days: 30 },
+      content: 'keep',
       aheadMs: 5,
       pruned: { seq: 4, leaf: 'ef'.repeat(32) },
     },

@@ -46,7 +46,9 @@ export function identify(facts: Case): Identity {
   const anonymous = first === undefined && formed.length === 0;
   const signs = (key: VerifierKey): boolean =>
     formed.some(({ note, checkpoint }) => isSignedBy(key, note, checkpoint?.origin));
+  // Evidence of another log must not make its key this one's.
   const signsBeyond = (key: VerifierKey): boolean =>
+    (claimedOrigin === undefined || claimedOrigin === key.name) &&
     [...formed, ...facts.held].some(
       ({ note, checkpoint }) =>
         checkpoint !== undefined &&

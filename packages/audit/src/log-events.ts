@@ -3,7 +3,7 @@ import type { JsonObject } from './event.js';
 import { newId } from './id.js';
 import { encodeJson } from './json-text.js';
 import { initialKeyOnHost, type Keys } from './keys.js';
-import type { WriterOptions } from './options.js';
+import type { ContentMode, WriterOptions } from './options.js';
 import { lineBytesMax } from './record.js';
 import type { Policy } from './retention.js';
 import { formatTime } from './timestamp.js';
@@ -19,6 +19,7 @@ export type LogEventType =
   | 'log.repaired'
   | 'log.clock_confirmed'
   | 'log.pruned'
+  | 'log.erased'
   | 'log.key_rotated'
   | 'log.key_retired';
 
@@ -31,13 +32,19 @@ export function encodeLogEvent(type: LogEventType, nowMs: number, details: JsonO
 const softwareName = 'gatebook-audit/0.1.0';
 
 /** What `log.opened` says: whose log this is and how it is kept from here on. */
-export function openedFacts(options: WriterOptions, keys: Keys, retention: Policy): JsonObject {
+export function openedFacts(
+  options: WriterOptions,
+  keys: Keys,
+  retention: Policy,
+  content: ContentMode,
+): JsonObject {
   const initialKey = initialKeyOnHost(keys.folder);
   return {
     format: 1,
     origin: keys.origin,
     public_key: keys.signing.publicKey.text,
     retention,
+    ...(content === 'off' ? {} : { content }),
     durability: options.durability,
     checkpoint_interval_ms: options.checkpointIntervalMs,
     segment_bytes_max: options.segmentBytesMax,

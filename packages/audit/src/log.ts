@@ -1,4 +1,6 @@
 import type { Acknowledgement, Opening } from './acknowledgement.js';
+import { encodeContentLines } from './content-lines.js';
+import type { Erased } from './erasure.js';
 import { AuditError } from './errors.js';
 import type { AuditEvent, BuiltInEventType } from './event.js';
 import type { Feeder } from './feeder.js';
@@ -6,6 +8,7 @@ import { holdLog } from './holder.js';
 import type { Link } from './link.js';
 import {
   type AuditLogOptions,
+  type ContentMode,
   normaliseLogOptions,
   normaliseOptions,
   type QueueOptions,
@@ -18,6 +21,7 @@ import { encodeEvent } from './record.js';
 import { openLink } from './relay.js';
 import type { KeyRotationOptions } from './signing-keys.js';
 import {
+  type EraseTask,
   type FromWriter,
   fromPlainError,
   type KeyRequest,
@@ -37,6 +41,7 @@ export interface ForwardSecurity {
 
 const batchRecords = 128;
 const encoder = new TextEncoder();
+const noOpenings: readonly Opening[] = [];
 
 /** One append that was sent and not answered yet. */
 interface InFlight {
@@ -60,8 +65,21 @@ export async function openAuditLog(options: AuditLogOptions | ServedLogOptions):
   const sinks = 'dir' in options && options.dir !== undefined ? sinksOf(options) : [];
   const link = await openLink(normalised.target);
   const { target } = normalised;
+  if (target.kind === 'own') checkContentMode(target.options.content, link);
   const feeder = target.kind === 'own' ? startFeeding(target.options.dir, sinks) : undefined;
   return new AuditLog(normalised.queue, link, feeder);
+}
+
+/** Who asked that personal data be kept out of the book must not find later that another process had it written in. */
+function checkContentMode(wanted: ContentMode | undefined, link: Link): void {
+  const { content } = link.facts;
+  if (wanted === undefined || wanted === content) return;
+  link.end();
+  throw new AuditError(
+    'bad_option',
+    `the process that writes the log has content ${content}, not ${wanted}; end it first, or leave the option out`,
+    { member: 'content' },
+  );
 }
 
 /** A log that is written here for others too. */
@@ -106,6 +124,8 @@ export class AuditLog {
   /** `name+hash+key`, the signed-note form of the newest key that signed the checkpoints when the log was opened. */
   readonly publicKey: string;
   readonly forwardSecurity: ForwardSecurity;
+  /** What becomes of content here. */
+  readonly content: ContentMode;
   readonly #options: QueueOptions;
   readonly #link: Link;
   #batch: string[] = [];
@@ -130,6 +150,10 @@ export class AuditLog {
     number,
     { resolve(publicKey: string): void; reject(error: AuditError): void }
   >();
+  readonly #erasures = new Map<
+    number,
+    { resolve(erased: Erased): void; reject(error: AuditError): void }
+  >();
   readonly #drains: (() => void)[] = [];
   #closing: Promise<void> | undefined;
   #closed: { resolve(): void; reject(error: AuditError): void } | undefined;
@@ -140,7 +164,8 @@ export class AuditLog {
   /** Use `openAuditLog`. */
   constructor(options: QueueOptions, link: Link, feeder?: Feeder) {
     this.#feeder = feeder;
-    const { origin, publicKey, initialKeyFile } = link.facts;
+    const { origin, publicKey, initialKeyFile, content } = link.facts;
+    this.content = content;
     this.#options = link.emitter === undefined ? options : { ...options, emitter: link.emitter };
     this.#link = link;
     this.origin = origin;
@@ -165,7 +190,12 @@ export class AuditLog {
     return new Promise((resolve, reject) => {
       if (this.#failed) throw this.#failed;
       if (this.#closing) throw new AuditError('log_closed', 'the log is closed; open it again');
-      const { text, eventId, timestamp, openings } = encodeEvent(event, this.#options.emitter);
+      const body = encodeEvent(event, this.#options.emitter);
+      const { eventId, timestamp } = body;
+      const keeps = this.content !== 'off' && body.openings.length > 0;
+      const text = keeps ? encodeContentLines(body.openings) + body.text : body.text;
+      // Where the writer makes the commitments, it alone has what opens them.
+      const openings = this.content === 'personal' ? noOpenings : body.openings;
       const waiting = this.#inFlight.length - this.#oldest;
       let bytes = text.length;
       for (const { content } of openings) bytes += content.length;
@@ -278,6 +308,24 @@ export class AuditLog {
   }
 
   /**
+   * Erases whoever has this user id or username: destroys the keys of what was sealed for them, records that under their
+   * pseudonyms, and removes what was sealed. Resolves with the pseudonyms, none when the log knows nobody of that name. Records
+   * stay as they are. Rejects with `held` where a legal hold may cover theirs. `surveyErasure` says what it cannot reach.
+   */
+  erase(user: string, options: Partial<Omit<EraseTask, 'user'>> = {}): Promise<Erased> {
+    const { despiteHold = false } = options;
+    return new Promise((resolve, reject) => {
+      if (this.#failed) throw this.#failed;
+      if (this.#closing) throw new AuditError('log_closed', 'the log is closed; open it again');
+      const id = this.#checkpointId++;
+      this.#ref();
+      this.#erasures.set(id, { resolve, reject });
+      this.#sendBatch();
+      this.#link.send({ kind: 'erase', id, user, despiteHold });
+    });
+  }
+
+  /**
    * Ends the log: what is in flight is written, `log.closed` and a last checkpoint follow, the open epoch's key is left
    * behind, the lock is released. Witnesses and anchors get the last checkpoint, for which it waits 2 s at most. Further
    * calls return the same promise.
@@ -344,6 +392,17 @@ export class AuditLog {
         this.#keyRequests.get(message.id)?.reject(fromPlainError(message.error));
         this.#keyRequests.delete(message.id);
         break;
+      case 'erased':
+        this.#erasures.get(message.id)?.resolve({
+          subjects: message.subjects,
+          contents: message.contents,
+        });
+        this.#erasures.delete(message.id);
+        break;
+      case 'erase_failed':
+        this.#erasures.get(message.id)?.reject(fromPlainError(message.error));
+        this.#erasures.delete(message.id);
+        break;
       case 'closed':
         this.#finish(message.error === undefined ? undefined : fromPlainError(message.error));
         break;
@@ -351,7 +410,11 @@ export class AuditLog {
         this.#die(new AuditError('log_failed', `the writer said ${message.kind} out of turn`));
     }
     const asked =
-      this.#checkpoints.size + this.#rotations.size + this.#prunings.size + this.#keyRequests.size;
+      this.#checkpoints.size +
+      this.#rotations.size +
+      this.#prunings.size +
+      this.#keyRequests.size +
+      this.#erasures.size;
     if (this.#inFlight.length === this.#oldest && asked === 0 && !this.#closing) this.#unref();
   }
 
@@ -418,6 +481,8 @@ export class AuditLog {
     this.#prunings.clear();
     for (const { reject } of this.#keyRequests.values()) reject(error);
     this.#keyRequests.clear();
+    for (const { reject } of this.#erasures.values()) reject(error);
+    this.#erasures.clear();
     for (const resolve of this.#drains.splice(0)) resolve();
   }
 

@@ -6,6 +6,13 @@ import { type Rotate, rotations } from './rotation.js';
 import { checkSocketPath } from './socket-place.js';
 import { checkToken } from './tokens.js';
 
+/**
+ * What becomes of content that does not stand in records: `off`: nothing is kept of it; `keep`: it is kept, sealed under a key
+ * for each user; `personal`: so is all that may be personal, and `user_id` is a pseudonym (docs/format.md §12).
+ */
+export type ContentMode = 'off' | 'keep' | 'personal';
+export const contentModes: readonly ContentMode[] = ['off', 'keep', 'personal'];
+
 /** How a log is kept. Only the two folders are required. */
 export interface AuditLogOptions extends OutsideOptions {
   /** The log folder; made (0700) when it is not there. */
@@ -33,6 +40,8 @@ export interface AuditLogOptions extends OutsideOptions {
   readonly rotate?: Rotate | undefined;
   /** What may be deleted. Default: the policy that the log has in its book; a new log keeps everything. */
   readonly retention?: RetentionOptions | 'never' | undefined;
+  /** Default: as the log has it in its book; a new log keeps none (`off`). */
+  readonly content?: ContentMode | undefined;
   /** Records in flight before `append` refuses with `queue_full`. Default 65,536. */
   readonly queueRecordsMax?: number | undefined;
   /** Bytes in flight before `append` refuses with `queue_full`. Default 64 MiB. */
@@ -62,12 +71,15 @@ export interface ServeOptions extends AuditLogOptions {
 }
 
 export type WriterOptions = {
-  readonly [K in keyof Omit<AuditLogOptions, 'retention' | keyof OutsideOptions>]-?: NonNullable<
-    AuditLogOptions[K]
-  >;
+  readonly [K in keyof Omit<
+    AuditLogOptions,
+    'retention' | 'content' | keyof OutsideOptions
+  >]-?: NonNullable<AuditLogOptions[K]>;
 } & {
   /** As the book will have it; undefined: as it has it. */
   readonly retention: Policy | undefined;
+  /** As the book will have it; undefined: as it has it. */
+  readonly content: ContentMode | undefined;
 };
 
 /** What a log itself needs to know, whoever writes it. */
@@ -119,10 +131,15 @@ export function normaliseOptions(options: AuditLogOptions): WriterOptions {
   }
   const rotate = options.rotate ?? 'size';
   if (!rotations.includes(rotate)) throw badOption('rotate', rotations.join(', '));
+  const { content } = options;
+  if (content !== undefined && !contentModes.includes(content)) {
+    throw badOption('content', contentModes.join(', '));
+  }
   return {
     dir,
     keysDir,
     rotate,
+    content,
     ...queueOptions(options),
     retention: options.retention === undefined ? undefined : policyFrom(options.retention),
     durability,

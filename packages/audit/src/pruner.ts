@@ -1,5 +1,6 @@
 import * as fs from 'node:fs';
 import type { BookState } from './book-state.js';
+import { contentFolder, listContents } from './content-file.js';
 import { makeFolder, replaceFileDurably, syncFolder } from './durable.js';
 import { AuditError } from './errors.js';
 import { keptFolder, keptPath, listKept } from './kept.js';
@@ -77,6 +78,18 @@ export class Pruner {
       removed++;
     }
     if (removed > 0) syncFolder(segmentsFolder(this.#dir));
+    this.#finishContents();
+  }
+
+  /** The content of records that are gone; it goes after them, so that no record is left without. */
+  #finishContents(): void {
+    let removed = 0;
+    for (const { firstSeq, path } of listContents(this.#dir)) {
+      if (rangeAround(this.#ranges, firstSeq, firstSeq + 1) === undefined) continue;
+      fs.rmSync(path, { force: true });
+      removed++;
+    }
+    if (removed > 0) syncFolder(contentFolder(this.#dir));
   }
 
   /** What may go now, oldest first. */

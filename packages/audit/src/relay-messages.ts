@@ -1,3 +1,4 @@
+import type { ContentMode } from './options.js';
 import type { Outcome, PlainError } from './thread-messages.js';
 
 /**
@@ -6,10 +7,10 @@ import type { Outcome, PlainError } from './thread-messages.js';
  */
 
 /** Raised with every change that an older side would misread. Both sides must have the same. */
-export const protocolVersion = 1;
+export const protocolVersion = 2;
 
-/** Kinds of frames from a client. The payload is JSON, but for `append`: bodies, each with a newline behind it. */
-export const toDoor = { hello: 1, append: 2, find: 3, checkpoint: 4, rotate: 5 } as const;
+/** Kinds of frames from a client. The payload is JSON, but for `append`: bodies, each with a newline behind it and its content lines before it. */
+export const toDoor = { hello: 1, append: 2, find: 3, checkpoint: 4, rotate: 5, erase: 6 } as const;
 /** Kinds of frames to a client; all JSON. */
 export const fromDoor = {
   refused: 1,
@@ -20,6 +21,7 @@ export const fromDoor = {
   checkpoint: 6,
   goodbye: 7,
   rotated: 8,
+  erased: 9,
 } as const;
 
 export interface Hello {
@@ -37,6 +39,8 @@ export interface Welcome {
   readonly origin: string;
   readonly publicKey: string;
   readonly initialKeyFile?: string;
+  /** What the log does with content. */
+  readonly content: ContentMode;
   readonly durability: 'sync' | 'interval';
   /** Records in the log, or fewer: what this client hands in comes behind them. */
   readonly size: number;
@@ -81,6 +85,19 @@ export interface RotateAnswer {
   readonly id: number;
   /** The first seq of the segment that was sealed, if there was one to seal. */
   readonly sealed?: number | undefined;
+  readonly error?: PlainError;
+}
+
+/** The payload of `erase`. */
+export interface EraseQuestion extends Asked {
+  readonly user: string;
+  readonly despiteHold: boolean;
+}
+
+export interface EraseAnswer {
+  readonly id: number;
+  readonly subjects?: readonly string[];
+  readonly contents?: number;
   readonly error?: PlainError;
 }
 

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Connection, Parting } from './connection.js';
+import { entryAt } from './content-lines.js';
 import { AuditError } from './errors.js';
 import { parseObject } from './hello.js';
 import { Holder } from './holder.js';
@@ -8,6 +9,7 @@ import type { LogTarget, WriterOptions } from './options.js';
 import { reachServed, reachWriter } from './reach.js';
 import {
   type CheckpointAnswer,
+  type EraseAnswer,
   type FindEntry,
   type Found,
   type FoundMessage,
@@ -32,6 +34,8 @@ import {
 
 /** Bodies of one frame; a frame holds a little more. */
 const frameBodiesMax = 64 * 1024;
+/** Lines of one frame, where one entry is larger than that; a line is at most half of it. */
+const frameLinesMax = 192 * 1024;
 /** A writer that was killed is replaced even if nobody has anything to say; who does comes first. */
 const takeOverMs = { least: 100, most: 300 };
 
@@ -49,7 +53,7 @@ interface Run {
 }
 
 /** What is asked again of the next writer when it was not answered. */
-type Question = Extract<ToWriter, { kind: 'checkpoint' | 'rotate' }>;
+type Question = Extract<ToWriter, { kind: 'checkpoint' | 'rotate' | 'erase' }>;
 /** Only the process that writes does what these ask for; what it says goes straight to who asked. */
 const ownAnswers = ['keys', 'keys_failed', 'pruned', 'prune_failed'] as const;
 type OwnAnswer = Extract<FromWriter, { kind: (typeof ownAnswers)[number] }>;
@@ -102,8 +106,8 @@ class Relay implements Link {
   constructor(target: LogTarget, hello: Hello, connection: Connection) {
     this.#target = target;
     this.#hello = hello;
-    const { origin, publicKey, initialKeyFile, emitter } = connection.welcome;
-    this.facts = { origin, publicKey, initialKeyFile };
+    const { origin, publicKey, initialKeyFile, content, emitter } = connection.welcome;
+    this.facts = { origin, publicKey, initialKeyFile, content };
     this.emitter = emitter;
     this.#join(connection);
   }
@@ -120,6 +124,7 @@ class Relay implements Link {
         break;
       case 'checkpoint':
       case 'rotate':
+      case 'erase':
         this.#asked.set(`${message.kind} ${message.id}`, message);
         if (!this.#resuming) this.#ask(message);
         break;
@@ -178,11 +183,12 @@ class Relay implements Link {
 
   #hand(run: Run, connection: Connection): void {
     run.sent = true;
-    connection.append(run.bodies!);
+    for (const part of framesOf(run.bodies!)) connection.append(part);
   }
 
   #ask(question: Question): void {
-    this.#connection?.say(toDoor[question.kind], { id: question.id });
+    const { kind, ...said } = question;
+    this.#connection?.say(toDoor[kind], said);
     this.#own?.send(question);
   }
 
@@ -240,6 +246,10 @@ class Relay implements Link {
       const { id, sealed, error } = message as RotateAnswer;
       if (error !== undefined) this.#answer({ kind: 'rotate_failed', id, error });
       else this.#answer({ kind: 'rotated', id, sealed });
+    } else if (kind === fromDoor.erased) {
+      const { id, subjects = [], contents = 0, error } = message as EraseAnswer;
+      if (error !== undefined) this.#answer({ kind: 'erase_failed', id, error });
+      else this.#answer({ kind: 'erased', id, subjects, contents });
     }
     this.#settleDown();
   }
@@ -258,7 +268,11 @@ class Relay implements Link {
   }
 
   #answer(answer: Answer): void {
-    const kind = answer.kind.startsWith('checkpoint') ? 'checkpoint' : 'rotate';
+    const kind = answer.kind.startsWith('checkpoint')
+      ? 'checkpoint'
+      : answer.kind.startsWith('erase')
+        ? 'erase'
+        : 'rotate';
     if (this.#asked.delete(`${kind} ${answer.id}`)) this.#listener?.receive(answer);
   }
 
@@ -385,7 +399,15 @@ class Relay implements Link {
 
   /** A log folder that was put in another's place is another log. */
   #checkSame(writer: Holder | Connection): void {
-    const { origin } = writer instanceof Holder ? writer.facts : writer.welcome;
+    const { origin, content } = writer instanceof Holder ? writer.facts : writer.welcome;
+    const wanted = this.#target.kind === 'own' ? this.#target.options.content : undefined;
+    if (wanted !== undefined && wanted !== content) {
+      throw new AuditError(
+        'bad_option',
+        `the process that writes the log now has content ${content}, not ${wanted}; end it first`,
+        { member: 'content' },
+      );
+    }
     if (origin === this.facts.origin) return;
     throw new AuditError(
       'wrong_log',
@@ -398,7 +420,7 @@ class Relay implements Link {
     const isLost = (run: Run): boolean => run.sent && run.known === undefined;
     const bodies = this.#runs.filter(isLost).flatMap(bodiesOf);
     if (bodies.length === 0) return;
-    const entries = bodies.slice(0, findEntriesMax).map(entryOf);
+    const entries = bodies.slice(0, findEntriesMax).map((body) => entryOf(bodyOf(body)));
     const found = await this.#find(entries);
     // Without an answer the connection was lost, and the search begins anew.
     if (found.length < entries.length) return;
@@ -413,7 +435,7 @@ class Relay implements Link {
     const after = this.#after;
     const { options } = this.#target as { options: WriterOptions };
     // This process has opened the log: everything that others wrote is on disk, and nobody else writes.
-    if (this.#own !== undefined) return findRecords(options.dir, after, entries);
+    if (this.#own !== undefined) return findRecords(options, after, entries);
     const connection = this.#connection;
     if (connection === undefined) return Promise.resolve([]);
     connection.watch(true);
@@ -457,7 +479,7 @@ class Relay implements Link {
     const runs = this.#runs.splice(0);
     for (const run of runs) this.#tell(run.known ?? { count: run.count - run.settled, error });
     for (const { kind, id } of [...this.#asked.values()]) {
-      const failed = kind === 'rotate' ? 'rotate_failed' : 'checkpoint_failed';
+      const failed = `${kind}_failed` as const;
       this.#answer({ kind: failed, id, error });
     }
   }
@@ -487,7 +509,7 @@ function runOfBody(body: Buffer, found: Found): Run {
 function outcomeOf(found: Found, body: Buffer): Outcome | undefined {
   if (found === 'absent') return undefined;
   if (typeof found === 'number') return { firstSeq: found, count: 1 };
-  const [id] = entryOf(body);
+  const [id] = entryOf(bodyOf(body));
   const error =
     found === 'conflict'
       ? new AuditError('event_id_conflict', `another event with the id ${id} is in the log already`)
@@ -498,13 +520,13 @@ function outcomeOf(found: Found, body: Buffer): Outcome | undefined {
   return { count: 1, error: toPlainError(error) };
 }
 
-/** The bodies of a run that were not answered, without newlines. */
+/** The bodies of a run that were not answered, with their content lines, without the last newlines. */
 function bodiesOf(run: Run): Buffer[] {
   const bytes = Buffer.from(run.bodies!.buffer, run.bodies!.byteOffset, run.bodies!.length);
   const bodies: Buffer[] = [];
   let at = 0;
   for (let i = 0; i < run.count; i++) {
-    const end = bytes.indexOf(10, at);
+    const { end } = entryAt(bytes, at);
     if (i >= run.settled) bodies.push(bytes.subarray(at, end));
     at = end + 1;
   }
@@ -519,7 +541,7 @@ function cutToFrames(bodies: OwnBytes, count: number): Run[] {
   let taken = 0;
   let end = 0;
   for (let i = 0; i < count; i++) {
-    const next = bodies.indexOf(10, end) + 1;
+    const next = entryAt(bodies, end).end + 1;
     if (end > from && next - from > frameBodiesMax) {
       runs.push(runOf(bodies.subarray(from, end), i - taken));
       from = end;
@@ -533,6 +555,22 @@ function cutToFrames(bodies: OwnBytes, count: number): Run[] {
 
 function isOwnAnswer(message: FromWriter): message is OwnAnswer {
   return ownAnswers.some((kind) => kind === message.kind);
+}
+
+/** What one frame holds at most; content lines of one body may need more than one. */
+function* framesOf(bodies: OwnBytes): Generator<Uint8Array> {
+  for (let from = 0; from < bodies.length; ) {
+    let to = from + frameLinesMax;
+    if (to >= bodies.length) to = bodies.length;
+    else to = bodies.lastIndexOf(10, to - 1) + 1;
+    yield bodies.subarray(from, to);
+    from = to;
+  }
+}
+
+/** Without the content lines. */
+function bodyOf(entry: Buffer): Buffer {
+  return entry.subarray(entryAt(entry, 0).body);
 }
 
 function silent(pid: number | undefined): AuditError {

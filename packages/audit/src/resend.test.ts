@@ -25,12 +25,12 @@ describe('what a client had in flight', () => {
   test('is found by emitter, id and digest, through segments, behind the given seq only', async () => {
     const log = temporaryLog();
     const entries = write(log, 200, 16_384);
-    const all = await findRecords(log.dir, 0, entries);
+    const all = await findRecords(log, 0, entries);
     expect(
       all.every((seq, i) => typeof seq === 'number' && (i === 0 || seq > Number(all[i - 1]))),
     ).toBe(true);
     const middle = Number(all[100]);
-    const later = await findRecords(log.dir, middle, entries);
+    const later = await findRecords(log, middle, entries);
     expect(later.slice(0, 101)).toEqual(Array.from({ length: 101 }, () => 'absent'));
     expect(later.slice(101)).toEqual(all.slice(101));
   });
@@ -45,21 +45,21 @@ describe('what a client had in flight', () => {
       [id, digest, 'another'],
       [`evt_${'0'.repeat(8)}-0000-0000-0000-${'0'.repeat(12)}`, digest, emitter],
     ];
-    expect(await findRecords(log.dir, -1, asked)).toEqual([1, 'conflict', 'absent', 'absent']);
+    expect(await findRecords(log, -1, asked)).toEqual([1, 'conflict', 'absent', 'absent']);
   });
 
   test('behind the newest record is absent; behind one that is not there nobody knows', async () => {
     const log = temporaryLog();
     const [entry] = write(log, 1);
-    expect(await findRecords(log.dir, 2, [entry!])).toEqual(['absent']);
-    expect(await findRecords(log.dir, 50, [entry!])).toEqual(['unknown']);
+    expect(await findRecords(log, 2, [entry!])).toEqual(['absent']);
+    expect(await findRecords(log, 50, [entry!])).toEqual(['unknown']);
   });
 
   test(`is unknown when more than ${searchRecordsMax} records were written since`, async () => {
     const log = temporaryLog();
     const entries = write(log, searchRecordsMax + 100);
     const last = entries.at(-1)!;
-    expect(await findRecords(log.dir, 0, [entries[0]!, last])).toEqual([1, 'unknown']);
-    expect(await findRecords(log.dir, 200, [last])).toEqual([searchRecordsMax + 100]);
+    expect(await findRecords(log, 0, [entries[0]!, last])).toEqual([1, 'unknown']);
+    expect(await findRecords(log, 200, [last])).toEqual([searchRecordsMax + 100]);
   }, 120_000);
 });

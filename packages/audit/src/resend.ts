@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { hashMemberBytes } from './chain.js';
+import { ContentReader } from './content-reader.js';
+import { originOfLog } from './erasure-survey.js';
 import { LineFile } from './line-file.js';
 import { findLine } from './reader.js';
 import type { FindEntry, Found } from './relay-messages.js';
@@ -18,7 +20,7 @@ const sliceLines = 500;
  * did. Everything that the client's last writer wrote must be on disk.
  */
 export async function findRecords(
-  dir: string,
+  { dir, keysDir }: { readonly dir: string; readonly keysDir: string },
   after: number,
   entries: readonly FindEntry[],
 ): Promise<Found[]> {
@@ -29,16 +31,27 @@ export async function findRecords(
     else places.push(at);
   });
   const found: Found[] = entries.map(() => 'absent');
-  const whole = await search(dir, after, (line, seq, id) => {
+  let reader: ContentReader | undefined;
+  const original: Original = (record, firstSeq, plain) => {
+    reader ??= new ContentReader({ dir, keysDir, origin: originOfLog(dir) });
+    return reader.originalDigest(record, firstSeq, plain);
+  };
+  const whole = await search(dir, after, (line, seq, id, firstSeq) => {
     for (const at of wanted.get(id) ?? []) {
       if (found[at] !== 'absent') continue;
-      found[at] = compare(line(), entries[at]!, seq);
+      found[at] = compare(line(), entries[at]!, { seq, firstSeq }, original);
     }
   });
   return whole ? found : found.map((one) => (one === 'absent' ? 'unknown' : one));
 }
 
-type OnLine = (line: () => Buffer, seq: number, id: string) => void;
+type OnLine = (line: () => Buffer, seq: number, id: string, firstSeq: number) => void;
+/** The digest of the body that a record was handed in with, where the writer has changed it. */
+type Original = (
+  record: object,
+  firstSeq: number,
+  plain: (userId: string) => string,
+) => string | undefined;
 
 /** Goes through the records behind `after`; false when there are more than may be searched, or a part of them is gone. */
 async function search(dir: string, after: number, onLine: OnLine): Promise<boolean> {
@@ -58,7 +71,7 @@ async function search(dir: string, after: number, onLine: OnLine): Promise<boole
         const seq = seqOf(buf, from);
         if (seq !== expected) return false;
         expected++;
-        onLine(() => buf.subarray(from, end), seq, eventIdOf(buf, from));
+        onLine(() => buf.subarray(from, end), seq, eventIdOf(buf, from), segment.firstSeq);
       }
     } finally {
       lines.close();
@@ -86,13 +99,33 @@ function bodyStart(buf: Buffer, start: number): number {
   return buf.indexOf(0x2c, start) + 1;
 }
 
-function compare(line: Buffer, [, digest, emitter]: FindEntry, seq: number): Found {
+function compare(
+  line: Buffer,
+  [, digest, emitter]: FindEntry,
+  { seq, firstSeq }: { readonly seq: number; readonly firstSeq: number },
+  original: Original,
+): Found {
   const from = bodyStart(line, 0);
   const prevHashBytes = ',"prev_hash":""'.length + 64;
   const to = line.lastIndexOf(0x2c, line.length - hashMemberBytes - prevHashBytes - 1);
   const body = line.subarray(from, to);
-  if (emitterOf(body) !== emitter) return 'absent';
-  return digestOf(body) === digest ? seq : 'conflict';
+  const record = parseBody(body);
+  if (record.emitter !== emitter) return 'absent';
+  if (digestOf(body) === digest) return seq;
+  if (!isChanged(body)) return 'conflict';
+  const handedIn = original(record, firstSeq, (userId) => digestOf(withUser(record, userId)));
+  if (handedIn === undefined) return 'unknown';
+  return handedIn === digest ? seq : 'conflict';
+}
+
+/** Whether a body has marks of what the writer puts in the place of something else. */
+function isChanged(body: Buffer): boolean {
+  return body.includes('"psn_') || body.includes('"ref":"cnt_');
+}
+
+function withUser(record: BodyMembers, userId: string): Buffer {
+  const plain = { ...record, actor: { ...record.actor, user_id: userId } };
+  return Buffer.from(JSON.stringify(plain).slice(1, -1));
 }
 
 /** Hex SHA-256 of a body. */
@@ -106,10 +139,12 @@ export function entryOf(body: Buffer): FindEntry {
   return [id, digestOf(body), emitter];
 }
 
-function emitterOf(body: Buffer): string {
-  return parseBody(body).emitter;
+interface BodyMembers {
+  readonly event_id: string;
+  readonly emitter: string;
+  readonly actor?: object;
 }
 
-function parseBody(body: Buffer): { event_id: string; emitter: string } {
-  return JSON.parse(`{${body.toString('utf8')}}`) as { event_id: string; emitter: string };
+function parseBody(body: Buffer): BodyMembers {
+  return JSON.parse(`{${body.toString('utf8')}}`) as BodyMembers;
 }

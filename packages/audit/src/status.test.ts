@@ -27,6 +27,7 @@ test('says how a log stands, while it is written and after', async () => {
       bytesMax: 104_857_600,
     },
     retention: { policy: { delete: 'never' }, pruned: [], horizon: expect.stringMatching(/Z$/) },
+    content: { mode: 'off', subjects: 0, bytes: 0, erasurePending: false },
     epoch: 0,
     checkpoint: { size: 1, root: expect.stringMatching(/^[0-9a-f]{64}$/) },
     pending: 1,

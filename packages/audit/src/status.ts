@@ -2,7 +2,9 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { endsEpoch } from './chain.js';
 import { type Checkpoint, noteBytesMax, parseCheckpointText, parseNote } from './checkpoint.js';
+import { listContents } from './content-file.js';
 import { isNoFolder, readIfThere, readRegular } from './durable.js';
+import { erasureIsPending } from './erasure-survey.js';
 import { AuditError, systemCode } from './errors.js';
 import { initialKeyOnHost } from './keys.js';
 import { lastLine } from './last-line.js';
@@ -10,10 +12,12 @@ import { timestampOf } from './line-check.js';
 import { lockHolder } from './lock.js';
 import type { ForwardSecurity } from './log.js';
 import { findNewest, findNewestPruned } from './newest-own.js';
+import { type ContentMode, contentModes } from './options.js';
 import { findLine, parseRecord } from './reader.js';
 import type { Policy } from './retention.js';
 import { periodEnd, type Rotate, rotations } from './rotation.js';
 import { listSegments, type SegmentName } from './segment.js';
+import { SubjectKeys } from './subject-keys.js';
 import { formatTime } from './timestamp.js';
 
 export interface LogStatus {
@@ -32,10 +36,22 @@ export interface LogStatus {
   readonly pending: number;
   readonly rotation: RotationStatus;
   readonly retention: RetentionStatus;
+  readonly content: ContentStatus;
   readonly forwardSecurity: ForwardSecurity;
   /** Pid of a process that has the log open; 0 when it is not known which. */
   readonly lockedBy?: number;
   readonly lastTimestamp?: string;
+}
+
+/** What is kept of content that does not stand in records. */
+export interface ContentStatus {
+  readonly mode: ContentMode;
+  /** People whose keys there are. */
+  readonly subjects: number;
+  /** Of the sealed content. */
+  readonly bytes: number;
+  /** An erasure was begun that the log's writer, or its next opening, finishes. */
+  readonly erasurePending: boolean;
 }
 
 /** When the open segment will be sealed. */
@@ -95,6 +111,7 @@ export async function logStatus(options: {
     pending: Math.max(0, records - (checkpoint?.size ?? 0)),
     rotation: rotationOf(current, newest),
     retention: retentionOf(dir, current, segments),
+    content: contentOf(dir, keysDir, current),
     forwardSecurity:
       initialKey === undefined ? { on: true } : { on: false, initialKeyFile: initialKey },
     ...(holder === undefined ? {} : { lockedBy: holder }),
@@ -116,6 +133,25 @@ function rotationOf(opened: Details, segment: SegmentName | undefined): Rotation
   const end = periodEnd(rotate, Date.now());
   const next = bytes > 0 && Number.isFinite(end) ? { next: formatTime(end) } : {};
   return { rotate, bytes, bytesMax: Number(opened['segment_bytes_max']), ...next };
+}
+
+function contentOf(dir: string, keysDir: string, opened: Details): ContentStatus {
+  return {
+    mode: contentModes.find((known) => known === opened['content']) ?? 'off',
+    subjects: subjectsIn(keysDir),
+    bytes: listContents(dir).reduce((sum, file) => sum + sizeOf(file.path), 0),
+    erasurePending: erasureIsPending(keysDir),
+  };
+}
+
+/** Who may read the log need not be allowed to read its keys. */
+function subjectsIn(keysDir: string): number {
+  try {
+    return new SubjectKeys(keysDir, '').count;
+  } catch (error) {
+    if (systemCode(error) === 'EACCES') return 0;
+    throw error;
+  }
 }
 
 function retentionOf(

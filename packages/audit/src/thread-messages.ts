@@ -1,7 +1,8 @@
 import type { MessagePort } from 'node:worker_threads';
+import type { Erased } from './erasure.js';
 import { AuditError, type AuditErrorCode, reasonOf, systemCode } from './errors.js';
 import type { FileIdentity } from './lock.js';
-import type { WriterOptions } from './options.js';
+import type { ContentMode, WriterOptions } from './options.js';
 import type { Removed } from './pruned-ranges.js';
 import type { KeyRotationOptions } from './signing-keys.js';
 
@@ -13,6 +14,7 @@ export type ToWriter =
   | { readonly kind: 'rotate'; readonly id: number }
   | ({ readonly kind: 'prune'; readonly id: number } & PruneTask)
   | { readonly kind: 'keys'; readonly id: number; readonly request: KeyRequest }
+  | ({ readonly kind: 'erase'; readonly id: number } & EraseTask)
   /** Asks whether the lock's file is still in its place. */
   | { readonly kind: 'look' }
   | { readonly kind: 'close' };
@@ -32,6 +34,13 @@ export type KeyRequest =
     }
   | { readonly action: 'retire' };
 
+/** Whom to erase: a user id or a username. */
+export interface EraseTask {
+  readonly user: string;
+  /** Although a legal hold may cover his records. */
+  readonly despiteHold: boolean;
+}
+
 /** An error as it crosses threads. */
 export interface PlainError {
   readonly code: AuditErrorCode;
@@ -50,6 +59,7 @@ export interface LogFacts {
   readonly origin: string;
   readonly publicKey: string;
   readonly initialKeyFile: string | undefined;
+  readonly content: ContentMode;
 }
 
 export type FromWriter =
@@ -64,6 +74,8 @@ export type FromWriter =
   | { readonly kind: 'prune_failed'; readonly id: number; readonly error: PlainError }
   | { readonly kind: 'keys'; readonly id: number; readonly publicKey: string }
   | { readonly kind: 'keys_failed'; readonly id: number; readonly error: PlainError }
+  | ({ readonly kind: 'erased'; readonly id: number } & Erased)
+  | { readonly kind: 'erase_failed'; readonly id: number; readonly error: PlainError }
   /** The writer had to stop; nothing that is not answered yet will be. */
   | { readonly kind: 'failed'; readonly error: PlainError }
   | { readonly kind: 'closed'; readonly error: PlainError | undefined };

@@ -2,12 +2,14 @@ import { readFolderCheckpoints } from './evidence.js';
 import { type Identity, identify, judgeSignatures } from './identity.js';
 import { findTampering } from './tampering.js';
 import { type Case, type Good, stringOf } from './verify-case.js';
+import { withoutForeign } from './verify-held.js';
 import { findRepairs, lostRanges } from './verify-repair.js';
 import type { Finding, Verdict, VerifyReport } from './verify-report.js';
 import { findWitnessed } from './verify-witness.js';
 
 /** The verdict by docs/format.md §9.4: the first that holds, all findings in the order of the rules. */
-export function decide(facts: Case): VerifyReport {
+export function decide(given: Case): VerifyReport {
+  const facts = withoutForeign(given);
   const identity = identify(facts);
   const { good, bad } = sortCheckpoints(facts, identity);
   const { reach } = facts.reading;

@@ -9,6 +9,7 @@ import { isStill, type KernelLock, takeLock } from './lock.js';
 import { findStanding } from './recovery.js';
 import { listSegments } from './segment.js';
 import {
+  type EraseTask,
   type FromWriter,
   type Outcome,
   type PruneTask,
@@ -53,6 +54,7 @@ function openWriter(): { writer: Writer; keysLock: KernelLock } {
       origin: keys.origin,
       publicKey: keys.signing.publicKey.text,
       initialKeyFile: initialKeyOnHost(keysDir),
+      content: writer.contentMode,
     });
     return { writer, keysLock };
   } catch (error) {
@@ -194,6 +196,7 @@ function serve(writer: Writer): AuditError | undefined {
         if (message.kind === 'rotate') answerRotate(writer, from, message.id);
         if (message.kind === 'prune') answerPrune(writer, from, message.id, message);
         if (message.kind === 'keys') answerKeys(writer, from, message);
+        if (message.kind === 'erase') answerErase(writer, from, message.id, message);
       }
     }
     arrivals.write();
@@ -259,6 +262,16 @@ function answerKeys(
     answer = { kind: 'keys', id, publicKey };
   } catch (error) {
     answer = { kind: 'keys_failed', id, error: toPlainError(error) };
+  }
+  from.postMessage(answer);
+}
+
+function answerErase(writer: Writer, from: MessagePort, id: number, task: EraseTask): void {
+  let answer: FromWriter;
+  try {
+    answer = { kind: 'erased', id, ...writer.erase(task) };
+  } catch (error) {
+    answer = { kind: 'erase_failed', id, error: toPlainError(error) };
   }
   from.postMessage(answer);
 }

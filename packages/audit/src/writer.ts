@@ -4,7 +4,10 @@ import { endsEpoch } from './chain.js';
 import { signCheckpoint } from './checkpoint.js';
 import { type Clock, clockJumpMs } from './clock.js';
 import { ClockWatch } from './clock-watch.js';
+import { ContentKeeper } from './content-keeper.js';
+import { entryAt } from './content-lines.js';
 import { makeFolder } from './durable.js';
+import { checkHolds, type Erased, Erasure } from './erasure.js';
 import { AuditError, reasonOf, systemCode } from './errors.js';
 import type { JsonObject } from './event.js';
 import { readFormer } from './former.js';
@@ -17,7 +20,7 @@ import type { Keys } from './keys.js';
 import { encodeLogEvent, type LogEventType, openedFacts } from './log-events.js';
 import { OpenEpoch } from './open-epoch.js';
 import { OpenSegment } from './open-segment.js';
-import type { WriterOptions } from './options.js';
+import type { ContentMode, WriterOptions } from './options.js';
 import { PlaceWatch } from './place-watch.js';
 import { previousLogFacts } from './previous-log.js';
 import { prunedDetails, type Removed } from './pruned-ranges.js';
@@ -30,6 +33,7 @@ import { aheadMsMax, termsOf } from './retention.js';
 import { periodEnd, type SealReason } from './rotation.js';
 import { segmentsFolder } from './segment.js';
 import type { KeyRotationOptions } from './signing-keys.js';
+import { SubjectKeys } from './subject-keys.js';
 import { formatTime } from './timestamp.js';
 
 /** After a step that failed, nothing is tried again on its own before this. */
@@ -66,7 +70,12 @@ export class Writer {
     size: () => this.#seq,
   };
   readonly #handover: KeyHandover;
+  readonly #subjects: SubjectKeys;
+  readonly #contents: ContentKeeper;
+  readonly #erasure: Erasure;
   #seq: number;
+  /** Where the entry that was added last ends in its batch. */
+  #entryEnd = 0;
   #prevHash: string;
   #lastTimestamp: string;
   /** Bytes of all lines. */
@@ -97,6 +106,10 @@ export class Writer {
     this.#places = new PlaceWatch(options.keysDir);
     this.#reserve = new Reserve(options.dir, options.keysDir);
     this.#handover = new KeyHandover(options.dir, keys.signing, clock);
+    this.#subjects = new SubjectKeys(options.keysDir, keys.origin);
+    this.#subjects.tidy();
+    this.#contents = new ContentKeeper(options.dir, keys.origin, this.#subjects);
+    this.#erasure = new Erasure(options.dir, options.keysDir, this.#subjects);
     this.#seq = standing.seq;
     this.#prevHash = standing.prevHash;
     this.#lastTimestamp = standing.lastTimestamp;
@@ -116,6 +129,11 @@ export class Writer {
 
   get seq(): number {
     return this.#seq;
+  }
+
+  /** As the book has it. */
+  get contentMode(): ContentMode {
+    return this.#state.content;
   }
 
   #resume(standing: Standing): void {
@@ -151,6 +169,8 @@ export class Writer {
     if (standing.seq > 0) this.#writeOpened();
     this.checkpoint();
     advanceKeys(this.#keys.signing, this.#keyWriter);
+    this.#recordErasure();
+    this.#tryRemoveErased();
     this.#pruning.finish();
     this.#pruning.ask();
   }
@@ -177,7 +197,8 @@ export class Writer {
 
   #writeOpened(): void {
     const retention = this.#options.retention ?? this.#state.retention;
-    const facts = openedFacts(this.#options, this.#keys, retention);
+    const content = this.#options.content ?? this.#state.content;
+    const facts = openedFacts(this.#options, this.#keys, retention, content);
     this.#writeOwn('log.opened', this.#seq === 0 ? { ...facts, ...this.#beforeFacts() } : facts);
   }
 
@@ -199,10 +220,16 @@ export class Writer {
       while (left > 0) {
         this.#prepare();
         while (left > this.#group.count && this.#hasRoom()) {
-          const end = batch.indexOf(10, at);
-          this.#addLine(batch, at, end);
-          at = end + 1;
+          const refusal = this.#addEntry(batch, at);
+          if (refusal !== undefined) {
+            // What stands before it is written and reported first.
+            if (this.#group.count > 0) break;
+            report.failed(1, refusal);
+            left--;
+          }
+          at = this.#entryEnd + 1;
         }
+        if (this.#group.count === 0) continue;
         const firstSeq = this.#seq;
         const { segment, leaves, bytes } = this.#flush();
         left -= leaves.length;
@@ -214,8 +241,28 @@ export class Writer {
       }
     } catch (error) {
       this.#group.restart(this.#prevHash);
+      this.#contents.drop();
       this.#meetFullDisk(error);
       report.failed(left, asWriteFailure(error));
+    }
+  }
+
+  /** Adds the entry of a batch at `at`; gives why it cannot be recorded, where it cannot. */
+  #addEntry(batch: Buffer, at: number): AuditError | undefined {
+    const { body, end } = entryAt(batch, at);
+    this.#entryEnd = end;
+    const { content } = this.#state;
+    if (content === 'off') {
+      this.#addLine(batch, body, end);
+      return undefined;
+    }
+    try {
+      const { source, from, to } = this.#contents.take(batch, { at, body, end }, content);
+      this.#addLine(source, from, to);
+      return undefined;
+    } catch (error) {
+      if (error instanceof AuditError) return error;
+      throw error;
     }
   }
 
@@ -247,6 +294,7 @@ export class Writer {
       if (this.#checkpointDue(now)) this.#tryCheckpoint();
       if (this.#handover.look()) this.retireKey();
       this.#pruneATurn(now);
+      if (this.#erasure.isPending) this.#removeErased();
     } catch {
       // Whoever appends next meets the same condition and gets the error.
       this.#group.restart(this.#prevHash);
@@ -265,6 +313,7 @@ export class Writer {
       this.#rotationDueMs(),
       this.#handover.dueMs(),
       termsOf(this.#state.retention) === undefined ? undefined : this.#pruning.dueMs(),
+      this.#erasure.isPending ? 0 : undefined,
     ].filter((ms) => ms !== undefined);
     if (this.#failed || due.length === 0) return Number.POSITIVE_INFINITY;
     return Math.max(0, this.#tickAgainMs, Math.min(...due)) - this.#clock.monotonicMs();
@@ -328,6 +377,45 @@ export class Writer {
     }
   }
 
+  /**
+   * Destroys the keys of everybody who has this user id or username, records it under their pseudonyms, and removes what was sealed
+   * for them. Throws `held` where a legal hold may cover it, unless `despiteHold`.
+   */
+  erase(task: { readonly user: string; readonly despiteHold: boolean }): Erased {
+    this.#prepare();
+    const subjects = this.#subjects.find(task.user);
+    if (subjects.length === 0) return { subjects: [], contents: 0 };
+    if (!task.despiteHold) checkHolds(this.#state.retention, subjects);
+    if (this.#erasure.isPending) this.#removeErased();
+    const erased = this.#erasure.begin(subjects, this.#seq);
+    this.#recordErasure();
+    this.#removeErased();
+    return erased;
+  }
+
+  /** Before anything else is recorded: the keys go, and then the book says so, signed. */
+  #recordErasure(): void {
+    if (!this.#erasure.isUnrecorded) return;
+    const erased = this.#erasure.destroyKeys();
+    if (erased !== undefined) this.#writeOwn('log.erased', { ...erased });
+    this.#publish('durable');
+    this.#erasure.recorded();
+  }
+
+  /** At an opening: what cannot be removed now keeps nobody from recording. */
+  #tryRemoveErased(): void {
+    try {
+      if (this.#erasure.isPending) this.#removeErased();
+    } catch {
+      // Nobody can read it any more; `tick` tries again, and `status` says that it is not finished.
+    }
+  }
+
+  #removeErased(): void {
+    this.#contents.close();
+    this.#erasure.finish();
+  }
+
   /** Makes a checkpoint of everything written so far, if there is news, and returns the newest. */
   checkpoint(): string {
     this.#checkUsable();
@@ -368,6 +456,7 @@ export class Writer {
     } finally {
       this.#failed ??= new AuditError('log_closed', 'the log is closed; open it again');
       this.#closeSegment();
+      this.#contents.close();
     }
   }
 
@@ -388,6 +477,7 @@ export class Writer {
     this.#sealIfDue();
     this.#ensureSegment();
     this.#checkClock();
+    this.#recordErasure();
   }
 
   /** After a failed write the next segment begins by saying so: the one before ends without a seal. */
@@ -441,6 +531,7 @@ export class Writer {
   #hasRoom(): boolean {
     const filled = this.#group.byteLength;
     if (filled === 0) return true;
+    if (this.#contents.isFull) return false;
     const { segmentBytesMax } = this.#options;
     return filled < groupBytesMax && (this.#segment?.bytes ?? 0) + filled < segmentBytesMax;
   }
@@ -451,6 +542,7 @@ export class Writer {
     const segment = this.#ensureSegment();
     const sync = this.#options.durability === 'sync';
     this.#stopIf(() => segment.file.checkSize());
+    this.#contents.store(segment.firstSeq, sync);
     try {
       segment.file.append(group.bytes, sync);
     } catch (error) {
@@ -505,6 +597,7 @@ export class Writer {
   #sync(): void {
     if (this.#syncDueMs === undefined || this.#segment === undefined) return;
     try {
+      this.#contents.sync();
       this.#segment.file.sync();
     } catch (error) {
       this.#cutBack(this.#segment, error);

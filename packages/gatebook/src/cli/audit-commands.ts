@@ -42,12 +42,14 @@ export function addAuditCommands(program: Command, outcome: Outcome): void {
   addCosign(audit, outcome);
   addServe(audit, outcome);
   addPrune(audit, outcome);
+  addErase(audit, outcome);
 }
 
 interface SearchFlags extends FilterOptions, VerifyFlags {
   readonly limit?: number;
   readonly format: Format;
   readonly output?: string;
+  readonly open?: boolean;
   readonly verifySignatures?: boolean;
 }
 
@@ -65,6 +67,7 @@ function addSearch(program: Command, outcome: Outcome): Command {
     .option('--limit <n>', 'the newest n; all, but 100 in a table', positiveInteger)
     .addOption(formatOption())
     .option('--output <file>', 'write to a file that appears when complete (mode 0600)', nonEmpty)
+    .option('--open', 'open sealed content and pseudonyms with the keys folder')
     .option('--verify-signatures', 'the same as gatebook audit verify, whose options it takes');
   for (const option of verifyOptions()) audit.addOption(option.hideHelp());
   return audit.action(async (flags: SearchFlags, command: Command) => {
@@ -87,6 +90,7 @@ function addSearch(program: Command, outcome: Outcome): Command {
       format,
       limit,
       output,
+      open: flags.open,
     });
   });
 }
@@ -103,6 +107,7 @@ const searchOptionNames: readonly string[] = [
   'limit',
   'format',
   'output',
+  'open',
 ];
 function refuseBeside(command: Command, names: readonly string[], why: string): void {
   for (const option of command.options) {
@@ -325,4 +330,32 @@ function addPrune(audit: Command, outcome: Outcome): void {
       confirmClock: flags.confirmClock ?? false,
     });
   });
+}
+
+interface EraseFlags {
+  readonly user: string;
+  readonly dryRun?: boolean;
+  readonly despiteHold?: boolean;
+  readonly json?: boolean;
+}
+
+function addErase(audit: Command, outcome: Outcome): void {
+  withPlaces(audit.command('erase'))
+    .description(
+      'destroy the key of a user, so that what was sealed for him cannot be read any more',
+    )
+    .requiredOption('--user <id>', 'user_id or username', nonEmpty)
+    .option('--dry-run', 'only say what would go, and what cannot be reached')
+    .option('--despite-hold', 'although a legal hold may cover records of his')
+    .option('--json', 'print one JSON object')
+    .action(async (flags: EraseFlags, command: Command) => {
+      const { erase } = await import('./erase.js');
+      outcome.exitCode = await erase({
+        places: placesOf(command),
+        user: flags.user,
+        dryRun: flags.dryRun ?? false,
+        despiteHold: flags.despiteHold ?? false,
+        json: flags.json ?? false,
+      });
+    });
 }

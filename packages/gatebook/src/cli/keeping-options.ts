@@ -1,4 +1,4 @@
-import type { Dimension, HoldFilter, RetentionOptions, Rotate } from '@gatebook/audit';
+import type { ContentMode, Dimension, HoldFilter, RetentionOptions, Rotate } from '@gatebook/audit';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Keeping } from '../keeping.js';
 import { usageError } from './failure.js';
@@ -10,6 +10,7 @@ export interface KeepingFlags extends RetentionFlags, OutsideFlags {
   /** In bytes. */
   readonly maxSizeMb?: number;
   readonly rotate?: Rotate;
+  readonly content?: ContentMode;
 }
 
 interface RetentionFlags {
@@ -25,7 +26,12 @@ interface RetentionFlags {
 export async function keepingFrom(flags: KeepingFlags): Promise<Keeping> {
   const retention = retentionFrom(flags);
   const outside = await outsideFrom(flags);
-  const keeping = { segmentBytesMax: flags.maxSizeMb, rotate: flags.rotate, ...outside };
+  const keeping = {
+    segmentBytesMax: flags.maxSizeMb,
+    rotate: flags.rotate,
+    content: flags.content,
+    ...outside,
+  };
   return retention === undefined ? keeping : { ...keeping, retention };
 }
 
@@ -61,10 +67,17 @@ export function withKeeping(command: Command): Command {
         '--rotate <when>',
         'seal a segment too when the hour, day or week (UTC) has ended (default: size)',
       ).choices(rotations),
+    )
+    .addOption(
+      new Option(
+        '--content <what>',
+        'content that does not stand in records: off, keep it sealed, or personal: seal all that may be personal (default: as the log has it)',
+      ).choices(contentModes),
     );
   return withOutside(withRetention(command));
 }
 
+const contentModes: readonly ContentMode[] = ['off', 'keep', 'personal'];
 const rotations: readonly Rotate[] = ['size', 'hourly', 'daily', 'weekly'];
 
 /** The options of the policy by which segments are deleted. */

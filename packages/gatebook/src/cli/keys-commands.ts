@@ -59,12 +59,16 @@ interface RotateFlags extends KeySourceFlags {
 function addRotate(keys: Command, outcome: Outcome): void {
   const rotate = withPlaces(keys.command('rotate'))
     .description('sign with a new key from here on, in the same history')
-    .option('--overlap', 'both keys sign until gatebook keys retire');
+    .option('--overlap', 'both keys sign until gatebook keys retire')
+    .option(
+      '--no-overlap',
+      'the old key retires at once, whether or not witnesses know the new one',
+    );
   for (const option of keySourceOptions()) rotate.addOption(option);
   rotate.action(async (flags: RotateFlags, command: Command) => {
     const { rotateKey } = await import('./keys.js');
     outcome.exitCode = await rotateKey(placesOf(command), {
-      overlap: flags.overlap ?? false,
+      overlap: flags.overlap,
       ...keySourceOf(flags),
     });
   });

@@ -113,11 +113,18 @@ async function initialKey(places: Places): Promise<string> {
 export async function rotateKey(places: Places, options: KeyRotationOptions): Promise<number> {
   return await withLog(places, async (log) => {
     const publicKey = await log.rotateSigningKey(options);
-    say(
-      options.overlap === true
-        ? 'both keys sign; tell whoever checks by key of the new one, then run gatebook keys retire'
-        : 'the old key has retired; verifiers who have it can go on with it, or take the new one',
-    );
+    const { keys } = await logKeys(places);
+    const both = keys.filter(({ retired }) => retired === undefined).length > 1;
+    if (options.overlap === true)
+      say(
+        'both keys sign; tell whoever checks by key of the new one, then run gatebook keys retire',
+      );
+    else if (both)
+      say(
+        'both keys sign until the witnesses have taken the new one: give it to them; gatebook keys retire does not wait',
+      );
+    else
+      say('the old key has retired; verifiers who have it can go on with it, or take the new one');
     return publicKey;
   });
 }

@@ -29,7 +29,7 @@ export async function logChoiceOf(
   }
   if (Object.values(await keepingFrom(flags)).some((value) => value !== undefined)) {
     throw usageError(
-      'how the log is kept and who holds evidence of it is for gatebook serve to say: leave --max-size-mb, --rotate and the options of retention, witnesses and anchors out',
+      'how the log is kept and who holds evidence of it is for gatebook serve to say: leave --max-size-mb, --rotate, --content and the options of retention, witnesses and anchors out',
     );
   }
   return { socket: chosen, token: tokenOf(tokenFile, env) };

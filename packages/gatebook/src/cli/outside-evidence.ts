@@ -3,7 +3,6 @@ import {
   allOf,
   anchorTime,
   type Brought,
-  checkNote,
   fetchCosigned,
   findCosignature,
   parseCertificates,
@@ -21,7 +20,7 @@ const timeoutMs = 10_000;
 
 /** What asking the witnesses gave: notes to hold against the log, and what could not be had. */
 export interface Asked {
-  readonly held: readonly { readonly name: string; readonly note: string }[];
+  readonly held: readonly Brought[];
   readonly problems: readonly string[];
   /** When witnesses were named with their keys and no policy was brought: all of them. */
   readonly policy: TlogPolicy | undefined;
@@ -35,7 +34,7 @@ export async function askWitnesses(
   witnesses: readonly string[],
   publicKeys: readonly string[],
 ): Promise<Asked> {
-  const held: { name: string; note: string }[] = [];
+  const held: Brought[] = [];
   const problems: string[] = [];
   const parsed = witnesses.map((text) => {
     const { url, key } = splitWitness(text);
@@ -56,12 +55,10 @@ export async function askWitnesses(
           first.name,
         );
         const read = parseNote(Buffer.from(note));
-        if (checkNote(read, logKeys) !== 'signed')
-          throw new Error('its checkpoint is not signed by the log');
         if (key !== undefined && typeof findCosignature(read, key) === 'string') {
           throw new Error('its checkpoint does not carry its cosignature');
         }
-        held.push({ name, note });
+        held.push({ name, note, ifSigned: true });
       } catch (error) {
         problems.push(`${name} could not be asked: ${reasonOf(error)}`);
       }

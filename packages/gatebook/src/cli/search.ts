@@ -1,6 +1,7 @@
 import { outputFile, standardOutput, withDestination } from './destination.js';
 import { compileFilter, type Filter } from './filter.js';
 import { requireLog } from './log-folder.js';
+import { recordOpener, withPseudonyms } from './opened-record.js';
 import type { Places } from './places.js';
 import { type Format, openPrinter } from './record-printer.js';
 import { newestMatches, type Stretch, select, type Unreadable } from './selection.js';
@@ -10,6 +11,8 @@ export interface SearchOptions {
   readonly places: Places;
   readonly filter: Filter;
   readonly format: Format;
+  /** Whether commitments and pseudonyms are opened with the keys. */
+  readonly open?: boolean | undefined;
   /** The newest so many; undefined: all, except in a table. */
   readonly limit?: number | undefined;
   readonly output?: string | undefined;
@@ -22,7 +25,9 @@ export const tableLimitDefault = 100;
 export async function search(options: SearchOptions): Promise<number> {
   const { places, format, output } = options;
   await requireLog(places.dir);
-  const match = compileFilter(options.filter);
+  const users = withPseudonyms(places, options.filter.users);
+  const match = compileFilter({ ...options.filter, users });
+  const opener = options.open ? recordOpener(places) : undefined;
   const limit = options.limit ?? (format === 'table' ? tableLimitDefault : undefined);
   const stretch: Stretch | undefined =
     limit === undefined ? undefined : await newestMatches(places.dir, match, limit);
@@ -33,13 +38,14 @@ export async function search(options: SearchOptions): Promise<number> {
     const selection = {
       dir: places.dir,
       match,
-      parse: printer.needsRecord,
+      parse: printer.needsRecord || opener !== undefined,
       fromSeq: stretch?.fromSeq,
       untilSeq: stretch?.untilSeq,
     };
     let records = 0;
     for await (const { line, record } of select(selection, unreadable)) {
-      await printer.add(line.line, record);
+      const shown = record && opener?.(record, line.segment);
+      await printer.add(shown?.line ?? line.line, shown?.record ?? record);
       records++;
     }
     await printer.flush();

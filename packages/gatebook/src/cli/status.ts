@@ -41,6 +41,12 @@ function jsonOf(found: LogStatus, outside: readonly Progress[]): unknown {
       next: found.rotation.next,
     },
     retention: found.retention,
+    content: {
+      mode: found.content.mode,
+      subjects: found.content.subjects,
+      bytes: found.content.bytes,
+      erasure_pending: found.content.erasurePending,
+    },
     forward_security: { on: forward.on, initial_key_file: forward.initialKeyFile },
     locked_by: found.lockedBy,
     last_timestamp: found.lastTimestamp,
@@ -85,6 +91,7 @@ function textOf(places: Places, found: LogStatus, outside: readonly Progress[]):
     ['pending', counted(found.pending, 'record')],
     ['rotation', rotationText(found.rotation)],
     ['retention', retentionText(found.retention)],
+    ['content', contentText(found.content)],
     ['writer', writerText(found.lockedBy)],
     ...outside.map((progress) => [progress.kind, outsideText(found, progress)] as const),
   ];
@@ -104,6 +111,12 @@ function retentionText({ policy, pruned }: LogStatus['retention']): string {
   if (pruned.length === 0) return rule;
   const ranges = pruned.map(([from, to]) => `${count(from)} to ${count(to - 1)}`);
   return `${rule}; deleted: records ${ranges.join(', ')}`;
+}
+
+function contentText({ mode, subjects, bytes, erasurePending }: LogStatus['content']): string {
+  const kept = `${counted(bytes, 'byte')} sealed for ${counted(subjects, 'subject')}`;
+  const pending = erasurePending ? '; an erasure is not finished' : '';
+  return `${mode}${mode === 'off' && bytes === 0 ? '' : `, ${kept}`}${pending}`;
 }
 
 function writerText(pid: number | undefined): string {

@@ -15,7 +15,9 @@ export interface VerifyFlags {
   readonly level?: 'public' | 'auditor';
   /** In days. */
   readonly minRetention?: number;
+  readonly watch?: number | true;
   readonly strict?: boolean;
+  readonly contents?: boolean;
   readonly json?: boolean;
 }
 
@@ -54,7 +56,15 @@ export function verifyOptions(): Option[] {
       '--min-retention <span>',
       'call deleted records missing that were kept for less, whatever the book allows: 30d, 12h',
     ).argParser(spanDays),
+    new Option(
+      '--watch [span]',
+      'look again so often (default: 10s) and end at the first problem',
+    ).argParser(spanMs),
     new Option('--strict', 'exit 3 when records are under no signature yet'),
+    new Option(
+      '--contents',
+      'open sealed content with the keys folder too, and exit 1 where it is not what was committed to',
+    ),
     new Option('--json', 'print the report as one JSON object'),
   ];
 }
@@ -73,7 +83,9 @@ export async function runVerify(flags: VerifyFlags, command: Command): Promise<n
     maxAgeMs: flags.maxAge,
     level: flags.level,
     minRetention: flags.minRetention,
+    watchMs: flags.watch === true ? 10_000 : flags.watch,
     strict: flags.strict ?? false,
+    contents: flags.contents ?? false,
     json: flags.json ?? false,
   });
 }
@@ -89,6 +101,8 @@ export const verifyOptionNames: readonly string[] = [
   'max-age',
   'level',
   'min-retention',
+  'watch',
   'strict',
+  'contents',
   'json',
 ];

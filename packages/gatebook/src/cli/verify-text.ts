@@ -1,4 +1,4 @@
-import type { VerifyReport } from '@gatebook/audit';
+import type { ContentReport, VerifyReport } from '@gatebook/audit';
 import { paint } from './colour.js';
 import { count, counted, forwardSecurityText } from './talk.js';
 import { visible } from './visible.js';
@@ -17,6 +17,8 @@ export interface Evidence {
 }
 
 export interface ReportStyle {
+  /** Where content was compared, too. */
+  readonly contents?: ContentReport | undefined;
   readonly evidence: readonly Evidence[];
   /** Whether the log is ok and only `--strict` makes it exit 3. */
   readonly strictFailed: boolean;
@@ -49,11 +51,27 @@ export function reportText(report: VerifyReport, style: ReportStyle): string {
     const pending = Math.max(report.pending, report.records - signed);
     lines.push(`  --strict: ${counted(pending, 'pending record')} under no signature yet`);
   }
+  if (style.contents !== undefined) lines.push(`  ${contentsText(style.contents)}`);
   const against = style.evidence.map(({ kind, file }) => `the ${kind} ${visible(file)}`);
   lines.push(
     `checked against ${against.length === 0 ? 'nothing but the log itself' : against.join(', ')}`,
   );
   return `${lines.join('\n')}\n`;
+}
+
+/** What became of the content behind commitments; it is no part of the verdict on the log. */
+function contentsText({ members, altered }: ContentReport): string {
+  const kinds = Object.entries(members).filter(([, number]) => number > 0);
+  const counts = kinds.map(([state, number]) => `${count(number)} ${state.replace('_', ' ')}`);
+  const where = altered.map(({ seq, member }) => `${member} of record ${count(seq)}`);
+  const first = where.length === 0 ? '' : `; altered: ${where.join(', ')}`;
+  return `contents: ${counts.length === 0 ? 'none' : counts.join(', ')}${first}`;
+}
+
+/** One line about a look that found nothing but more of the log. */
+export function newsText(report: VerifyReport, before: VerifyReport): string {
+  const more = counted(report.records - before.records, 'new record');
+  return `${report.verdict}: ${extentText(report)}, ${more}\n`;
 }
 
 /** A deletion by the log itself. */
@@ -102,11 +120,12 @@ function findingText(finding: VerifyReport['findings'][number]): string {
 }
 
 /** The whole report as one JSON object, in snake case as everything else that leaves as JSON. */
-export function reportJson(report: VerifyReport): string {
+export function reportJson(report: VerifyReport, contents?: ContentReport): string {
   const forward = report.forwardSecurity;
   return `${JSON.stringify({
     verdict: report.verdict,
     level: report.level,
+    contents,
     origin: report.origin,
     records: report.records,
     size: report.size,

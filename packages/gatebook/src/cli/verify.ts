@@ -1,8 +1,12 @@
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import {
   type Brought,
+  type ContentReport,
+  checkContents,
   readPublicKeyFile,
   type TlogPolicy,
+  VerifyMemory,
   type VerifyOptions,
   type VerifyReport,
   verifyExitCode,
@@ -17,7 +21,8 @@ import { askWitnesses, heldByAnchors } from './outside-evidence.js';
 import { readPolicy } from './outside-options.js';
 import type { Places } from './places.js';
 import { count } from './talk.js';
-import { type Evidence, reportJson, reportText } from './verify-text.js';
+import { type Evidence, newsText, reportJson, reportText } from './verify-text.js';
+import { ended } from './witness.js';
 
 export interface VerifyCommand {
   readonly places: Places;
@@ -37,22 +42,83 @@ export interface VerifyCommand {
   /** In days. */
   readonly minRetention?: number | undefined;
   readonly strict: boolean;
+  /** Whether content is compared, too. */
+  readonly contents: boolean;
   readonly json: boolean;
+  /** Look again so often, until something is wrong. */
+  readonly watchMs?: number | undefined;
 }
 
 /** `gatebook audit verify`: the verdict of docs/format.md §9, and its exit code. */
 export async function verify(command: VerifyCommand): Promise<number> {
   // A folder without segments is not passed over here: what was in it may be missed by the head.
   await requireFolder(command.places.dir, command.places.dir, 3);
+  if (command.watchMs !== undefined && command.contents) {
+    throw usageError('--contents does not go with --watch: content is read whole each time');
+  }
+  if (command.watchMs !== undefined) return await watch(command, command.watchMs);
+  const looked = await look(command);
+  await print(command, looked);
+  return looked.exitCode;
+}
+
+interface Look {
+  readonly report: VerifyReport;
+  readonly evidence: readonly Evidence[];
+  readonly contents: ContentReport | undefined;
+  /** Whether the log is ok and only `--strict` makes it exit 3. */
+  readonly strictFailed: boolean;
+  readonly exitCode: number;
+}
+
+async function look(command: VerifyCommand, memory?: VerifyMemory): Promise<Look> {
   const evidence: Evidence[] = [];
   const options = await gather(command, evidence);
-  const report = await run(options);
-  const exitCode = verifyExitCode(report, command.strict);
+  const report = await run({ ...options, memory });
+  const verified = verifyExitCode(report, command.strict);
+  const strictFailed = verified === 3 && report.verdict === 'ok';
+  const contents = command.contents ? await checkContents(command.places) : undefined;
+  const altered = (contents?.members.altered ?? 0) > 0;
+  const exitCode = verified === 0 && altered ? 1 : verified;
+  return { report, evidence, contents, strictFailed, exitCode };
+}
+
+/** So often everything is read again, changed or not. */
+const wholeEveryMs = 3_600_000;
+
+/** Looks again and again, until it must not exit 0 or somebody ends it; every look but the first reads what is new. */
+async function watch(command: VerifyCommand, everyMs: number): Promise<number> {
+  const memory = new VerifyMemory();
+  const stop = new AbortController();
+  const end = ended().then(() => stop.abort());
+  let told: VerifyReport | undefined;
+  let wholeAt = performance.now() + wholeEveryMs;
+  for (;;) {
+    if (performance.now() >= wholeAt) {
+      memory.forget();
+      wholeAt = performance.now() + wholeEveryMs;
+    }
+    const looked = await look(command, memory);
+    const { report, exitCode } = looked;
+    // What is pending may be signed by the next look, and only the verdict is a problem to be told of.
+    const wrong = report.verdict !== 'ok';
+    if (told === undefined || wrong || command.json) await print(command, looked);
+    else if (report.size !== told.size) await writeStdout(newsText(report, told));
+    if (wrong) return exitCode;
+    told = report;
+    await Promise.race([pause(everyMs, undefined, { signal: stop.signal }).catch(() => {}), end]);
+    if (stop.signal.aborted) return exitCode;
+  }
+}
+
+async function print(command: VerifyCommand, looked: Look): Promise<void> {
+  const { report, evidence, contents, strictFailed } = looked;
   const text = command.json
-    ? reportJson(report)
+    ? reportJson(report, contents)
     : reportText(report, {
         evidence,
-        strictFailed: exitCode === 3 && report.verdict === 'ok',
+        contents,
+        strictFailed,
         colour: coloured(process.stdout.isTTY === true, process.env),
       });
   try {
@@ -61,7 +127,6 @@ export async function verify(command: VerifyCommand): Promise<number> {
     // The exit code is the answer, whether or not somebody reads the words.
     if (!(error instanceof OutputClosed)) throw error;
   }
-  return exitCode;
 }
 
 async function gather(command: VerifyCommand, evidence: Evidence[]): Promise<VerifyOptions> {
@@ -82,10 +147,9 @@ async function gather(command: VerifyCommand, evidence: Evidence[]): Promise<Ver
   if (command.policy !== undefined) evidence.push({ kind: 'policy', file: command.policy });
   const publicKeys = await publicKeysOf(command, policy, evidence);
   const asked = await askWitnesses(command.witnesses, publicKeys);
-  for (const { name, note } of asked.held) {
-    held.push({ name, note });
+  held.push(...asked.held);
+  for (const { name } of asked.held)
     evidence.push({ kind: 'witness', file: name.replace(/^the witness /, '') });
-  }
   const head = await ownHead(places);
   if (head !== undefined) evidence.push({ kind: 'head', file: join(places.keysDir, 'head') });
   return {

@@ -48,6 +48,7 @@ const endOfLog: ReadonlySet<string> = new Set([
   'bad_socket',
   'bad_token',
   'protocol_mismatch',
+  'bad_option',
 ]);
 
 /** What keeps a log from being opened now and may end by itself. */
