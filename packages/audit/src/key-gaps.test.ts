@@ -48,9 +48,12 @@ function recordsIn(file: string): LogRecord[] {
   return lines.map((line) => JSON.parse(line) as LogRecord);
 }
 
+function recordsOf(log: Folders): LogRecord[] {
+  return segmentFiles(log.dir).flatMap(recordsIn);
+}
+
 function aboutKeys(log: Folders, type: string): number {
-  const records = segmentFiles(log.dir).flatMap(recordsIn);
-  return records.filter((record) => record.event_type === type).length;
+  return recordsOf(log).filter((record) => record.event_type === type).length;
 }
 
 /** Index of the segment file that holds the first record of a type. */
@@ -144,6 +147,11 @@ describe.each(damages)('damage %s, repaired', (_where, surviving, hurt) => {
     expect(fs.readdirSync(path.join(log.dir, 'checkpoints'))).toEqual(
       expect.arrayContaining(checkpoints),
     );
+    const link =
+      recordsOf(made.log).find(({ event_type: type }) => type === 'log.key_rotated')!.seq + 1;
+    const note = fs.readFileSync(path.join(log.dir, 'checkpoints', String(link).padStart(20, '0')));
+    for (const key of [older, newer])
+      expect(checkNote(parseNote(note), [parseVerifierKey(key)])).toBe('signed');
     const writer = openDirect(log, { segmentBytesMax });
     appendEvents(writer, numbered(80, 5));
     const newest = writer.rotateKey({});
