@@ -101,7 +101,8 @@ function attacksOn(deleted: Deleted): Attack[] {
     ['an unknown file among the kept', put(pruned, 'kept/notes', 'x'), ok],
     ['nothing, either key of the history', pruned, ok, { keys: [publicKey] }],
     ['nothing, both keys of the history', pruned, ok, { keys: [olderKey, publicKey] }],
-    ['the link of the keys gone', drop(pruned, linkOf(pruned)), tampered],
+    // For the older key nothing signed covers the deletions then.
+    ['the link of the keys gone', drop(pruned, linkOf(pruned)), missing, { keys: [olderKey] }],
     [
       'the link of the keys gone, the newer key',
       drop(pruned, linkOf(pruned)),
