@@ -22,6 +22,8 @@ interface Deleted {
   readonly whole: Folder;
   readonly pruned: Folder;
   readonly publicKey: string;
+  /** What signed before the key was changed. */
+  readonly olderKey: string;
   readonly hmacKey: string;
   /** A checkpoint kept from before. */
   readonly held: string;
@@ -47,7 +49,11 @@ async function makeDeleted(dir: string): Promise<Deleted> {
   must(await run(['init', ...places]));
   const hmacKey = join(dir, 'auditor-key');
   await rename(join(dir, 'keys', 'initial-hmac-key'), hmacKey);
-  await record(700, 'ann');
+  await record(350, 'ann');
+  const olderKey = join(dir, 'older-key');
+  await writeFile(olderKey, await readFile(join(dir, 'keys', 'public-key')));
+  must(await run(['keys', 'rotate', ...places]));
+  await record(350, 'ann');
   const held = join(dir, 'held');
   await writeFile(held, await readFile(join(dir, 'log', 'checkpoint')));
   const whole = await readFolder(join(dir, 'log'));
@@ -63,12 +69,23 @@ async function makeDeleted(dir: string): Promise<Deleted> {
   expect((await prune('--retention-days', '0.00001')).stdout).toMatch(/age\n[\s\S]*deleted\n$/);
   await record(100, 'cleo');
   const pruned = await readFolder(join(dir, 'log'));
-  return { whole, pruned, publicKey: join(dir, 'keys', 'public-key'), hmacKey, held };
+  return { whole, pruned, publicKey: join(dir, 'keys', 'public-key'), olderKey, hmacKey, held };
 }
 
-function attacksOn({ whole, pruned, publicKey, hmacKey, held }: Deleted): Attack[] {
+/** The checkpoint that ends with the record of the new key, which was deleted but for that record. */
+function linkOf(pruned: Folder): string {
+  const lines = pathsIn(pruned, 'kept').flatMap((path) =>
+    file(pruned, path).toString().split('\n').slice(0, -1),
+  );
+  const records = lines.map((line) => JSON.parse(line) as { event_type: string; seq: number });
+  const { seq } = records.find(({ event_type: type }) => type === 'log.key_rotated')!;
+  return `checkpoints/${String(seq + 1).padStart(20, '0')}`;
+}
+
+function attacksOn(deleted: Deleted): Attack[] {
+  const { whole, pruned, publicKey, olderKey, hmacKey, held } = deleted;
   const levels: readonly (readonly [string, Brought])[] = [
-    ['public', { keys: [publicKey] }],
+    ['public', { keys: [olderKey] }],
     ['auditor', { keys: [publicKey], hmacKey }],
   ];
   const ok: Expected = { verdict: 'ok', pending: 0 };
@@ -82,6 +99,16 @@ function attacksOn({ whole, pruned, publicKey, hmacKey, held }: Deleted): Attack
     ['all kept lines gone', drop(pruned, ...pathsIn(pruned, 'kept')), missing],
     ['all tiles gone', drop(pruned, ...pathsIn(pruned, 'tile')), tampered],
     ['an unknown file among the kept', put(pruned, 'kept/notes', 'x'), ok],
+    ['nothing, either key of the history', pruned, ok, { keys: [publicKey] }],
+    ['nothing, both keys of the history', pruned, ok, { keys: [olderKey, publicKey] }],
+    // For the older key nothing signed covers the deletions then.
+    ['the link of the keys gone', drop(pruned, linkOf(pruned)), missing, { keys: [olderKey] }],
+    [
+      'the link of the keys gone, the newer key',
+      drop(pruned, linkOf(pruned)),
+      tampered,
+      { keys: [publicKey] },
+    ],
   ];
   const remaining = segmentPaths(pruned);
   for (const path of some(remaining.slice(0, -1))) {
