@@ -1,6 +1,6 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import { isNoFolder, makeFolder, readAll, syncFolder, writeAll } from './durable.js';
+import { makeFolder, namesIn, readAll, syncFolder, writeAll } from './durable.js';
 import { sequenceName } from './segment.js';
 
 /**
@@ -30,14 +30,7 @@ export interface ContentFile {
 }
 
 export function listContents(dir: string): ContentFile[] {
-  let names: string[];
-  try {
-    names = fs.readdirSync(contentFolder(dir));
-  } catch (error) {
-    if (isNoFolder(error)) return [];
-    throw error;
-  }
-  return names
+  return namesIn(contentFolder(dir))
     .map((name) => filePattern.exec(name)?.[1])
     .filter((digits) => digits !== undefined)
     .map((digits) => ({ firstSeq: Number(digits), path: contentPath(dir, Number(digits)) }))

@@ -1,4 +1,3 @@
-import * as fs from 'node:fs';
 import * as path from 'node:path';
 import {
   type Checkpoint,
@@ -7,7 +6,7 @@ import {
   parseCheckpointText,
   parseNote,
 } from './checkpoint.js';
-import { isNoFolder, makeFolder, readRegular, replaceFile, replaceFileDurably } from './durable.js';
+import { makeFolder, namesIn, readRegular, replaceFile, replaceFileDurably } from './durable.js';
 import { AuditError } from './errors.js';
 import { takeLock } from './lock.js';
 import { sequenceName } from './segment.js';
@@ -22,14 +21,7 @@ export const cosignedFolder = 'cosigned';
 
 /** The sizes of which a cosigned checkpoint is kept, smallest first. */
 export function cosignedSizes(dir: string): number[] {
-  let names: string[];
-  try {
-    names = fs.readdirSync(path.join(dir, cosignedFolder));
-  } catch (error) {
-    if (isNoFolder(error)) return [];
-    throw error;
-  }
-  return names
+  return namesIn(path.join(dir, cosignedFolder))
     .filter((name) => /^[0-9]{20}$/.test(name))
     .map(Number)
     .filter(Number.isSafeInteger)

@@ -109,6 +109,16 @@ export function isNoFolder(error: unknown): boolean {
   return ['ENOENT', 'ENOTDIR', 'ELOOP'].includes(systemCode(error) ?? '');
 }
 
+/** The names in a folder, in no order; none when there is no such folder. */
+export function namesIn(folder: string): string[] {
+  try {
+    return fs.readdirSync(folder);
+  } catch (error) {
+    if (isNoFolder(error)) return [];
+    throw error;
+  }
+}
+
 /** Fills `bytes` from `position`; returns how many there were. */
 export function readAll(fd: number, bytes: Uint8Array, position: number): number {
   let done = 0;

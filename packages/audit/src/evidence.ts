@@ -1,4 +1,3 @@
-import * as fs from 'node:fs';
 import * as path from 'node:path';
 import {
   type Checkpoint,
@@ -8,7 +7,7 @@ import {
   parseNote,
 } from './checkpoint.js';
 import { cosignedFolder } from './cosigned.js';
-import { isNoFolder, readRegular } from './durable.js';
+import { namesIn, readRegular } from './durable.js';
 import { AuditError, reasonOf } from './errors.js';
 import { parseHead } from './head.js';
 import { sequenceName } from './segment.js';
@@ -33,22 +32,13 @@ export function readFolderCheckpoints(dir: string): FolderCheckpoints {
   const newest = readEntry(dir, 'checkpoint', undefined);
   if (newest) entries.push(newest);
   for (const folder of ['checkpoints', cosignedFolder]) {
-    for (const name of namesIn(path.join(dir, folder))) {
+    for (const name of namesIn(path.join(dir, folder)).sort()) {
       if (!/^[0-9]{20}$/.test(name)) continue;
       const entry = readEntry(dir, `${folder}/${name}`, name);
       if (entry) entries.push(entry);
     }
   }
   return { entries };
-}
-
-function namesIn(folder: string): string[] {
-  try {
-    return fs.readdirSync(folder).sort();
-  } catch (error) {
-    if (isNoFolder(error)) return [];
-    throw error;
-  }
 }
 
 function readEntry(

@@ -1,6 +1,6 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import { isNoFolder, makeFolder, readIfThere, replaceFileDurably, syncFolder } from './durable.js';
+import { makeFolder, namesIn, readIfThere, replaceFileDurably, syncFolder } from './durable.js';
 import type { JsonObject } from './event.js';
 
 /** A log that could not go on, kept in the folder of the one that took its place: `former/<n>`, and its keys likewise. */
@@ -9,15 +9,6 @@ const noteName = 'former.json';
 
 function formerFolder(dir: string): string {
   return path.join(dir, 'former');
-}
-
-function namesIn(folder: string): string[] {
-  try {
-    return fs.readdirSync(folder);
-  } catch (error) {
-    if (isNoFolder(error)) return [];
-    throw error;
-  }
 }
 
 function numbersIn(dir: string): number[] {

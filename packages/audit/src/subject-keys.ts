@@ -1,9 +1,10 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import { isNoFolder, makeFolder, readIfThere, replaceFile, syncFolder } from './durable.js';
+import { makeFolder, namesIn, readIfThere, replaceFile, syncFolder } from './durable.js';
 import { formatHmacKey, parseHmacKey } from './epoch-keys.js';
 import { AuditError } from './errors.js';
+import { wipeFile } from './private-file.js';
 import { derive, type Sealed, seal, unseal } from './sealed.js';
 
 /** Whom records tell of, as the keys folder knows him: docs/format.md §12. */
@@ -101,7 +102,7 @@ export class SubjectKeys {
   destroy(ids: readonly string[]): void {
     this.forget();
     for (const id of ids) {
-      overwriteAndRemove(this.#file(id, 'key'));
+      wipeFile(this.#file(id, 'key'));
       fs.rmSync(this.#file(id, 'names'), { force: true });
     }
     if (fs.existsSync(this.#folder)) syncFolder(this.#folder);
@@ -233,26 +234,4 @@ function withNames(
     ...(userId === undefined ? {} : { userId }),
     usernames: isNew ? [...usernames, username].slice(-usernamesMax) : usernames,
   };
-}
-
-function namesIn(folder: string): string[] {
-  try {
-    return fs.readdirSync(folder);
-  } catch (error) {
-    if (isNoFolder(error)) return [];
-    throw error;
-  }
-}
-
-/** What a disk keeps of it besides is not in our hands. */
-function overwriteAndRemove(file: string): void {
-  if (!fs.existsSync(file)) return;
-  const fd = fs.openSync(file, 'r+');
-  try {
-    fs.writeSync(fd, Buffer.alloc(fs.fstatSync(fd).size), 0);
-    fs.fsyncSync(fd);
-  } finally {
-    fs.closeSync(fd);
-  }
-  fs.rmSync(file);
 }

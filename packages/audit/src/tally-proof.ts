@@ -1,5 +1,4 @@
-import * as fs from 'node:fs';
-import { isNoFolder } from './durable.js';
+import { namesIn } from './durable.js';
 import { AuditError } from './errors.js';
 import { listSources } from './kept.js';
 import { lastLine } from './last-line.js';
@@ -41,14 +40,7 @@ export interface CheckedTally extends TallyEntry {
 
 /** First seqs of the segments beside which a tally lies. */
 export function listTallies(dir: string): number[] {
-  let names: string[];
-  try {
-    names = fs.readdirSync(segmentsFolder(dir));
-  } catch (error) {
-    if (isNoFolder(error)) return [];
-    throw error;
-  }
-  return names
+  return namesIn(segmentsFolder(dir))
     .map((name) => /^([0-9]{20})\.tally$/.exec(name)?.[1])
     .filter((digits) => digits !== undefined)
     .map(Number)
