@@ -5,6 +5,8 @@ export default defineConfig({
   test: {
     include: ['**/dist/**/*.test.js'],
     exclude: ['**/node_modules/**'],
+    // A thread or a program of ours starts from the bundle.
+    globalSetup: ['scripts/bundle.js'],
     testTimeout: 180_000,
     hookTimeout: 120_000,
     pool: 'forks',

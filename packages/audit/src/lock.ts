@@ -7,7 +7,9 @@ import { AuditError } from './errors.js';
 interface NativeLocks {
   tryLock(fd: number): boolean;
 }
-const locks = createRequire(import.meta.url)('fs-native-extensions') as NativeLocks;
+const require = createRequire(import.meta.url);
+/** Loaded when a lock is taken: finding the binary costs a thread that never locks some 20 ms. */
+const native = (): NativeLocks => require('fs-native-extensions') as NativeLocks;
 
 /** A lock of the kernel on a file, held until released or until the process ends, however it ends. */
 export interface KernelLock {
@@ -45,7 +47,7 @@ export function takeLock(file: string, what: string): KernelLock {
 
 /** Takes the lock on `file` when it is free this moment, and notes beside the pid where the holder can be reached. */
 export function tryTakeLock(file: string, socket: string): KernelLock | undefined {
-  return openLock(file, socket, (fd) => locks.tryLock(fd));
+  return openLock(file, socket, (fd) => native().tryLock(fd));
 }
 
 function openLock(
@@ -83,7 +85,7 @@ const attemptsMax = 40;
 function tryPatiently(fd: number): boolean {
   const sleeper = new Int32Array(new SharedArrayBuffer(4));
   for (let attempt = 0; attempt < attemptsMax; attempt++) {
-    if (locks.tryLock(fd)) return true;
+    if (native().tryLock(fd)) return true;
     Atomics.wait(sleeper, 0, 0, 1 + Math.random() * 4);
   }
   return false;
@@ -98,7 +100,7 @@ export function lockHolder(file: string): number | undefined {
     return undefined;
   }
   try {
-    if (locks.tryLock(fd)) return undefined;
+    if (native().tryLock(fd)) return undefined;
     return readLockNote(file).pid ?? 0;
   } finally {
     fs.closeSync(fd);
