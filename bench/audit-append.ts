@@ -25,6 +25,7 @@ import type { Run } from './drive.js';
 import { event } from './event.js';
 import type { Load } from './plan.js';
 import { runRounds } from './rounds.js';
+import { bareThread } from './thread-append.js';
 import type { Workspace } from './workspace.js';
 
 const own = gatebook.name;
@@ -32,11 +33,12 @@ const own = gatebook.name;
 /** How fast are records durable, and what does that cost? */
 export async function auditAppend({ plan, workspace }: Bench): Promise<Answer> {
   const line = await oneLine(workspace);
-  const appenders = [gatebook, bareSync, barePromises, pinoFile, filePerEvent];
-  const peers = appenders.slice(1).map((appender) => appender.name);
+  const everywhere = [gatebook, bareSync, barePromises, pinoFile, filePerEvent];
   const tables: Table[] = [];
   const levels = new Map<number, readonly Round[]>();
   for (const load of plan.loads) {
+    const appenders = load.inFlight === 1 ? [...everywhere, bareThread] : everywhere;
+    const peers = appenders.slice(1).map((appender) => appender.name);
     const contenders = appenders.map((appender) => ({
       name: appender.name,
       measure: () => measure(appender, load, workspace, line),
@@ -64,6 +66,7 @@ function method(lineBytes: number, loads: readonly Load[]): string[] {
     `The same event object for all. One record is a line of ${lineBytes} bytes; the bare peers write those bytes.`,
     `A round of one contender ends after ${most.join(', ')}, or after ${(loads[0]?.msMax ?? 0) / 1_000} s.`,
     `gatebook: each append is awaited, and resolves when the record is on disk; checkpoints and seals happen as by default. The thread that writes is new in every round, so it first appends ${warm.join(', ')} uncounted.`,
+    'On a thread: the same write and sync, but the thread of the program asks another for it through a message port, as gatebook does, and goes on meanwhile. What gatebook adds to that is the rest of its latency.',
     'pino: pino.destination({ dest, sync: false }); it never syncs. The time of the flush at the end is counted. What it writes of the event is a shorter line.',
     'Latency is from the call to the acknowledgement, and pino gives none. CPU is user and system time of all threads.',
     'Ratios above 1 are better for records/s, below 1 for the others.',

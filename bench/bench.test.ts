@@ -37,6 +37,7 @@ test('a quick run answers every question with numbers and leaves nothing behind'
     .map((line) => JSON.parse(line) as Answer);
   expect(answers.map((answer) => answer.question)).toEqual([
     'audit-append',
+    'audit-profile',
     'audit-processes',
     'audit-bytes',
     'audit-verify',

@@ -8,6 +8,7 @@ import { auditBytes } from './audit-bytes.js';
 import { auditMemory } from './audit-memory.js';
 import { auditOpen } from './audit-open.js';
 import { auditProcesses } from './audit-processes.js';
+import { auditProfile } from './audit-profile.js';
 import { auditProve } from './audit-prove.js';
 import { auditVerify } from './audit-verify.js';
 import type { Question } from './bench.js';
@@ -20,6 +21,7 @@ import { Workspace } from './workspace.js';
 /** In the order in which they are asked. */
 const questions: ReadonlyMap<string, Question> = new Map([
   ['audit-append', auditAppend],
+  ['audit-profile', auditProfile],
   ['audit-processes', auditProcesses],
   ['audit-bytes', auditBytes],
   ['audit-verify', auditVerify],

@@ -221,6 +221,9 @@ function threadsFor(options: VerifyOptions, chunks: readonly Chunk[]): number {
   return bytes < threadsFromBytes || threads < 2 ? 0 : threads;
 }
 
+/** What a thread makes for a line is garbage at once: more room for it is memory and no speed. */
+const threadOptions = { execArgv: [], resourceLimits: { maxYoungGenerationSizeMb: 8 } };
+
 type OnResult = (at: number, result: ChunkResult) => boolean;
 
 /** Runs the tasks and hands their results over in order, until one says that no more are wanted. */
@@ -239,7 +242,7 @@ async function runTasks(
   }
   const workers = Array.from(
     { length: threads },
-    () => new Worker(new URL('./verify-thread.js', import.meta.url), { execArgv: [] }),
+    () => new Worker(new URL('./verify-thread.js', import.meta.url), threadOptions),
   );
   try {
     await new Promise<void>((resolve, reject) => {
