@@ -53,6 +53,6 @@ test('a table has a row for each contender', () => {
 });
 
 test('a target is met at its bound', () => {
-  expect([atLeast('', 1, 1, '').met, atLeast('', 0.9, 1, '').met]).toEqual([true, false]);
-  expect([atMost('', 1, 1, '').met, atMost('', 1.1, 1, '').met]).toEqual([true, false]);
+  expect([atLeast('', 1, 1, '', '').met, atLeast('', 0.9, 1, '', '').met]).toEqual([true, false]);
+  expect([atMost('', 1, 1, '', '').met, atMost('', 1.1, 1, '', '').met]).toEqual([true, false]);
 });

@@ -30,6 +30,8 @@ export interface Target {
   readonly value: number;
   readonly unit: string;
   readonly met: boolean;
+  /** What limits it, told where it is missed. */
+  readonly limit: string;
 }
 
 /** What a question's file gives back. */
@@ -116,10 +118,22 @@ export function ratioTable(
   return { title, rows };
 }
 
-export function atLeast(text: string, value: number, bound: number, unit: string): Target {
-  return { text, sense: 'at least', bound, value, unit, met: value >= bound };
+export function atLeast(
+  text: string,
+  value: number,
+  bound: number,
+  unit: string,
+  limit: string,
+): Target {
+  return { text, sense: 'at least', bound, value, unit, met: value >= bound, limit };
 }
 
-export function atMost(text: string, value: number, bound: number, unit: string): Target {
-  return { text, sense: 'at most', bound, value, unit, met: value <= bound };
+export function atMost(
+  text: string,
+  value: number,
+  bound: number,
+  unit: string,
+  limit: string,
+): Target {
+  return { text, sense: 'at most', bound, value, unit, met: value <= bound, limit };
 }

@@ -9,6 +9,7 @@ const names = {
   small: 'gatebook, a log of 10 records, after a clean close',
   closed: 'gatebook, after a clean close',
   killed: 'gatebook, after kill -9 at full load',
+  threads: 'two empty threads of Node',
   peer: 'wc -l of the segments',
 };
 const smallRecords = 10;
@@ -36,6 +37,13 @@ export async function auditOpen(bench: Bench): Promise<Answer> {
       },
     },
     {
+      name: names.threads,
+      async measure() {
+        const { ms } = await runTask<Opened>({ kind: 'threads', threads: 2 }, workspace.signal);
+        return { ms };
+      },
+    },
+    {
       name: names.peer,
       async measure() {
         const { files } = await workspace.bigLog();
@@ -44,22 +52,34 @@ export async function auditOpen(bench: Bench): Promise<Answer> {
     },
   ];
   const rounds = await runRounds(plan, contenders, workspace.settle);
-  const peers = [names.peer, names.small];
+  const peers = [names.peer, names.small, names.threads];
   const ratio = (own: string) => ratioTable('', rounds, own, peers, ['ms']).rows;
   return {
     question: 'audit-open',
     title: 'Open',
     method: [
       `A log of ${plan.bigRecords.toLocaleString('en')} records and more: each kill comes at a random place after ${plan.killAfter.join(' to ')} further records with 1,000 in flight. Each time is taken in a fresh process, from the call of openAuditLog to its resolution, the thread it starts included. The page cache is warm.`,
-      'Peers: wc -l reads the segments once; a log of hardly any records shows what does not depend on size.',
+      'Peers: wc -l reads the segments once; a log of hardly any records shows what does not depend on size; two threads that do nothing show what of that is not ours.',
     ],
     tables: [
       tableOf('Open', rounds),
       { title: 'Open: ratios', rows: [...ratio(names.closed), ...ratio(names.killed)] },
     ],
     targets: [
-      atMost('open after a clean close', cellOf(rounds, names.closed, 'ms').median, 150, 'ms'),
-      atMost('open after kill -9', cellOf(rounds, names.killed, 'ms').median, 500, 'ms'),
+      atMost(
+        'open after a clean close',
+        cellOf(rounds, names.closed, 'ms').median,
+        150,
+        'ms',
+        'starting two threads, the one that writes and the one that lets other processes in, and loading their code; the size of the log hardly counts.',
+      ),
+      atMost(
+        'open after kill -9',
+        cellOf(rounds, names.killed, 'ms').median,
+        500,
+        'ms',
+        'as above, and the records behind the last checkpoint are read and checked.',
+      ),
     ],
   };
 }

@@ -54,8 +54,20 @@ export async function auditProve({ plan, workspace, random }: Bench): Promise<An
       ratioTable('One proof: ratios', rounds, names.own, [names.peer], ['p50 ms']),
     ],
     targets: [
-      atMost('one proof, p99', median('p99 ms'), 10, 'ms'),
-      atMost('one proof, the first in a process', median('first in a process, ms'), 10, 'ms'),
+      atMost(
+        'one proof, p99',
+        median('p99 ms'),
+        10,
+        'ms',
+        'pauses that meet any record alike: the slowest of several runs lay at other records each time. The p50 is what the work takes.',
+      ),
+      atMost(
+        'one proof, the first in a process',
+        median('first in a process, ms'),
+        10,
+        'ms',
+        'code that has not run yet: the later proofs of the same process take the p50.',
+      ),
     ],
   };
 }

@@ -6,6 +6,9 @@ import { verifyContender } from './verify-contender.js';
 
 const names = { public: 'gatebook, public', auditor: 'gatebook, auditor', peer: 'sha256sum' };
 
+const verifyLimit =
+  "the processors, all of which it uses: hashing (twice for the auditor), the regular expression that knows a line's form, and cutting the lines out. The ratio to sha256sum says what hashing alone would take of one of them.";
+
 /** How fast is a log verified? */
 export async function auditVerify({ plan, workspace }: Bench): Promise<Answer> {
   const { bytes, files } = await workspace.bigLog();
@@ -52,8 +55,8 @@ export async function auditVerify({ plan, workspace }: Bench): Promise<Answer> {
       { title: 'Verify: ratios', rows: [...ratio(names.public), ...ratio(names.auditor)] },
     ],
     targets: [
-      atLeast('verify, public', median(names.public), 300_000, 'records/s'),
-      atLeast('verify, auditor', median(names.auditor), 200_000, 'records/s'),
+      atLeast('verify, public', median(names.public), 300_000, 'records/s', verifyLimit),
+      atLeast('verify, auditor', median(names.auditor), 200_000, 'records/s', verifyLimit),
     ],
   };
 }

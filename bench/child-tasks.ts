@@ -17,6 +17,7 @@ export type ChildTask =
       readonly seqs: readonly number[];
       readonly warmUps: number;
     } & LogFolders)
+  | { readonly kind: 'threads'; readonly threads: number }
   | { readonly kind: 'hash'; readonly files: readonly string[] };
 
 /** What one of several processes got done between the word to go and the end of its time. */

@@ -18,6 +18,7 @@ export function markdownPage(
     'Each cell is the median of the rounds, with the smallest and the largest. The contenders take turns within each round, ratios are taken within a round, and the ratio shown is the median of those. MB are 10⁶ bytes.',
     '## Targets',
     targetGrid(answers.flatMap((answer) => answer.targets)),
+    ...limitParts(answers.flatMap((answer) => answer.targets)),
     ...answers.flatMap(answerParts),
   ];
   return `${parts.join('\n\n')}\n`;
@@ -39,6 +40,16 @@ function targetGrid(targets: readonly Target[]): string {
     met ? 'met' : 'missed',
   ]);
   return grid(['what', 'target', 'measured', ''], rows);
+}
+
+/** A target that was missed is explained, and the tables below show by what. */
+function limitParts(targets: readonly Target[]): string[] {
+  const missed = targets.filter((target) => !target.met);
+  if (missed.length === 0) return [];
+  return [
+    'What limits those that were missed:',
+    missed.map(({ text, limit }) => `- ${text}: ${limit}`).join('\n'),
+  ];
 }
 
 function tableGrid({ rows }: Table): string {
