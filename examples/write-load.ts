@@ -3,12 +3,15 @@
  *
  *   node examples/dist/write-load.js --log DIR --keys DIR [--records N] [--first N] [--in-flight N]
  *     [--segment-bytes N] [--epoch-ms N] [--checkpoint-ms N] [--checkpoint-records N] [--pause-ms N] [--prune-to N]
+ *     [--rotate-key] [--user NAME] [--erase NAME]
  *
  * On stdout: `opened <origin>`, then `<number> <seq> <event_id>` for every event as soon as it is durable, or
  * `<number> refused <code> <reason>`, and `closed` at the end. Event n carries details {n, text}, the text being n dots
  * modulo 97, so a reader can check the content. Without --records it goes on until it is killed. --pause-ms waits that
  * long between one event and the next of the same lane; --in-flight is the number of lanes. --prune-to then lets the oldest
- * segments go while the log holds more than N records, and prints `pruned <segments>`.
+ * segments go while the log holds more than N records, and prints `pruned <segments>`; --rotate-key changes the signing key and
+ * prints `rotated`; --erase erases a user and prints `erased <subjects>`. --user has the events done by a user, whose name is
+ * kept out of the records as personal content.
  */
 import { writeSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -28,6 +31,9 @@ const { values } = parseArgs({
     'checkpoint-records': { type: 'string' },
     'pause-ms': { type: 'string', default: '0' },
     'prune-to': { type: 'string' },
+    'rotate-key': { type: 'boolean', default: false },
+    user: { type: 'string' },
+    erase: { type: 'string' },
   },
 });
 
@@ -59,7 +65,10 @@ function say(line: string): void {
 
 async function appendNext(log: AuditLog): Promise<void> {
   const n = next++;
-  const event = { eventType: 'example.load', details: { n, text: '.'.repeat(n % 97) } } as const;
+  const actor =
+    values.user === undefined ? undefined : { userId: values.user, username: values.user };
+  const details = { n, text: '.'.repeat(n % 97) };
+  const event = { eventType: 'example.load', actor, details } as const;
   const outcome = await log.append(event).catch((error: unknown) => error);
   if (isAcknowledgement(outcome)) {
     refusals = 0;
@@ -94,11 +103,18 @@ async function main(): Promise<void> {
     checkpointIntervalMs: numberOf(values['checkpoint-ms']),
     checkpointRecordsMax: numberOf(values['checkpoint-records']),
     retention: recordsMax === undefined ? undefined : { recordsMax },
+    content: values.user === undefined ? undefined : 'personal',
   });
   try {
     say(`opened ${log.origin}`);
     await Promise.all(Array.from({ length: Number(values['in-flight']) }, () => lane(log)));
     if (recordsMax !== undefined) say(`pruned ${(await log.prune()).length}`);
+    if (values['rotate-key']) {
+      await log.rotateSigningKey();
+      say('rotated');
+    }
+    if (values.erase !== undefined)
+      say(`erased ${(await log.erase(values.erase)).subjects.join(' ')}`);
   } finally {
     await log.close();
   }

@@ -144,8 +144,11 @@ export function wrongKeys(keys: string, records: readonly BookRecord[]): string[
   for (const name of ['public-key', 'initial-hmac-key', `epoch-${epoch}.key`]) {
     if (!read(name).startsWith(`${origin}+`)) wrong.push(`${name} is not of ${origin}`);
   }
-  if (!read('signing-key.pem').endsWith('-----END PRIVATE KEY-----\n'))
-    wrong.push('signing-key.pem is not whole');
+  const signing = readdirSync(keys).filter((name) => /^signing-key.*\.pem$/.test(name));
+  if (signing.length !== 1) wrong.push(`the keys folder holds ${signing.join(' and ')}`);
+  for (const name of signing) {
+    if (!read(name).endsWith('-----END PRIVATE KEY-----\n')) wrong.push(`${name} is not whole`);
+  }
   const epochs = readdirSync(keys).filter((name) => /^epoch-.*\.key$/.test(name));
   if (epochs.length !== 1) wrong.push(`the keys folder holds ${epochs.join(' and ')}`);
   return wrong;

@@ -14,6 +14,8 @@ export interface Scenario {
   readonly said: readonly string[];
   /** All but the last were killed: what they had not synced is in memory, and goes on being unsynced. */
   readonly programs: readonly (readonly Call[])[];
+  /** The key files that are gone for good once the program has said `erased`. */
+  readonly erases?: readonly string[];
 }
 
 export type Lost = (sync: Sync) => boolean;
@@ -48,9 +50,14 @@ export function* casesOf(
       if (call.kind === 'said') said.push(call.line);
       const idle = call.kind === 'close' || (call.kind === 'open' && !call.create);
       if (idle || !differs || at < scenario.programs.length - 1) continue;
-      yield* casesAt(disk, reader, [...said], bounds, random);
+      const gone = goneAfter(scenario, said);
+      for (const one of casesAt(disk, reader, [...said], bounds, random)) yield { ...one, gone };
     }
   }
+}
+
+function goneAfter({ erases }: Scenario, said: readonly string[]): readonly string[] {
+  return said.some((line) => line.startsWith('erased ')) ? (erases ?? []) : [];
 }
 
 function* casesAt(
@@ -59,7 +66,7 @@ function* casesAt(
   said: readonly string[],
   bounds: Bounds | 'extremes',
   random: Random,
-): Generator<FoundCase> {
+): Generator<Omit<FoundCase, 'gone'>> {
   const pending = disk.pending();
   let place = 0;
   const none = { exhaustive: 0, derived: 0, cuts: 1, random: 0 };
@@ -107,5 +114,5 @@ export function stateAfter(scenario: Scenario, count: number, fate: 'kept' | 'dr
     }
   }
   const state: DiskState = new StateReader(disk).read(() => fate);
-  return { state, said };
+  return { state, said, gone: goneAfter(scenario, said) };
 }

@@ -60,7 +60,7 @@ const root = 0;
 
 export class Disk {
   readonly nodes: Node[] = [];
-  #fds = new Map<number, { node: number; position: number }>();
+  #fds = new Map<number, { node: number; position: number; append: boolean }>();
   #program = 0;
   #nextId = 0;
 
@@ -137,7 +137,7 @@ export class Disk {
     } else if (call.truncate && this.nodes[node]!.file!.now.length > 0) {
       this.#truncate(node, 0);
     }
-    this.#fds.set(call.fd, { node, position: 0 });
+    this.#fds.set(call.fd, { node, position: 0, append: call.append });
   }
 
   #note(node: number, path: string, change: Change): void {
@@ -149,8 +149,10 @@ export class Disk {
   #write(fd: number, bytes: Buffer, at: number | undefined): void {
     const open = this.#fds.get(fd)!;
     const node = this.nodes[open.node]!;
-    const change: Change = { kind: 'write', at: at ?? open.position, bytes };
-    if (at === undefined) open.position += bytes.length;
+    // Linux appends to such a file whatever place a pwrite names.
+    const position = open.append ? node.file!.now.length : (at ?? open.position);
+    const change: Change = { kind: 'write', at: position, bytes };
+    if (at === undefined) open.position = position + bytes.length;
     node.file = { stable: node.file!.stable, now: changed(node.file!.now, change) };
     this.#note(open.node, node.path, change);
   }

@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   type BookRecord,
@@ -21,6 +21,8 @@ export const places = { log: 'data/log', keys: 'vault/keys' } as const;
 export interface Case {
   readonly state: DiskState;
   readonly said: readonly string[];
+  /** Key files that must be gone by then, bytes and all. */
+  readonly gone: readonly string[];
 }
 
 /** Puts a state on a real disk, lets a checker open it, and says everything that is wrong with it. */
@@ -31,14 +33,14 @@ export async function judge(one: Case, checker: Checker, folder: string): Promis
   try {
     const found = segmentsIn(one.state);
     const recordsBefore = recordsOf(found);
-    const wrong = keysLeft(one.state, recordsBefore);
+    const wrong = [...keysLeft(one.state, recordsBefore), ...erasedLeft(one)];
     const answer = await checker.check(log, keys);
     wrong.push(...wrongAnswer(answer, recordsBefore.length));
     if (answer.error !== undefined) return wrong;
     const records = readRecords(log);
     wrong.push(...wrongRecords(records, promisedBy(one.said)));
     wrong.push(...wrongFiles(log, records), ...wrongKeys(keys, records));
-    wrong.push(...notRecorded(records, recordsBefore, answer));
+    wrong.push(...notRecorded(records, recordsBefore, answer), ...contentLeft(log, records));
     return wrong;
   } finally {
     rmSync(folder, { recursive: true, force: true });
@@ -72,6 +74,34 @@ function keysLeft(state: DiskState, records: readonly BookRecord[]): string[] {
   return left;
 }
 
+function erasedLeft({ state, gone }: Case): string[] {
+  const left = gone.filter((path) => state.tree.has(path));
+  const blocks = state.nameless.filter(
+    ({ path, bytes }) => gone.includes(path) && bytes.some((byte) => byte !== 0),
+  );
+  return [
+    ...left.map((path) => `${path} is still there after its user was erased`),
+    ...blocks.map(
+      ({ path }) => `the blocks of ${path} still hold its key after its user was erased`,
+    ),
+  ];
+}
+
+/** Whoever the book calls erased has no content in the log. */
+function contentLeft(log: string, records: readonly BookRecord[]): string[] {
+  const folder = join(log, 'content');
+  const files = existsSync(folder) ? readdirSync(folder) : [];
+  const erased = records.flatMap(({ event_type, details }) =>
+    event_type === 'log.erased' ? ((details?.['subjects'] ?? []) as string[]) : [],
+  );
+  return files.flatMap((file) => {
+    const text = readFileSync(join(folder, file), 'utf8');
+    return erased
+      .filter((subject) => text.includes(`"subject":"${subject}"`))
+      .map((subject) => `content/${file} still has content of ${subject}`);
+  });
+}
+
 /** An opening after a crash says so in the book, and counts what it set aside. */
 function notRecorded(
   records: readonly BookRecord[],
@@ -80,9 +110,9 @@ function notRecorded(
 ): string[] {
   const last = before.at(-1);
   const torn = answer.before.public.unfinishedBytes ?? 0;
-  const recovered = records
-    .slice(before.length)
-    .filter(({ event_type }) => event_type === 'log.recovered');
+  const recovered = records.filter(
+    ({ event_type, seq }) => event_type === 'log.recovered' && seq > (last?.seq ?? -1),
+  );
   if (last !== undefined && last.event_type !== 'log.closed' && recovered.length === 0)
     return ['the recovery is not recorded'];
   const counted = recovered.some(({ details }) => details?.['torn_bytes'] === torn);

@@ -46,6 +46,9 @@ export interface Scenarios {
   readonly secondRecovery: Scenario;
   readonly failedSync: Scenario;
   readonly tiles: Scenario;
+  readonly pruning: Scenario;
+  readonly keyChange: Scenario;
+  readonly erasure: Scenario;
 }
 
 export function recordScenarios(): Scenarios {
@@ -91,7 +94,35 @@ export function recordScenarios(): Scenarios {
   const tiles = scenario('a tile fills', full.tree, full.said, [
     ...['--records', '12', '--first', '800', '--in-flight', '2', '--checkpoint-records', '3'],
   ]);
-  return { setUp, load, recovery, secondRecovery, failedSync, tiles };
+  const others = { pruning: pruningOf(first), keyChange: keyChangeOf(first), erasure: erasureOf() };
+  return { setUp, load, recovery, secondRecovery, failedSync, tiles, ...others };
+}
+
+interface Left {
+  readonly tree: Tree;
+  readonly said: readonly string[];
+}
+
+/** Only records whose hashes fill a tile may be deleted, so that there must be many. */
+function pruningOf(first: Left): Scenario {
+  const many = ['--records', '300', '--first', '1000', '--segment-bytes', '32768'];
+  const large = endOf(scenario('', first.tree, first.said, many));
+  const args = ['--records', '1', '--first', '500', '--prune-to', '195'];
+  return scenario('the oldest segments are deleted', large.tree, large.said, args);
+}
+
+function keyChangeOf(first: Left): Scenario {
+  return scenario('the signing key changes', first.tree, first.said, [
+    ...['--records', '2', '--first', '600', '--in-flight', '1', '--rotate-key'],
+  ]);
+}
+
+function erasureOf(): Scenario {
+  const base: Tree = new Map([[dirname(places.keys), null]]);
+  const known = endOf(scenario('', base, [], [...few, '--user', 'maria']));
+  const erases = [...known.tree.keys()].filter((path) => /subjects\/[0-9a-f]+\.key$/.test(path));
+  const args = [...few, '--first', '50', '--user', 'otto', '--erase', 'maria'];
+  return { ...scenario('a user is erased', known.tree, known.said, args), erases };
 }
 
 function placeOfAcknowledgement(calls: readonly Call[], count: number): number {

@@ -39,7 +39,9 @@ export class StateReader {
     const reached = new Set<number>();
     this.#readFolder(0, '', fates, tree, reached);
     const nameless = this.#disk.nodes.flatMap((node, at) =>
-      node.file === undefined || reached.has(at) || !/epoch-\d+\.key/.test(node.path)
+      node.file === undefined ||
+      reached.has(at) ||
+      !/(epoch-\d+|subjects\/[0-9a-f]+)\.key/.test(node.path)
         ? []
         : [{ path: node.path, bytes: this.#content(at, fates) }],
     );

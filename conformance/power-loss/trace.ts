@@ -7,6 +7,8 @@ export type Call =
       readonly fd: number;
       readonly create: boolean;
       readonly truncate: boolean;
+      /** What is written goes to the end of the file. */
+      readonly append: boolean;
     }
   | { readonly kind: 'close'; readonly fd: number }
   /** `at` is absent when the bytes go where the file's position is. */
@@ -141,9 +143,9 @@ function openOf(event: Event, root: string, files: Map<number, string>): Call | 
   const path = below(root, strings(event.args)[0]);
   if (path === undefined) return undefined;
   files.set(event.result, path);
-  const [create, truncate] = [event.args.includes('O_CREAT'), event.args.includes('O_TRUNC')];
-  if (event.args.includes('O_APPEND')) throw new Error('the model does not know O_APPEND');
-  return { kind: 'open', path, fd: event.result, create, truncate };
+  const has = (flag: string): boolean => event.args.includes(flag);
+  const flags = { create: has('O_CREAT'), truncate: has('O_TRUNC'), append: has('O_APPEND') };
+  return { kind: 'open', path, fd: event.result, ...flags };
 }
 
 function entryOf({ name, args }: Event, root: string): Call | undefined {
