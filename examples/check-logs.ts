@@ -4,16 +4,18 @@
  *
  *   node examples/dist/check-logs.js
  *
- * On stdin one JSON object a line, {id, log, keys, open}; on stdout one a line, {id, before, opened?, error?, after?}.
+ * On stdin one JSON object a line, {id, log, keys, open}; on stdout one a line, {id, before, opened?, error?, after?, contents?}.
  * `before` and `after` have a verdict and the first finding at each level, and the number of records and of bytes of an
  * unfinished write; a level whose key is not in the keys folder is verified without it. `error` is why the log
- * could not be opened, appended to or closed. With `open` false only `before` is made.
+ * could not be opened, appended to or closed. `contents` counts the kept content behind the records by what became of it. With `open`
+ * false only `before` is made.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import {
   AuditError,
+  checkContents,
   type Level,
   openAuditLog,
   type VerifyReport,
@@ -90,7 +92,13 @@ async function check(task: Task): Promise<object> {
     public: await verifyOrSay(task, 'public'),
     auditor: await verifyOrSay(task, 'auditor'),
   };
-  return { id: task.id, before, opened, after };
+  const answered = { id: task.id, before, opened, after };
+  try {
+    const { members } = await checkContents({ dir: task.log, keysDir: task.keys });
+    return { ...answered, contents: members };
+  } catch (error) {
+    return { ...answered, error: sayWhy(error) };
+  }
 }
 
 for await (const line of createInterface({ input: process.stdin })) {

@@ -177,5 +177,9 @@ export function wrongAnswer(
       wrong.push(`after, at level ${level}: ${after.verdict} (${after.reason})`);
     if (after.pending !== 0) wrong.push(`after, at level ${level}: ${after.pending} pending`);
   }
+  for (const state of ['missing', 'no_key', 'altered'] as const) {
+    const count = answer.contents?.[state] ?? 0;
+    if (count > 0) wrong.push(`the content of ${count} members is ${state}`);
+  }
   return wrong;
 }

@@ -27,6 +27,10 @@ export interface Answer {
   };
   readonly error?: string;
   readonly after?: Levels;
+  /** Kept content behind the records, by what became of it. */
+  readonly contents?: Readonly<
+    Record<'opened' | 'erased' | 'missing' | 'no_key' | 'altered', number>
+  >;
 }
 
 /** A process that verifies, opens, appends to, closes and verifies logs, one after the other. */

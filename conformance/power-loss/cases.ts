@@ -14,8 +14,8 @@ export interface Scenario {
   readonly said: readonly string[];
   /** All but the last were killed: what they had not synced is in memory, and goes on being unsynced. */
   readonly programs: readonly (readonly Call[])[];
-  /** The key files that are gone for good once the program has said `erased`. */
-  readonly erases?: readonly string[];
+  /** The key files that are gone for good once the program has said that a user was `erased` or the key `rotated`. */
+  readonly ends?: readonly string[];
 }
 
 export type Lost = (sync: Sync) => boolean;
@@ -56,8 +56,8 @@ export function* casesOf(
   }
 }
 
-function goneAfter({ erases }: Scenario, said: readonly string[]): readonly string[] {
-  return said.some((line) => line.startsWith('erased ')) ? (erases ?? []) : [];
+function goneAfter({ ends }: Scenario, said: readonly string[]): readonly string[] {
+  return said.some((line) => /^(erased|rotated)\b/.test(line)) ? (ends ?? []) : [];
 }
 
 function* casesAt(

@@ -80,10 +80,8 @@ function erasedLeft({ state, gone }: Case): string[] {
     ({ path, bytes }) => gone.includes(path) && bytes.some((byte) => byte !== 0),
   );
   return [
-    ...left.map((path) => `${path} is still there after its user was erased`),
-    ...blocks.map(
-      ({ path }) => `the blocks of ${path} still hold its key after its user was erased`,
-    ),
+    ...left.map((path) => `${path} is still there after it was done with`),
+    ...blocks.map(({ path }) => `the blocks of ${path} still hold its key after it was done with`),
   ];
 }
 

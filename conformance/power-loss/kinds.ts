@@ -7,7 +7,10 @@ export function placeOf(path: string): string {
     .replace(/^(data|vault)\//, '')
     .replace(/\d{20}-[0-9a-f]+\.bin/, 'N.bin')
     .replace(/\d{20}/, 'N')
-    .replace(/epoch-\d+/, 'epoch-N');
+    .replace(/epoch-\d+/, 'epoch-N')
+    .replace(/subjects\/[0-9a-f]{64}/, 'subjects/ID')
+    .replace(/signing-key-[0-9a-f]{8}/, 'signing-key-ID')
+    .replace(/\.p\/\d+/, '.p/W');
 }
 
 /**

@@ -112,17 +112,17 @@ function pruningOf(first: Left): Scenario {
 }
 
 function keyChangeOf(first: Left): Scenario {
-  return scenario('the signing key changes', first.tree, first.said, [
-    ...['--records', '2', '--first', '600', '--in-flight', '1', '--rotate-key'],
-  ]);
+  const args = [...few, '--first', '600', '--rotate-key'];
+  const ends = [`${places.keys}/signing-key.pem`];
+  return { ...scenario('the signing key changes', first.tree, first.said, args), ends };
 }
 
 function erasureOf(): Scenario {
   const base: Tree = new Map([[dirname(places.keys), null]]);
   const known = endOf(scenario('', base, [], [...few, '--user', 'maria']));
-  const erases = [...known.tree.keys()].filter((path) => /subjects\/[0-9a-f]+\.key$/.test(path));
+  const ends = [...known.tree.keys()].filter((path) => /subjects\/[0-9a-f]+\.key$/.test(path));
   const args = [...few, '--first', '50', '--user', 'otto', '--erase', 'maria'];
-  return { ...scenario('a user is erased', known.tree, known.said, args), erases };
+  return { ...scenario('a user is erased', known.tree, known.said, args), ends };
 }
 
 function placeOfAcknowledgement(calls: readonly Call[], count: number): number {

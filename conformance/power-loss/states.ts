@@ -41,7 +41,7 @@ export class StateReader {
     const nameless = this.#disk.nodes.flatMap((node, at) =>
       node.file === undefined ||
       reached.has(at) ||
-      !/(epoch-\d+|subjects\/[0-9a-f]+)\.key/.test(node.path)
+      !/(epoch-\d+\.key|subjects\/[0-9a-f]+\.key|signing-key.*\.pem)$/.test(node.path)
         ? []
         : [{ path: node.path, bytes: this.#content(at, fates) }],
     );

@@ -7,7 +7,7 @@ import { encodeContent } from './content-sealing.js';
 import { encodeEvent } from './record.js';
 import { entryOf, findRecords } from './resend.js';
 import { listSegments } from './segment.js';
-import { type KnownSubject, SubjectKeys } from './subject-keys.js';
+import { type KnownSubject, SubjectKeys, subjectsFolder } from './subject-keys.js';
 import { audit, openDirect, type Told } from './testing/direct-writer.js';
 import { pretendToSync } from './testing/faults.js';
 import { temporaryLog } from './testing/folders.js';
@@ -47,6 +47,28 @@ describe('personal content', () => {
     expect(first).toMatch(/^psn_[0-9a-f]{32}$/);
     expect(third).toBe(first);
     expect(second).not.toBe(first);
+  });
+
+  test.each([
+    ['cut to nothing', ''],
+    ['cut in its middle', '{"nonce":"AAAA'],
+    ['something else', 'null'],
+    [
+      'sealed for another',
+      '{"nonce":"AAAAAAAAAAAAAAAA","data":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=="}',
+    ],
+  ])('is not opened by names that are %s, and the file is told', async (_, text) => {
+    const log = temporaryLog();
+    const writer = openDirect(log, { content: 'personal' });
+    append(writer, [call(alice, 1)]);
+    writer.close();
+    const folder = subjectsFolder(log.keysDir);
+    const names = fs.readdirSync(folder).find((name) => name.endsWith('.names'))!;
+    fs.writeFileSync(`${folder}/${names}`, text);
+    await expect(checkContents(log)).rejects.toMatchObject({
+      code: 'log_damaged',
+      message: expect.stringContaining(names),
+    });
   });
 
   test('of who has a username only has a pseudonym too; what nobody stands behind is not theirs', async () => {

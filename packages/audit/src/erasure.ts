@@ -1,8 +1,9 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { contentFolder, contentPlaces, eraseFromFile, listContents } from './content-file.js';
-import { readIfThere, replaceFileDurably, syncFolder } from './durable.js';
+import { replaceFileDurably, syncFolder } from './durable.js';
 import { AuditError } from './errors.js';
+import { readJsonFile } from './json-file.js';
 import { findNewest } from './newest-own.js';
 import { type Policy, termsOf } from './retention.js';
 import { listSegments } from './segment.js';
@@ -120,17 +121,7 @@ export function countContents(dir: string, subjects: ReadonlySet<string>): numbe
 }
 
 function readPlan(file: string): Plan | undefined {
-  const text = readIfThere(file);
-  if (text === undefined) return undefined;
-  try {
-    return JSON.parse(text) as Plan;
-  } catch (error) {
-    throw new AuditError(
-      'log_damaged',
-      `${file}, by which an erasure is finished, cannot be read; restore the keys folder from a backup`,
-      { cause: error },
-    );
-  }
+  return readJsonFile(file) as Plan | undefined;
 }
 
 function isRecorded(dir: string, { seq, subjects }: Plan): boolean {

@@ -1,7 +1,8 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import { makeFolder, namesIn, readIfThere, replaceFileDurably, syncFolder } from './durable.js';
+import { makeFolder, namesIn, replaceFileDurably, syncFolder } from './durable.js';
 import type { JsonObject } from './event.js';
+import { readJsonFile } from './json-file.js';
 
 /** A log that could not go on, kept in the folder of the one that took its place: `former/<n>`, and its keys likewise. */
 
@@ -20,8 +21,7 @@ function numbersIn(dir: string): number[] {
 export function readFormer(dir: string): JsonObject | undefined {
   const newest = numbersIn(dir).at(-1);
   if (newest === undefined) return undefined;
-  const text = readIfThere(path.join(formerFolder(dir), String(newest), noteName));
-  return text === undefined ? undefined : (JSON.parse(text) as JsonObject);
+  return readJsonFile(path.join(formerFolder(dir), String(newest), noteName));
 }
 
 /** Names in either folder that stay where they are. */

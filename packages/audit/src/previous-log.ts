@@ -1,7 +1,8 @@
 import * as path from 'node:path';
-import { readIfThere, replaceFileDurably } from './durable.js';
+import { replaceFileDurably } from './durable.js';
 import { AuditError } from './errors.js';
 import type { JsonObject } from './event.js';
+import { readJsonFile } from './json-file.js';
 import { lineSubtrees } from './proof.js';
 import { findLine, parseRecord, readLines } from './reader.js';
 import { appendCover, coverHashes, MissingHash, tileSubtrees } from './tile-subtrees.js';
@@ -83,6 +84,6 @@ export function keepPreviousLog(keysFolder: string, previous: PreviousLog): void
 
 /** The member of the first record that names the log before; none in most. */
 export function previousLogFacts(keysFolder: string): JsonObject {
-  const text = readIfThere(path.join(keysFolder, fileName));
-  return text === undefined ? {} : { previous_log: JSON.parse(text) as JsonObject };
+  const previous = readJsonFile(path.join(keysFolder, fileName));
+  return previous === undefined ? {} : { previous_log: previous };
 }

@@ -33,6 +33,18 @@ export function seal(subjectKey: Uint8Array, label: Label, plain: Uint8Array): S
   return { nonce: nonce.toString('base64'), data: data.toString('base64') };
 }
 
+/** Reads what stands in a file for something sealed; undefined where it is none. */
+export function parseSealed(text: string): Sealed | undefined {
+  let value: Partial<Sealed> | null;
+  try {
+    value = JSON.parse(text) as Partial<Sealed> | null;
+  } catch {
+    return undefined;
+  }
+  const { nonce, data } = value ?? {};
+  return typeof nonce === 'string' && typeof data === 'string' ? { nonce, data } : undefined;
+}
+
 /** What was sealed; undefined where the key, the label or a byte is another. */
 export function unseal(subjectKey: Uint8Array, label: Label, sealed: Sealed): Buffer | undefined {
   const nonce = Buffer.from(sealed.nonce, 'base64');

@@ -5,7 +5,7 @@ import { makeFolder, namesIn, readIfThere, replaceFile, syncFolder } from './dur
 import { formatHmacKey, parseHmacKey } from './epoch-keys.js';
 import { AuditError } from './errors.js';
 import { wipeFile } from './private-file.js';
-import { derive, type Sealed, seal, unseal } from './sealed.js';
+import { derive, parseSealed, seal, unseal } from './sealed.js';
 
 /** Whom records tell of, as the keys folder knows him: docs/format.md §12. */
 export interface Subject {
@@ -177,11 +177,16 @@ export class SubjectKeys {
   }
 
   #readNames(subject: Subject): SubjectNames {
-    const text = readIfThere(this.#file(subject.id, 'names'));
+    const file = this.#file(subject.id, 'names');
+    const text = readIfThere(file);
     if (text === undefined) return { usernames: [] };
-    const plain = unseal(subject.key, this.#namesLabel(subject), JSON.parse(text) as Sealed);
+    const sealed = parseSealed(text);
+    const plain = sealed && unseal(subject.key, this.#namesLabel(subject), sealed);
     if (plain !== undefined) return JSON.parse(plain.toString('utf8')) as SubjectNames;
-    throw new AuditError('log_damaged', `${this.#file(subject.id, 'names')} was changed`);
+    throw new AuditError(
+      'log_damaged',
+      `${file} is not what was written to it; restore the keys folder from a backup`,
+    );
   }
 
   #create(id: string, userId: string | undefined): Known {
