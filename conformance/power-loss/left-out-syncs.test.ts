@@ -57,6 +57,31 @@ const redundant: readonly Redundant[] = [
     together: false,
   },
   {
+    kinds: ['fsync keys/subjects: ID.names'],
+    why: 'it is a name by which a user can be looked up; what was recorded of him opens without it',
+    together: false,
+  },
+  {
+    kinds: ['fsync keys: -erasing'],
+    why: 'an erasure that is finished a second time finds nothing to remove',
+    together: false,
+  },
+  {
+    kinds: ['fsync keys: public-key'],
+    why: 'the key that was there before verifies as well: the book leads from one to the other',
+    together: false,
+  },
+  {
+    kinds: ['fsync log/segments: -N.jsonl'],
+    why: 'a deletion that a power loss undid is done again by the next opening',
+    together: false,
+  },
+  {
+    kinds: ['fsync log: kept'],
+    why: 'the sync of the log folder for the checkpoint that covers log.pruned comes before anything is deleted',
+    together: false,
+  },
+  {
     kinds: ['fsync log: checkpoint reserve'],
     why: 'it is that of the first checkpoint; no records but the first are signed by it, which the next opening signs again',
     together: false,

@@ -105,9 +105,11 @@ interface Left {
 
 /** Only records whose hashes fill a tile may be deleted, so that there must be many. */
 function pruningOf(first: Left): Scenario {
-  const many = ['--records', '300', '--first', '1000', '--segment-bytes', '32768'];
+  const small = ['--segment-bytes', '32768'];
+  const many = ['--records', '240', '--first', '1000', ...small];
   const large = endOf(scenario('', first.tree, first.said, many));
-  const args = ['--records', '1', '--first', '500', '--prune-to', '195'];
+  // The tile fills here, and is all that is left of the hashes of what is deleted.
+  const args = ['--records', '60', '--first', '2000', '--prune-to', '195', ...small];
   return scenario('the oldest segments are deleted', large.tree, large.said, args);
 }
 

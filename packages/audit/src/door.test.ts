@@ -77,7 +77,7 @@ describe('who comes in', () => {
     await expect.poll(() => client.closed, poll).toBe(true);
     const [refused] = client.of('refused') as [{ error: { code: string; message: string } }];
     expect(refused.error.code).toBe('protocol_mismatch');
-    expect(refused.error.message).toMatch(/version 99 .* version 2/);
+    expect(refused.error.message).toMatch(/version 99 .* version 3/);
   });
 
   test.each([
@@ -143,7 +143,7 @@ test('a body that is no record’s is refused in its turn, by its member; the ot
   expect(await audit(log)).toMatchObject({ verdict: 'ok', records: 4 });
 });
 
-test('who has a token may append and not erase; who has none but the socket may', async () => {
+test('who has a token may append, and neither erase, rotate nor delete', async () => {
   const log = temporaryLog();
   const { token, line } = newToken('agent');
   const tokenFile = path.join(temporaryFolder(), 'tokens');
@@ -153,6 +153,9 @@ test('who has a token may append and not erase; who has none but the socket may'
   const actor = { userId: 'alice-4711' };
   await agent.append({ eventType: 'a.b', actor, result: { error: 'x'.repeat(300_000) } });
   expect(await codeOf(agent.erase('alice-4711'))).toBe('bad_token');
+  expect(await codeOf(agent.rotate())).toBe('bad_token');
+  expect(await codeOf(agent.prune())).toBe('bad_token');
+  expect(await agent.checkpoint()).toContain(served.log.origin);
   expect((await served.log.erase('alice-4711')).contents).toBe(1);
   await agent.close();
   await served.log.close();

@@ -4,20 +4,19 @@ import * as path from 'node:path';
 import { AuditError, reasonOf } from './errors.js';
 import { type Batch, Guest, type Host } from './guest.js';
 import { type FileIdentity, isStill } from './lock.js';
+import type { Question } from './question.js';
 import {
+  type AnswerMessage,
   aliveMs,
-  type EraseAnswer,
   type FindEntry,
   type Hello,
   protocolVersion,
-  type RotateAnswer,
   type Welcome,
 } from './relay-messages.js';
 import { findRecords } from './resend.js';
 import { checkNamedSocket, prepareSocketFolder } from './socket-place.js';
 import {
   type DoorThreadData,
-  type EraseTask,
   type FromWriter,
   type LogFacts,
   type Outcome,
@@ -45,6 +44,19 @@ interface Handed {
   count: number;
   bytes: number;
 }
+
+interface Asker {
+  readonly guest: Guest;
+  /** The guest's own number of the question. */
+  readonly id: number;
+}
+
+/** What a token does not allow, and how it is called. */
+const beyondToken: ReadonlyMap<Question['ask'], string> = new Map([
+  ['rotate', 'rotating'],
+  ['prune', 'deleting'],
+  ['erase', 'erasing'],
+]);
 
 /** Bodies for the writer's thread, each with a newline behind it. */
 class WriterBatch implements Batch {
@@ -115,14 +127,13 @@ export class Door implements Host {
   #settledTotal = 0;
   #pumping = false;
   #searching: Promise<unknown> = Promise.resolve();
-  #checkpointId = 0;
-  /** Whose checkpoint is being made, and who asked since and gets the next. */
-  #checkpointFor: { guest: Guest; id: number }[] | undefined;
-  #checkpointNext: { guest: Guest; id: number }[] = [];
-  #rotationId = 0;
-  readonly #rotations = new Map<number, { readonly guest: Guest; readonly id: number }>();
-  #erasureId = 0;
-  readonly #erasures = new Map<number, { readonly guest: Guest; readonly id: number }>();
+  #askedId = 0;
+  /** Who asked the questions that the writer has. */
+  readonly #asked = new Map<number, readonly Asker[]>();
+  /** The checkpoint that is being made … */
+  #checkpointId: number | undefined;
+  /** … and who asked for one since; undefined while none is made. */
+  #checkpointNext: Asker[] | undefined;
   #tokens: { readonly known: readonly KnownToken[]; readonly stamp: string } | undefined;
   #closing = false;
 
@@ -202,23 +213,11 @@ export class Door implements Host {
         for (const outcome of message.outcomes) this.#settle(outcome);
         this.#pumpSoon();
         break;
-      case 'checkpoint':
-        this.#answerCheckpoints({ note: message.note });
+      case 'answer':
+        this.#answer(message.id, { answer: message.answer });
         break;
-      case 'checkpoint_failed':
-        this.#answerCheckpoints({ error: message.error });
-        break;
-      case 'rotated':
-        this.#answerRotate(message.id, { sealed: message.sealed });
-        break;
-      case 'rotate_failed':
-        this.#answerRotate(message.id, { error: message.error });
-        break;
-      case 'erased':
-        this.#answerErase(message.id, { subjects: message.subjects, contents: message.contents });
-        break;
-      case 'erase_failed':
-        this.#answerErase(message.id, { error: message.error });
+      case 'answer_failed':
+        this.#answer(message.id, { error: message.error });
         break;
       case 'closed':
         void this.close(message.error === undefined);
@@ -312,45 +311,43 @@ export class Door implements Host {
     });
   }
 
-  checkpoint(guest: Guest, id: number): void {
-    this.#checkpointNext.push({ guest, id });
-    if (this.#checkpointFor === undefined) this.#askCheckpoint();
-  }
-
-  /** A new segment costs files, so only who could write the log by himself may ask for one. */
-  rotate(guest: Guest, id: number): void {
-    if (guest.emitter !== undefined) {
-      const error = new AuditError('bad_token', 'a token is for appending, not for rotating');
-      guest.rotated({ id, error: toPlainError(error) });
+  /**
+   * Who has a token only appends: a new segment costs files, and over what others recorded he has no say. Whoever asks for a
+   * checkpoint while one is made gets the next one, all of them the same.
+   */
+  ask(guest: Guest, id: number, question: Question): void {
+    const beyond = beyondToken.get(question.ask);
+    if (guest.emitter !== undefined && beyond !== undefined) {
+      const error = new AuditError('bad_token', `a token is for appending, not for ${beyond}`);
+      guest.answer({ id, error: toPlainError(error) });
       return;
     }
-    const own = this.#rotationId++;
-    this.#rotations.set(own, { guest, id });
-    this.#post({ kind: 'rotate', id: own });
+    if (question.ask !== 'checkpoint') this.#askWriter([{ guest, id }], question);
+    else if (this.#checkpointNext !== undefined) this.#checkpointNext.push({ guest, id });
+    else this.#askCheckpoint([{ guest, id }]);
   }
 
-  #answerRotate(own: number, answer: Omit<RotateAnswer, 'id'>): void {
-    const asked = this.#rotations.get(own);
-    this.#rotations.delete(own);
-    asked?.guest.rotated({ id: asked.id, ...answer });
+  #askCheckpoint(askers: readonly Asker[]): void {
+    this.#checkpointNext = [];
+    this.#checkpointId = this.#askWriter(askers, { ask: 'checkpoint' });
   }
 
-  /** Who only appends has no say over what others recorded. */
-  erase(guest: Guest, id: number, task: EraseTask): void {
-    if (guest.emitter !== undefined) {
-      const error = new AuditError('bad_token', 'a token is for appending, not for erasing');
-      guest.erased({ id, error: toPlainError(error) });
-      return;
-    }
-    const own = this.#erasureId++;
-    this.#erasures.set(own, { guest, id });
-    this.#post({ kind: 'erase', id: own, ...task });
+  #askWriter(askers: readonly Asker[], question: Question): number {
+    const id = this.#askedId++;
+    this.#asked.set(id, askers);
+    this.#post({ kind: 'ask', id, question });
+    return id;
   }
 
-  #answerErase(own: number, answer: Omit<EraseAnswer, 'id'>): void {
-    const asked = this.#erasures.get(own);
-    this.#erasures.delete(own);
-    asked?.guest.erased({ id: asked.id, ...answer });
+  #answer(own: number, said: Omit<AnswerMessage, 'id'>): void {
+    const askers = this.#asked.get(own) ?? [];
+    this.#asked.delete(own);
+    for (const { guest, id } of askers) guest.answer({ id, ...said });
+    if (own !== this.#checkpointId) return;
+    const next = this.#checkpointNext ?? [];
+    this.#checkpointNext = undefined;
+    this.#checkpointId = undefined;
+    if (next.length > 0) this.#askCheckpoint(next);
   }
 
   left(guest: Guest): void {
@@ -435,19 +432,6 @@ export class Door implements Host {
   #settledUpTo(total: number): Promise<void> {
     if (this.#settledTotal >= total) return Promise.resolve();
     return new Promise((resolve) => this.#settling.push({ total, resolve }));
-  }
-
-  /** Whoever asks while a checkpoint is made gets the next one, all of them the same. */
-  #askCheckpoint(): void {
-    this.#checkpointFor = this.#checkpointNext;
-    this.#checkpointNext = [];
-    this.#post({ kind: 'checkpoint', id: this.#checkpointId++ });
-  }
-
-  #answerCheckpoints(answer: { note: string } | { error: ReturnType<typeof toPlainError> }): void {
-    for (const { guest, id } of this.#checkpointFor ?? []) guest.checkpoint({ id, ...answer });
-    this.#checkpointFor = undefined;
-    if (this.#checkpointNext.length > 0) this.#askCheckpoint();
   }
 
   // Tokens: the file may change while we run, and who is taken out of it is out.

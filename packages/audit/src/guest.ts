@@ -5,20 +5,20 @@ import { contentLinesBytesMax, isContentLine, parseContentLines } from './conten
 import { AuditError } from './errors.js';
 import { FrameReader, jsonFrame } from './frames.js';
 import { parseFind, parseHello, parseObject } from './hello.js';
+import { parseQuestion, type Question } from './question.js';
 import {
-  type CheckpointAnswer,
-  type EraseAnswer,
+  type AnswerMessage,
   type FindEntry,
   type Found,
   findEntriesMax,
   foundPerFrame,
   fromDoor,
   type Hello,
-  type RotateAnswer,
+  listedPerFrame,
   toDoor,
   type Welcome,
 } from './relay-messages.js';
-import { type EraseTask, type Outcome, type PlainError, toPlainError } from './thread-messages.js';
+import { type Outcome, type PlainError, toPlainError } from './thread-messages.js';
 
 /** What a guest may have waiting here before it is not read any more. */
 const queueBytesMax = 256 * 1024;
@@ -41,9 +41,7 @@ export interface Host {
   /** The guest has records waiting for its turn. */
   hungry(guest: Guest): void;
   find(guest: Guest, after: number, entries: readonly FindEntry[]): void;
-  checkpoint(guest: Guest, id: number): void;
-  rotate(guest: Guest, id: number): void;
-  erase(guest: Guest, id: number, task: EraseTask): void;
+  ask(guest: Guest, id: number, question: Question): void;
   left(guest: Guest): void;
 }
 
@@ -135,9 +133,7 @@ export class Guest {
     }
     if (kind === toDoor.append) this.#takeAppend(payload);
     else if (kind === toDoor.find) this.#takeFind(payload);
-    else if (kind === toDoor.checkpoint) this.#host.checkpoint(this, this.#asked(payload));
-    else if (kind === toDoor.rotate) this.#host.rotate(this, this.#asked(payload));
-    else if (kind === toDoor.erase) this.#takeErase(payload);
+    else if (kind === toDoor.ask) this.#takeQuestion(payload);
     else throw outOfTurn();
   }
 
@@ -160,17 +156,12 @@ export class Guest {
     this.#host.find(this, after, all);
   }
 
-  #takeErase(payload: Buffer): void {
-    const { user, despiteHold } = parseObject(payload);
-    if (typeof user !== 'string' || typeof despiteHold !== 'boolean') throw outOfTurn();
-    this.#host.erase(this, this.#asked(payload), { user, despiteHold });
-  }
-
-  #asked(payload: Buffer): number {
-    const { id } = parseObject(payload);
-    if (!Number.isSafeInteger(id)) throw outOfTurn();
+  #takeQuestion(payload: Buffer): void {
+    const { id, ...said } = parseObject(payload);
+    const question = parseQuestion(said);
+    if (!Number.isSafeInteger(id) || question === undefined) throw outOfTurn();
     this.#questions++;
-    return Number(id);
+    this.#host.ask(this, Number(id), question);
   }
 
   /** Moves what one turn allows from its queue to the batch; what cannot be recorded is refused here. */
@@ -267,19 +258,17 @@ export class Guest {
     if (found.length === 0) this.#send(fromDoor.found, { found: [], last: true });
   }
 
-  checkpoint(answer: CheckpointAnswer): void {
+  answer(message: AnswerMessage): void {
     this.#questions--;
-    this.#send(fromDoor.checkpoint, answer);
-  }
-
-  rotated(answer: RotateAnswer): void {
-    this.#questions--;
-    this.#send(fromDoor.rotated, answer);
-  }
-
-  erased(answer: EraseAnswer): void {
-    this.#questions--;
-    this.#send(fromDoor.erased, answer);
+    const { id, answer } = message;
+    if (!Array.isArray(answer) || answer.length <= listedPerFrame) {
+      this.#send(fromDoor.answer, message);
+      return;
+    }
+    for (let at = 0; at < answer.length; at += listedPerFrame) {
+      const part = answer.slice(at, at + listedPerFrame);
+      this.#send(fromDoor.answer, { id, answer: part, more: at + part.length < answer.length });
+    }
   }
 
   welcome(welcome: Welcome): void {

@@ -17,17 +17,11 @@ import {
 } from './options.js';
 import { sinksOf, startFeeding } from './outside.js';
 import type { Removed } from './pruned-ranges.js';
+import type { Answer, Answers, EraseTask, PruneTask, Question } from './question.js';
 import { encodeEvent } from './record.js';
 import { openLink } from './relay.js';
 import type { KeyRotationOptions } from './signing-keys.js';
-import {
-  type EraseTask,
-  type FromWriter,
-  fromPlainError,
-  type KeyRequest,
-  type Outcome,
-  type PruneTask,
-} from './thread-messages.js';
+import { type FromWriter, fromPlainError, type Outcome } from './thread-messages.js';
 
 /** An event whose type the called method gives. */
 export type TypedEvent = Omit<AuditEvent, 'eventType'>;
@@ -133,26 +127,11 @@ export class AuditLog {
   /** Index of the oldest unanswered entry in `#inFlight`. */
   #oldest = 0;
   #bytes = 0;
-  #checkpointId = 0;
-  readonly #checkpoints = new Map<
+  #askedId = 0;
+  /** Questions that are not answered yet. */
+  readonly #asked = new Map<
     number,
-    { resolve(note: string): void; reject(error: AuditError): void }
-  >();
-  readonly #prunings = new Map<
-    number,
-    { resolve(removed: readonly Removed[]): void; reject(error: AuditError): void }
-  >();
-  readonly #rotations = new Map<
-    number,
-    { resolve(sealed: number | undefined): void; reject(error: AuditError): void }
-  >();
-  readonly #keyRequests = new Map<
-    number,
-    { resolve(publicKey: string): void; reject(error: AuditError): void }
-  >();
-  readonly #erasures = new Map<
-    number,
-    { resolve(erased: Erased): void; reject(error: AuditError): void }
+    { resolve(answer: Answer): void; reject(error: AuditError): void }
   >();
   readonly #drains: (() => void)[] = [];
   #closing: Promise<void> | undefined;
@@ -234,15 +213,7 @@ export class AuditLog {
 
   /** Makes a checkpoint of everything acknowledged so far and resolves with the signed note. */
   checkpoint(): Promise<string> {
-    return new Promise((resolve, reject) => {
-      if (this.#failed) throw this.#failed;
-      if (this.#closing) throw new AuditError('log_closed', 'the log is closed; open it again');
-      const id = this.#checkpointId++;
-      this.#ref();
-      this.#checkpoints.set(id, { resolve, reject });
-      this.#sendBatch();
-      this.#link.send({ kind: 'checkpoint', id });
-    });
+    return this.#ask({ ask: 'checkpoint' });
   }
 
   /**
@@ -250,33 +221,16 @@ export class AuditLog {
    * one; undefined when it held no records, and nothing was done.
    */
   rotate(): Promise<number | undefined> {
-    return new Promise((resolve, reject) => {
-      if (this.#failed) throw this.#failed;
-      if (this.#closing) throw new AuditError('log_closed', 'the log is closed; open it again');
-      const id = this.#checkpointId++;
-      this.#ref();
-      this.#rotations.set(id, { resolve, reject });
-      this.#sendBatch();
-      this.#link.send({ kind: 'rotate', id });
-    });
+    return this.#ask({ ask: 'rotate' });
   }
 
   /**
    * Deletes now what the policy in the book lets go, and resolves with what that was; with `dryRun` only says it. A running log
-   * does the same by itself. `confirmClock` says that the time is right although the clock was seen to jump ahead. Rejects with
-   * `log_locked` when another process writes the log.
+   * does the same by itself. `confirmClock` says that the time is right although the clock was seen to jump ahead.
    */
   prune(options: Partial<PruneTask> = {}): Promise<readonly Removed[]> {
     const { dryRun = false, confirmClock = false } = options;
-    return new Promise((resolve, reject) => {
-      if (this.#failed) throw this.#failed;
-      if (this.#closing) throw new AuditError('log_closed', 'the log is closed; open it again');
-      const id = this.#checkpointId++;
-      this.#ref();
-      this.#prunings.set(id, { resolve, reject });
-      this.#sendBatch();
-      this.#link.send({ kind: 'prune', id, dryRun, confirmClock });
-    });
+    return this.#ask({ ask: 'prune', dryRun, confirmClock });
   }
 
   /**
@@ -284,27 +238,17 @@ export class AuditLog {
    * both keys, and then the old one retires and is erased. Where the log has witnesses both go on signing until each has
    * taken the new key, and with `overlap` until `retireSigningKey`.
    * Resolves with the new public key when it is durable; what a crash interrupts the next opening finishes. Rejects with
-   * `bad_option` while two keys sign already, and as opening does when the new key cannot be used.
+   * `bad_option` while two keys sign already, with `log_locked` when another process writes the log, and as opening does when
+   * the new key cannot be used.
    */
   rotateSigningKey(options: KeyRotationOptions = {}): Promise<string> {
-    return this.#askKeys({ action: 'rotate', options, witnesses: this.#feeder?.witnesses ?? [] });
+    const witnesses = this.#feeder?.witnesses ?? [];
+    return this.#ask({ ask: 'keys', request: { action: 'rotate', options, witnesses } });
   }
 
   /** Ends an overlap: the older of two signing keys retires. Resolves with the public key that signs alone from now on. */
   retireSigningKey(): Promise<string> {
-    return this.#askKeys({ action: 'retire' });
-  }
-
-  #askKeys(request: KeyRequest): Promise<string> {
-    return new Promise((resolve, reject) => {
-      if (this.#failed) throw this.#failed;
-      if (this.#closing) throw new AuditError('log_closed', 'the log is closed; open it again');
-      const id = this.#checkpointId++;
-      this.#ref();
-      this.#keyRequests.set(id, { resolve, reject });
-      this.#sendBatch();
-      this.#link.send({ kind: 'keys', id, request });
-    });
+    return this.#ask({ ask: 'keys', request: { action: 'retire' } });
   }
 
   /**
@@ -314,14 +258,19 @@ export class AuditLog {
    */
   erase(user: string, options: Partial<Omit<EraseTask, 'user'>> = {}): Promise<Erased> {
     const { despiteHold = false } = options;
+    return this.#ask({ ask: 'erase', user, despiteHold });
+  }
+
+  /** Everything appended before goes first. */
+  #ask<Q extends Question>(question: Q): Promise<Answers[Q['ask']]> {
     return new Promise((resolve, reject) => {
       if (this.#failed) throw this.#failed;
       if (this.#closing) throw new AuditError('log_closed', 'the log is closed; open it again');
-      const id = this.#checkpointId++;
+      const id = this.#askedId++;
       this.#ref();
-      this.#erasures.set(id, { resolve, reject });
+      this.#asked.set(id, { resolve: resolve as (answer: Answer) => void, reject });
       this.#sendBatch();
-      this.#link.send({ kind: 'erase', id, user, despiteHold });
+      this.#link.send({ kind: 'ask', id, question });
     });
   }
 
@@ -360,48 +309,13 @@ export class AuditLog {
       case 'outcomes':
         for (const outcome of message.outcomes) this.#settle(outcome);
         break;
-      case 'checkpoint':
-        this.#checkpoints.get(message.id)?.resolve(message.note);
-        this.#checkpoints.delete(message.id);
+      case 'answer':
+        this.#asked.get(message.id)?.resolve(message.answer);
+        this.#asked.delete(message.id);
         break;
-      case 'checkpoint_failed':
-        this.#checkpoints.get(message.id)?.reject(fromPlainError(message.error));
-        this.#checkpoints.delete(message.id);
-        break;
-      case 'rotated':
-        this.#rotations.get(message.id)?.resolve(message.sealed);
-        this.#rotations.delete(message.id);
-        break;
-      case 'rotate_failed':
-        this.#rotations.get(message.id)?.reject(fromPlainError(message.error));
-        this.#rotations.delete(message.id);
-        break;
-      case 'pruned':
-        this.#prunings.get(message.id)?.resolve(message.removed);
-        this.#prunings.delete(message.id);
-        break;
-      case 'prune_failed':
-        this.#prunings.get(message.id)?.reject(fromPlainError(message.error));
-        this.#prunings.delete(message.id);
-        break;
-      case 'keys':
-        this.#keyRequests.get(message.id)?.resolve(message.publicKey);
-        this.#keyRequests.delete(message.id);
-        break;
-      case 'keys_failed':
-        this.#keyRequests.get(message.id)?.reject(fromPlainError(message.error));
-        this.#keyRequests.delete(message.id);
-        break;
-      case 'erased':
-        this.#erasures.get(message.id)?.resolve({
-          subjects: message.subjects,
-          contents: message.contents,
-        });
-        this.#erasures.delete(message.id);
-        break;
-      case 'erase_failed':
-        this.#erasures.get(message.id)?.reject(fromPlainError(message.error));
-        this.#erasures.delete(message.id);
+      case 'answer_failed':
+        this.#asked.get(message.id)?.reject(fromPlainError(message.error));
+        this.#asked.delete(message.id);
         break;
       case 'closed':
         this.#finish(message.error === undefined ? undefined : fromPlainError(message.error));
@@ -409,13 +323,8 @@ export class AuditLog {
       default:
         this.#die(new AuditError('log_failed', `the writer said ${message.kind} out of turn`));
     }
-    const asked =
-      this.#checkpoints.size +
-      this.#rotations.size +
-      this.#prunings.size +
-      this.#keyRequests.size +
-      this.#erasures.size;
-    if (this.#inFlight.length === this.#oldest && asked === 0 && !this.#closing) this.#unref();
+    const owed = this.#inFlight.length > this.#oldest || this.#asked.size > 0;
+    if (!owed && !this.#closing) this.#unref();
   }
 
   #settle(outcome: Outcome): void {
@@ -473,16 +382,8 @@ export class AuditLog {
     this.#inFlight = [];
     this.#oldest = 0;
     this.#bytes = 0;
-    for (const { reject } of this.#checkpoints.values()) reject(error);
-    this.#checkpoints.clear();
-    for (const { reject } of this.#rotations.values()) reject(error);
-    this.#rotations.clear();
-    for (const { reject } of this.#prunings.values()) reject(error);
-    this.#prunings.clear();
-    for (const { reject } of this.#keyRequests.values()) reject(error);
-    this.#keyRequests.clear();
-    for (const { reject } of this.#erasures.values()) reject(error);
-    this.#erasures.clear();
+    for (const { reject } of this.#asked.values()) reject(error);
+    this.#asked.clear();
     for (const resolve of this.#drains.splice(0)) resolve();
   }
 

@@ -1,4 +1,5 @@
 import type { ContentMode } from './options.js';
+import type { Answer } from './question.js';
 import type { Outcome, PlainError } from './thread-messages.js';
 
 /**
@@ -7,10 +8,10 @@ import type { Outcome, PlainError } from './thread-messages.js';
  */
 
 /** Raised with every change that an older side would misread. Both sides must have the same. */
-export const protocolVersion = 2;
+export const protocolVersion = 3;
 
 /** Kinds of frames from a client. The payload is JSON, but for `append`: bodies, each with a newline behind it and its content lines before it. */
-export const toDoor = { hello: 1, append: 2, find: 3, checkpoint: 4, rotate: 5, erase: 6 } as const;
+export const toDoor = { hello: 1, append: 2, find: 3, ask: 4 } as const;
 /** Kinds of frames to a client; all JSON. */
 export const fromDoor = {
   refused: 1,
@@ -18,10 +19,8 @@ export const fromDoor = {
   welcome: 3,
   outcomes: 4,
   found: 5,
-  checkpoint: 6,
+  answer: 6,
   goodbye: 7,
-  rotated: 8,
-  erased: 9,
 } as const;
 
 export interface Hello {
@@ -70,36 +69,18 @@ export interface OutcomesMessage {
   readonly outcomes: readonly Outcome[];
 }
 
-/** The payload of `checkpoint` and `rotate`. */
-export interface Asked {
+/** The payload of an answer. A question's is its members and an `id`, which is the client's own. */
+export interface AnswerMessage {
   readonly id: number;
-}
-
-export interface CheckpointAnswer {
-  readonly id: number;
-  readonly note?: string;
+  /** Absent where it is undefined, or where the question failed. */
+  readonly answer?: Answer | undefined;
   readonly error?: PlainError;
+  /** A list that is too long for a frame goes on in the next answer with this id. */
+  readonly more?: boolean;
 }
 
-export interface RotateAnswer {
-  readonly id: number;
-  /** The first seq of the segment that was sealed, if there was one to seal. */
-  readonly sealed?: number | undefined;
-  readonly error?: PlainError;
-}
-
-/** The payload of `erase`. */
-export interface EraseQuestion extends Asked {
-  readonly user: string;
-  readonly despiteHold: boolean;
-}
-
-export interface EraseAnswer {
-  readonly id: number;
-  readonly subjects?: readonly string[];
-  readonly contents?: number;
-  readonly error?: PlainError;
-}
+/** Entries of a list in one answer. */
+export const listedPerFrame = 1_000;
 
 /** So many entries are looked for at once; a log's queue holds no more by default. */
 export const findEntriesMax = 65_536;

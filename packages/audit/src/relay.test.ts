@@ -113,6 +113,25 @@ test('what is asked for when the writer ends is answered by the next', async () 
   expect(await audit(log)).toMatchObject({ verdict: 'ok' });
 });
 
+test('who does not write the log has it deleted what may go, and hears what that was', async () => {
+  const log = temporaryLog();
+  const first = await open(log, { segmentBytesMax: 32_768, retention: { recordsMax: 300 } });
+  const second = await open(log);
+  await Promise.all(numbered(0, 700).map((event) => second.append(event)));
+  const tried = await second.prune({ dryRun: true });
+  expect(tried.length).toBeGreaterThan(0);
+  expect(tried[0]).toMatchObject({ firstSeq: 0, reason: 'records' });
+  expect(fs.existsSync(path.join(log.dir, 'segments', `${'0'.repeat(20)}.jsonl`))).toBe(true);
+  // What the writer has deleted by itself since then is no longer told.
+  const removed = await second.prune();
+  expect(tried).toEqual(expect.arrayContaining([...removed]));
+  expect(await second.prune({ dryRun: true })).toEqual([]);
+  expect(fs.existsSync(path.join(log.dir, 'segments', `${'0'.repeat(20)}.jsonl`))).toBe(false);
+  await second.close();
+  await first.close();
+  expect(await audit(log)).toMatchObject({ verdict: 'ok', pruned: [{ reason: 'records' }] });
+});
+
 test('who wants records on disk is not served by a writer that syncs them later', async () => {
   const log = temporaryLog();
   await open(log, { durability: 'interval' });

@@ -6,10 +6,10 @@ import { parseObject } from './hello.js';
 import { Holder } from './holder.js';
 import type { Link, LinkListener, OwnBytes } from './link.js';
 import type { LogTarget, WriterOptions } from './options.js';
+import type { Answer, Question } from './question.js';
 import { reachServed, reachWriter } from './reach.js';
 import {
-  type CheckpointAnswer,
-  type EraseAnswer,
+  type AnswerMessage,
   type FindEntry,
   type Found,
   type FoundMessage,
@@ -19,7 +19,6 @@ import {
   type Hello,
   type OutcomesMessage,
   protocolVersion,
-  type RotateAnswer,
   toDoor,
 } from './relay-messages.js';
 import { entryOf, findRecords } from './resend.js';
@@ -52,12 +51,8 @@ interface Run {
   readonly known: Outcome | undefined;
 }
 
-/** What is asked again of the next writer when it was not answered. */
-type Question = Extract<ToWriter, { kind: 'checkpoint' | 'rotate' | 'erase' }>;
-/** Only the process that writes does what these ask for; what it says goes straight to who asked. */
-const ownAnswers = ['keys', 'keys_failed', 'pruned', 'prune_failed'] as const;
-type OwnAnswer = Extract<FromWriter, { kind: (typeof ownAnswers)[number] }>;
-type Answer = Exclude<Extract<FromWriter, { id: number }>, OwnAnswer>;
+type Asking = Extract<ToWriter, { kind: 'ask' }>;
+type Answering = Extract<FromWriter, { id: number }>;
 
 /** The writer of a log, wherever it is. */
 export async function openLink(target: LogTarget): Promise<Link> {
@@ -95,7 +90,10 @@ class Relay implements Link {
   #runs: Run[] = [];
   /** What is not answered yet stands behind this record, if it is in the log. */
   #after = -1;
-  readonly #asked = new Map<string, Question>();
+  /** What is asked again of the next writer when it was not answered. */
+  readonly #asked = new Map<number, Question>();
+  /** The beginnings of lists whose rest has not come. */
+  readonly #lists = new Map<number, unknown[]>();
   #found: Found[] = [];
   #onFound: ((found: Found[]) => void) | undefined;
   #takeOver: NodeJS.Timeout | undefined;
@@ -122,17 +120,12 @@ class Relay implements Link {
       case 'append':
         this.#append(message.batch as OwnBytes, message.count);
         break;
-      case 'checkpoint':
-      case 'rotate':
-      case 'erase':
-        this.#asked.set(`${message.kind} ${message.id}`, message);
-        if (!this.#resuming) this.#ask(message);
-        break;
-      case 'prune':
-        this.#prune(message);
-        break;
-      case 'keys':
-        this.#askKeys(message);
+      case 'ask':
+        if (message.question.ask === 'keys') this.#askKeys(message);
+        else {
+          this.#asked.set(message.id, message.question);
+          if (!this.#resuming) this.#ask(message.id, message.question);
+        }
         break;
       case 'close':
         this.#closing = true;
@@ -186,14 +179,13 @@ class Relay implements Link {
     for (const part of framesOf(run.bodies!)) connection.append(part);
   }
 
-  #ask(question: Question): void {
-    const { kind, ...said } = question;
-    this.#connection?.say(toDoor[kind], said);
-    this.#own?.send(question);
+  #ask(id: number, question: Question): void {
+    this.#connection?.say(toDoor.ask, { id, ...question });
+    this.#own?.send({ kind: 'ask', id, question });
   }
 
   /** Keys are changed by the process that writes the log, and by no other that may append to it. */
-  #askKeys(request: Extract<ToWriter, { kind: 'keys' }>): void {
+  #askKeys(request: Asking): void {
     if (this.#own !== undefined && !this.#resuming) {
       this.#own.send(request);
       return;
@@ -203,7 +195,7 @@ class Relay implements Link {
       'log_locked',
       `${pid === undefined ? 'another process' : `process ${pid}`} writes the log, and only the writer changes its keys`,
     );
-    const answer = { kind: 'keys_failed', id: request.id, error: toPlainError(error) } as const;
+    const answer = { kind: 'answer_failed', id: request.id, error: toPlainError(error) } as const;
     process.nextTick(() => this.#listener?.receive(answer));
   }
 
@@ -238,42 +230,27 @@ class Relay implements Link {
       const { found, last } = message as FoundMessage;
       this.#found.push(...found);
       if (last) this.#onFound?.(this.#found.splice(0));
-    } else if (kind === fromDoor.checkpoint) {
-      const { id, note, error } = message as CheckpointAnswer;
-      if (note !== undefined) this.#answer({ kind: 'checkpoint', id, note });
-      else if (error !== undefined) this.#answer({ kind: 'checkpoint_failed', id, error });
-    } else if (kind === fromDoor.rotated) {
-      const { id, sealed, error } = message as RotateAnswer;
-      if (error !== undefined) this.#answer({ kind: 'rotate_failed', id, error });
-      else this.#answer({ kind: 'rotated', id, sealed });
-    } else if (kind === fromDoor.erased) {
-      const { id, subjects = [], contents = 0, error } = message as EraseAnswer;
-      if (error !== undefined) this.#answer({ kind: 'erase_failed', id, error });
-      else this.#answer({ kind: 'erased', id, subjects, contents });
+    } else if (kind === fromDoor.answer) {
+      this.#takeAnswer(message as AnswerMessage);
     }
     this.#settleDown();
   }
 
-  /** Only the process that writes the log deletes; it does so by itself. */
-  #prune(message: Extract<ToWriter, { kind: 'prune' }>): void {
-    if (this.#own !== undefined) {
-      this.#own.send(message);
+  #takeAnswer({ id, answer, error, more = false }: AnswerMessage): void {
+    if (error !== undefined) {
+      this.#answer({ kind: 'answer_failed', id, error });
       return;
     }
-    const { id } = message;
-    const reason =
-      'another process writes the log, and deletes by itself what may go; end it first';
-    const error = { code: 'log_locked', message: reason } as const;
-    queueMicrotask(() => this.#listener?.receive({ kind: 'prune_failed', id, error }));
+    const before = this.#lists.get(id) ?? [];
+    const whole = Array.isArray(answer) ? [...before, ...(answer as unknown[])] : answer;
+    if (more && Array.isArray(whole)) this.#lists.set(id, whole);
+    else this.#answer({ kind: 'answer', id, answer: whole as Answer });
   }
 
-  #answer(answer: Answer): void {
-    const kind = answer.kind.startsWith('checkpoint')
-      ? 'checkpoint'
-      : answer.kind.startsWith('erase')
-        ? 'erase'
-        : 'rotate';
-    if (this.#asked.delete(`${kind} ${answer.id}`)) this.#listener?.receive(answer);
+  #answer(message: Answering): void {
+    this.#lists.delete(message.id);
+    this.#asked.delete(message.id);
+    this.#listener?.receive(message);
   }
 
   /** What the writer says is of the oldest records it was given; in front of them stands nothing known. */
@@ -320,6 +297,7 @@ class Relay implements Link {
   #part(how: Parting): void {
     const pid = this.#connection?.welcome.pid;
     this.#connection = undefined;
+    this.#lists.clear();
     this.#found = [];
     this.#onFound?.([]);
     if (this.#ended) return;
@@ -380,7 +358,7 @@ class Relay implements Link {
     // The connection may be gone again; then the search is on already, and ends here once more.
     if (this.#connection === undefined && this.#own === undefined) return this.#settleDown();
     this.#handAll();
-    for (const question of this.#asked.values()) this.#ask(question);
+    for (const [id, question] of this.#asked) this.#ask(id, question);
     this.#settleDown();
   }
 
@@ -390,8 +368,8 @@ class Relay implements Link {
     own.listen({
       receive: (message) => {
         if (message.kind === 'outcomes') for (const one of message.outcomes) this.#settle(one);
-        else if (isOwnAnswer(message) || !('id' in message)) this.#listener?.receive(message);
-        else this.#answer(message);
+        else if ('id' in message) this.#answer(message);
+        else this.#listener?.receive(message);
       },
       died: (error) => this.#die(error),
     });
@@ -478,10 +456,7 @@ class Relay implements Link {
   #failAll(error: PlainError): void {
     const runs = this.#runs.splice(0);
     for (const run of runs) this.#tell(run.known ?? { count: run.count - run.settled, error });
-    for (const { kind, id } of [...this.#asked.values()]) {
-      const failed = `${kind}_failed` as const;
-      this.#answer({ kind: failed, id, error });
-    }
+    for (const id of [...this.#asked.keys()]) this.#answer({ kind: 'answer_failed', id, error });
   }
 
   #die(error: AuditError): void {
@@ -551,10 +526,6 @@ function cutToFrames(bodies: OwnBytes, count: number): Run[] {
   }
   runs.push(runOf(bodies.subarray(from), count - taken));
   return runs;
-}
-
-function isOwnAnswer(message: FromWriter): message is OwnAnswer {
-  return ownAnswers.some((kind) => kind === message.kind);
 }
 
 /** What one frame holds at most; content lines of one body may need more than one. */

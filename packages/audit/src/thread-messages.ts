@@ -1,45 +1,17 @@
 import type { MessagePort } from 'node:worker_threads';
-import type { Erased } from './erasure.js';
 import { AuditError, type AuditErrorCode, reasonOf, systemCode } from './errors.js';
 import type { FileIdentity } from './lock.js';
 import type { ContentMode, WriterOptions } from './options.js';
-import type { Removed } from './pruned-ranges.js';
-import type { KeyRotationOptions } from './signing-keys.js';
+import type { Answer, Question } from './question.js';
 
 /** What passes between a log, or the door for other processes, and the writer's thread. */
 
 export type ToWriter =
   | { readonly kind: 'append'; readonly batch: Uint8Array; readonly count: number }
-  | { readonly kind: 'checkpoint'; readonly id: number }
-  | { readonly kind: 'rotate'; readonly id: number }
-  | ({ readonly kind: 'prune'; readonly id: number } & PruneTask)
-  | { readonly kind: 'keys'; readonly id: number; readonly request: KeyRequest }
-  | ({ readonly kind: 'erase'; readonly id: number } & EraseTask)
+  | { readonly kind: 'ask'; readonly id: number; readonly question: Question }
   /** Asks whether the lock's file is still in its place. */
   | { readonly kind: 'look' }
   | { readonly kind: 'close' };
-
-/** Whether deletion is only tried, and whether the clock is right although it was seen to jump. */
-export interface PruneTask {
-  readonly dryRun: boolean;
-  readonly confirmClock: boolean;
-}
-
-export type KeyRequest =
-  | {
-      readonly action: 'rotate';
-      readonly options: KeyRotationOptions;
-      /** Names of those that the log is opened with. */
-      readonly witnesses: readonly string[];
-    }
-  | { readonly action: 'retire' };
-
-/** Whom to erase: a user id or a username. */
-export interface EraseTask {
-  readonly user: string;
-  /** Although a legal hold may cover his records. */
-  readonly despiteHold: boolean;
-}
 
 /** An error as it crosses threads. */
 export interface PlainError {
@@ -66,16 +38,8 @@ export type FromWriter =
   | ({ readonly kind: 'ready' } & LogFacts)
   | { readonly kind: 'refused'; readonly error: PlainError }
   | { readonly kind: 'outcomes'; readonly outcomes: readonly Outcome[] }
-  | { readonly kind: 'checkpoint'; readonly id: number; readonly note: string }
-  | { readonly kind: 'checkpoint_failed'; readonly id: number; readonly error: PlainError }
-  | { readonly kind: 'rotated'; readonly id: number; readonly sealed: number | undefined }
-  | { readonly kind: 'rotate_failed'; readonly id: number; readonly error: PlainError }
-  | { readonly kind: 'pruned'; readonly id: number; readonly removed: readonly Removed[] }
-  | { readonly kind: 'prune_failed'; readonly id: number; readonly error: PlainError }
-  | { readonly kind: 'keys'; readonly id: number; readonly publicKey: string }
-  | { readonly kind: 'keys_failed'; readonly id: number; readonly error: PlainError }
-  | ({ readonly kind: 'erased'; readonly id: number } & Erased)
-  | { readonly kind: 'erase_failed'; readonly id: number; readonly error: PlainError }
+  | { readonly kind: 'answer'; readonly id: number; readonly answer: Answer }
+  | { readonly kind: 'answer_failed'; readonly id: number; readonly error: PlainError }
   /** The writer had to stop; nothing that is not answered yet will be. */
   | { readonly kind: 'failed'; readonly error: PlainError }
   | { readonly kind: 'closed'; readonly error: PlainError | undefined };

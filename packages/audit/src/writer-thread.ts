@@ -6,13 +6,12 @@ import { makeFolder, settleFolder } from './durable.js';
 import { AuditError } from './errors.js';
 import { createKeys, initialKeyOnHost, readKeys } from './keys.js';
 import { isStill, type KernelLock, takeLock } from './lock.js';
+import type { Answer, KeyRequest, Question } from './question.js';
 import { findStanding } from './recovery.js';
 import { listSegments } from './segment.js';
 import {
-  type EraseTask,
   type FromWriter,
   type Outcome,
-  type PruneTask,
   type ToWriter,
   toPlainError,
   type WriterThreadData,
@@ -192,11 +191,7 @@ function serve(writer: Writer): AuditError | undefined {
         arrivals.write();
         checkLock();
         if (message.kind === 'close') return closeWriter(writer);
-        if (message.kind === 'checkpoint') answerCheckpoint(writer, from, message.id);
-        if (message.kind === 'rotate') answerRotate(writer, from, message.id);
-        if (message.kind === 'prune') answerPrune(writer, from, message.id, message);
-        if (message.kind === 'keys') answerKeys(writer, from, message);
-        if (message.kind === 'erase') answerErase(writer, from, message.id, message);
+        if (message.kind === 'ask') from.postMessage(answerTo(writer, message));
       }
     }
     arrivals.write();
@@ -218,62 +213,35 @@ function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-function answerCheckpoint(writer: Writer, from: MessagePort, id: number): void {
-  let answer: FromWriter;
-  try {
-    answer = { kind: 'checkpoint', id, note: writer.checkpoint() };
-  } catch (error) {
-    answer = { kind: 'checkpoint_failed', id, error: toPlainError(error) };
-  }
-  from.postMessage(answer);
-}
-
-function answerRotate(writer: Writer, from: MessagePort, id: number): void {
-  let answer: FromWriter;
-  try {
-    answer = { kind: 'rotated', id, sealed: writer.rotate() };
-  } catch (error) {
-    answer = { kind: 'rotate_failed', id, error: toPlainError(error) };
-  }
-  from.postMessage(answer);
-}
-
-function answerPrune(writer: Writer, from: MessagePort, id: number, task: PruneTask): void {
-  let answer: FromWriter;
-  try {
-    answer = { kind: 'pruned', id, removed: writer.prune(task) };
-  } catch (error) {
-    answer = { kind: 'prune_failed', id, error: toPlainError(error) };
-  }
-  from.postMessage(answer);
-}
-
-function answerKeys(
+function answerTo(
   writer: Writer,
-  from: MessagePort,
-  { id, request }: Extract<ToWriter, { kind: 'keys' }>,
-): void {
-  let answer: FromWriter;
+  { id, question }: Extract<ToWriter, { kind: 'ask' }>,
+): FromWriter {
   try {
-    const publicKey =
-      request.action === 'rotate'
-        ? writer.rotateKey(request.options, request.witnesses)
-        : writer.retireKey();
-    answer = { kind: 'keys', id, publicKey };
+    return { kind: 'answer', id, answer: answerOf(writer, question) };
   } catch (error) {
-    answer = { kind: 'keys_failed', id, error: toPlainError(error) };
+    return { kind: 'answer_failed', id, error: toPlainError(error) };
   }
-  from.postMessage(answer);
 }
 
-function answerErase(writer: Writer, from: MessagePort, id: number, task: EraseTask): void {
-  let answer: FromWriter;
-  try {
-    answer = { kind: 'erased', id, ...writer.erase(task) };
-  } catch (error) {
-    answer = { kind: 'erase_failed', id, error: toPlainError(error) };
+function answerOf(writer: Writer, question: Question): Answer {
+  switch (question.ask) {
+    case 'checkpoint':
+      return writer.checkpoint();
+    case 'rotate':
+      return writer.rotate();
+    case 'prune':
+      return writer.prune(question);
+    case 'erase':
+      return writer.erase(question);
+    case 'keys':
+      return changeKey(writer, question.request);
   }
-  from.postMessage(answer);
+}
+
+function changeKey(writer: Writer, request: KeyRequest): string {
+  if (request.action === 'retire') return writer.retireKey();
+  return writer.rotateKey(request.options, request.witnesses);
 }
 
 function closeWriter(writer: Writer): AuditError | undefined {
