@@ -1,7 +1,8 @@
+import { once } from 'node:events';
 import { readdir, readFile, readlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type Bench, openBench } from './gatebook.js';
+import { type Bench, finished, openBench } from './gatebook.js';
 
 describe('segments', () => {
   let bench: Bench;
@@ -40,6 +41,29 @@ describe('segments', () => {
     expect(segments).toHaveLength(2);
     expect(await readlink(join(bench.log, 'current'))).toBe(`segments/${segments[1]}`);
     expect((await bench.run(['audit', 'verify'])).code).toBe(0);
+  });
+
+  it('are deleted on demand by whoever writes the log, by the policy in the book and by no other', async () => {
+    const keeping = ['--max-size-mb', '0.02', '--max-records', '300'];
+    const server = bench.start(['serve', '--json', ...keeping]);
+    const ended = finished(server);
+    await once(server.stdout, 'data');
+    await bench.record(
+      Array.from({ length: 700 }, (_, i) => ({ event_type: 'test.event', details: { i } })),
+    );
+    const other = await bench.run(['audit', 'prune', '--max-records', '10']);
+    expect(other).toMatchObject({ code: 1, stdout: '' });
+    expect(other.stderr).toContain('another process writes the log, and its policy is in force');
+    const pruned = await bench.run(['audit', 'prune']);
+    expect(pruned.code, pruned.stderr).toBe(0);
+    expect(pruned.stdout).toMatch(/^(\d{20}\.jsonl .*\n)*\d+ segments? deleted\n$/);
+    const again = await bench.run(['audit', 'prune', '--dry-run']);
+    expect(again.stdout).toBe('0 segments would be deleted\n');
+    server.kill('SIGTERM');
+    expect((await ended).code).toBe(0);
+    const verified = await bench.run(['audit', 'verify', '--json']);
+    expect(verified.code).toBe(0);
+    expect(JSON.parse(verified.stdout)).toMatchObject({ pruned: [{ reason: 'records' }] });
   });
 
   it('roll at the end of an hour, as the clock of the writer says', async () => {

@@ -62,6 +62,11 @@ const redundant: readonly Redundant[] = [
     together: false,
   },
   {
+    kinds: ['fsync log/tile: 1'],
+    why: 'the hashes of the levels above are made again from the leaves',
+    together: false,
+  },
+  {
     kinds: ['fsync keys: -erasing'],
     why: 'an erasure that is finished a second time finds nothing to remove',
     together: false,

@@ -110,6 +110,7 @@ export function lockFile(dir: string): string {
 export class Holder implements Link {
   readonly facts: LogFacts;
   readonly emitter = undefined;
+  readonly isOwn = true;
   readonly socket: string;
   /** Resolves when the writer had to stop by itself. */
   readonly failed: Promise<AuditError>;

@@ -16,6 +16,8 @@ export interface Link {
   readonly facts: LogFacts;
   /** The emitter that stands in this log's records, where the writer says which. */
   readonly emitter: string | undefined;
+  /** Whether the writer is in this process. */
+  readonly isOwn: boolean;
   listen(listener: LinkListener): void;
   send(message: ToWriter): void;
   /** Whether the link keeps this process alive. */

@@ -160,6 +160,11 @@ export class AuditLog {
     openLogs.add(this);
   }
 
+  /** Whether this process writes the log now. Else another does, by its own options: rotation, retention and the like. */
+  get isWriter(): boolean {
+    return this.#link.isOwn;
+  }
+
   /**
    * Records an event. Resolves once the record is durable, with its seq. Rejects with an AuditError naming the member that
    * cannot be recorded, `queue_full` at the queue's bound (wait for `drained()`), `write_failed` when the disk refused

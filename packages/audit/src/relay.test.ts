@@ -124,7 +124,7 @@ test('who does not write the log has it deleted what may go, and hears what that
   expect(fs.existsSync(path.join(log.dir, 'segments', `${'0'.repeat(20)}.jsonl`))).toBe(true);
   // What the writer has deleted by itself since then is no longer told.
   const removed = await second.prune();
-  expect(tried).toEqual(expect.arrayContaining([...removed]));
+  for (const { reason } of removed) expect(reason).toBe('records');
   expect(await second.prune({ dryRun: true })).toEqual([]);
   expect(fs.existsSync(path.join(log.dir, 'segments', `${'0'.repeat(20)}.jsonl`))).toBe(false);
   await second.close();

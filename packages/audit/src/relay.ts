@@ -110,6 +110,10 @@ class Relay implements Link {
     this.#join(connection);
   }
 
+  get isOwn(): boolean {
+    return this.#own !== undefined;
+  }
+
   listen(listener: LinkListener): void {
     this.#listener = listener;
   }

@@ -1,4 +1,4 @@
-import { openAuditLog, type Removed } from '@gatebook/audit';
+import { AuditError, type AuditLog, openAuditLog, type Removed } from '@gatebook/audit';
 import type { Keeping } from '../keeping.js';
 import { writeStdout } from './destination.js';
 import { requireLog } from './log-folder.js';
@@ -19,12 +19,22 @@ export async function prune(options: PruneOptions): Promise<number> {
   const log = await openAuditLog({ ...keeping, ...places });
   try {
     warnForwardSecurity(log.forwardSecurity);
+    checkPolicyTakes(log, keeping);
     const removed = await log.prune({ dryRun, confirmClock });
     await writeStdout(textOf(removed, dryRun));
     return 0;
   } finally {
     await log.close();
   }
+}
+
+/** The policy of whoever writes the log is in force; one that was given here would be dropped without a word. */
+function checkPolicyTakes(log: AuditLog, { retention }: Keeping): void {
+  if (log.isWriter || retention === undefined) return;
+  throw new AuditError(
+    'bad_option',
+    'another process writes the log, and its policy is in force; give the policy to that one, or end it, or leave the policy out here',
+  );
 }
 
 function textOf(removed: readonly Removed[], dryRun: boolean): string {
