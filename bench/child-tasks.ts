@@ -1,3 +1,5 @@
+import type { Load } from './plan.js';
+
 /** What a child process is asked to do, and what it answers; both cross as one line of JSON. */
 
 export interface LogFolders {
@@ -7,6 +9,7 @@ export interface LogFolders {
 
 export type ChildTask =
   | ({ readonly kind: 'append'; readonly records: number; readonly inFlight: number } & LogFolders)
+  | ({ readonly kind: 'share'; readonly load: Load } & LogFolders)
   | ({ readonly kind: 'open' } & LogFolders)
   | ({ readonly kind: 'verify'; readonly auditor: boolean; readonly threads: number } & LogFolders)
   | ({
@@ -15,6 +18,13 @@ export type ChildTask =
       readonly warmUps: number;
     } & LogFolders)
   | { readonly kind: 'hash'; readonly files: readonly string[] };
+
+/** What one of several processes got done between the word to go and the end of its time. */
+export interface Shared {
+  readonly records: number;
+  readonly ms: number;
+  readonly cpuUs: number;
+}
 
 export interface Opened {
   /** From the call to its promise's resolution. */

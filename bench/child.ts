@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import {
@@ -8,7 +9,15 @@ import {
   readPublicKeyFile,
   verifyLog,
 } from '@gatebook/audit';
-import type { ChildTask, Hashed, LogFolders, Opened, Proved, Verified } from './child-tasks.js';
+import type {
+  ChildTask,
+  Hashed,
+  LogFolders,
+  Opened,
+  Proved,
+  Shared,
+  Verified,
+} from './child-tasks.js';
 import { keepInFlight } from './drive.js';
 import { event } from './event.js';
 
@@ -35,6 +44,23 @@ async function append(task: Extract<ChildTask, { kind: 'append' }>): Promise<voi
     await log.append(event);
     if (++acknowledged % 1_000 === 0) answer(acknowledged);
   });
+  await log.close();
+}
+
+/** Warms up, says so, and appends from the moment a line comes in. */
+async function share({ dir, keysDir, load }: Extract<ChildTask, { kind: 'share' }>): Promise<void> {
+  const log = await openAuditLog({ dir, keysDir });
+  const append = async (): Promise<void> => {
+    await log.append(event);
+  };
+  await keepInFlight({ ...load, recordsMax: load.warmUp }, append);
+  answer('ready');
+  await once(process.stdin, 'data');
+  const { records, ms, cpuUs } = await keepInFlight(load, append);
+  const shared: Shared = { records, ms, cpuUs };
+  answer(shared);
+  // The one that writes for the others stays until all of them are done.
+  await once(process.stdin, 'end');
   await log.close();
 }
 
@@ -119,6 +145,9 @@ const task = JSON.parse(process.argv[2] ?? 'null') as ChildTask;
 switch (task.kind) {
   case 'append':
     await append(task);
+    break;
+  case 'share':
+    await share(task);
     break;
   case 'open':
     await open(task);

@@ -7,6 +7,7 @@ import { auditAppend } from './audit-append.js';
 import { auditBytes } from './audit-bytes.js';
 import { auditMemory } from './audit-memory.js';
 import { auditOpen } from './audit-open.js';
+import { auditProcesses } from './audit-processes.js';
 import { auditProve } from './audit-prove.js';
 import { auditVerify } from './audit-verify.js';
 import type { Question } from './bench.js';
@@ -19,6 +20,7 @@ import { Workspace } from './workspace.js';
 /** In the order in which they are asked. */
 const questions: ReadonlyMap<string, Question> = new Map([
   ['audit-append', auditAppend],
+  ['audit-processes', auditProcesses],
   ['audit-bytes', auditBytes],
   ['audit-verify', auditVerify],
   ['audit-memory', auditMemory],

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import * as path from 'node:path';
 import { createInterface } from 'node:readline';
-import type { ChildTask } from './child-tasks.js';
+import type { ChildTask, Shared } from './child-tasks.js';
 
 const childMsMax = 15 * 60_000;
 const childProgram = path.join(import.meta.dirname, 'child.js');
@@ -43,6 +43,28 @@ export async function killUnderLoad(
   if (killedBy !== 'SIGKILL') throw new Error('the writer ended before it was killed');
 }
 
+/** Runs tasks at the same time, each in a process of its own; all begin when the last of them is ready. */
+export async function shareLoad(
+  tasks: readonly Extract<ChildTask, { kind: 'share' }>[],
+  signal: AbortSignal,
+): Promise<Shared[]> {
+  const running = tasks.map((task) => startTask(task, signal, 'pipe'));
+  const said = running.map((one) => linesOf(one)[Symbol.asyncIterator]());
+  for (const lines of said) await nextLine(lines);
+  for (const { child } of running) child.stdin?.write('go\n');
+  const shares: Shared[] = [];
+  for (const lines of said) shares.push(JSON.parse(await nextLine(lines)) as Shared);
+  for (const { child } of running) child.stdin?.end();
+  for (const one of running) await success(one, 'a share');
+  return shares;
+}
+
+async function nextLine(lines: AsyncIterator<string>): Promise<string> {
+  const { value, done } = await lines.next();
+  if (done === true) throw new Error('a process ended before it answered');
+  return value;
+}
+
 /** Runs a program of the system to its end and gives how long that took, in milliseconds. */
 export async function timeProgram(
   program: string,
@@ -54,8 +76,9 @@ export async function timeProgram(
   return performance.now() - start;
 }
 
-function startTask(task: ChildTask, signal: AbortSignal): Running {
-  return startProgram(process.execPath, [childProgram, JSON.stringify(task)], 'pipe', signal);
+function startTask(task: ChildTask, signal: AbortSignal, stdin: 'pipe' | 'ignore' = 'ignore') {
+  const args = [childProgram, JSON.stringify(task)];
+  return startProgram(process.execPath, args, 'pipe', signal, stdin);
 }
 
 function startProgram(
@@ -63,9 +86,10 @@ function startProgram(
   args: readonly string[],
   stdout: 'pipe' | 'ignore',
   signal: AbortSignal,
+  stdin: 'pipe' | 'ignore' = 'ignore',
 ): Running {
   const child = spawn(program, args, {
-    stdio: ['ignore', stdout, 'inherit'],
+    stdio: [stdin, stdout, 'inherit'],
     env: { ...process.env, LC_ALL: 'C' },
     timeout: childMsMax,
     signal,

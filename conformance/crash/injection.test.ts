@@ -13,7 +13,7 @@ import { newSeed, randomFrom } from './random.js';
 
 const seed = newSeed();
 const random = randomFrom(seed);
-const rounds = full ? 12 : 2;
+const rounds = full ? 12 : 1;
 const hour = 3_600_000;
 const appends = ['--records', '60', '--in-flight', '3', '--pause-ms', '1'];
 const load = [

@@ -19,7 +19,7 @@ import { newSeed, randomFrom } from './random.js';
 
 const seed = newSeed();
 const random = randomFrom(seed);
-const killsInAll = full ? 200 : 20;
+const killsInAll = full ? 200 : 12;
 /** Small segments and short epochs, so that many instants fall into a seal or a key move. */
 const busy = ['--segment-bytes', '65536', '--epoch-ms', '150', '--checkpoint-ms', '40'];
 const hour = 3_600_000;

@@ -50,8 +50,8 @@ const redundant: readonly Redundant[] = [
 
 const seed = newSeed();
 const random = randomFrom(seed);
-const statesMost = full ? 400 : 40;
-const kindsMost = full ? Number.POSITIVE_INFINITY : 6;
+const statesMost = full ? 400 : 24;
+const kindsMost = full ? Number.POSITIVE_INFINITY : 3;
 const hours = 3_600_000;
 
 let scenarios: readonly Scenario[];

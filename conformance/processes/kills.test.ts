@@ -42,7 +42,7 @@ test(
     ]);
     let kills = 0;
     let duringTakeover = 0;
-    let slowest = 0;
+    const takeovers: number[] = [];
     try {
       while (!fleet.done && kills < killsWanted) {
         await sleep(random.float() * killEveryMs);
@@ -55,7 +55,7 @@ test(
         const since = performance.now();
         // The next one has the lock and is not ready yet, or not for long.
         const next = await nextWriter(folders.log, writer, 5_000);
-        if (next !== undefined) slowest = Math.max(slowest, performance.now() - since);
+        if (next !== undefined) takeovers.push(performance.now() - since);
         if (next === undefined || random.float() < 0.5) continue;
         await sleep(random.float() * 60);
         if (fleet.kill(next)) {
@@ -65,7 +65,7 @@ test(
       }
       await fleet.ended();
       console.log(
-        `processes: ${kills} writers killed, ${duringTakeover} of them within 60 ms of taking over; ${fleet.started} processes; the lock was taken again within ${Math.round(slowest)} ms`,
+        `processes: ${kills} writers killed, ${duringTakeover} of them within 60 ms of taking over; ${fleet.started} processes; the lock was taken again within ${takeovers.map(Math.round).join(', ')} ms`,
       );
       expect(fleet.failures).toEqual([]);
       const promised = promisedBy(fleet.said);
@@ -73,6 +73,8 @@ test(
       expect([...promised.refused]).toEqual([]);
       expect(await inspect(folders, fleet.said, checker)).toEqual([]);
       expect(kills).toBeGreaterThanOrEqual(killsWanted);
+      // How long the others take follows from what else the machine does; the design is shown by the quickest.
+      expect(Math.min(...takeovers)).toBeLessThan(1_000);
       const openings = readRecords(folders.log).filter((one) => one.event_type === 'log.opened');
       // The checker opens it once more.
       expect(openings.length).toBeLessThanOrEqual(fleet.started + kills + 1);

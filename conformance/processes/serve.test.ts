@@ -1,4 +1,4 @@
-import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import {
   chmodSync,
   chownSync,
@@ -9,9 +9,10 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, relative } from 'node:path';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { finished, gatebookBin, type Ran, repository, run } from '../cli/gatebook.js';
+import { finished, gatebookBin, type Ran, run } from '../cli/gatebook.js';
+import { readableCopy } from '../cli/readable-copy.js';
 import { readRecords } from '../crash/book.js';
 
 /** Row 15: `gatebook serve` under another user: the agent's user may append, and nothing else. */
@@ -48,23 +49,6 @@ function start(args: readonly string[], user?: User, env: Record<string, string>
     env: { ...clean, ...env },
     cwd: '/',
   });
-}
-
-/** A checkout may lie in a folder that only its owner may enter; this copies what the program needs out of it. */
-function readableCopy(to: string): string {
-  const listed = spawnSync(
-    'npm',
-    ['ls', '--omit=dev', '--all', '--parseable', '-w', 'packages/gatebook', '-w', 'packages/audit'],
-    { cwd: repository, encoding: 'utf8' },
-  );
-  const paths = listed.stdout
-    .split('\n')
-    .map((path) => relative(repository, path))
-    .filter((path) => path.startsWith('node_modules/'));
-  mkdirSync(to);
-  execFileSync('cp', ['-a', '--parents', 'packages', ...paths, to], { cwd: repository });
-  execFileSync('chmod', ['-R', 'a+rX', to]);
-  return join(to, relative(repository, gatebookBin));
 }
 
 async function runAs(

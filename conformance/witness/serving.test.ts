@@ -297,3 +297,29 @@ describe('what is served', () => {
     expect(empty.code).toBe(1);
   });
 });
+
+test('gatebook serve offers the log that it writes', async () => {
+  const own = await openBench();
+  const args = ['serve', '--log', own.log, '--keys', own.keys, '--http', '127.0.0.1:0', '--json'];
+  const open = await run([...args, '--http', '0.0.0.0:0']);
+  expect([open.code, open.stderr]).toEqual([2, expect.stringContaining('--prefix')]);
+  const child = start(args);
+  servers.push(child);
+  const [said] = (await once(child.stdout, 'data')) as [Buffer];
+  const { url } = JSON.parse(said.toString()) as { url: string };
+  await own.record([{ event_type: 'test.one' }, { event_type: 'test.two' }]);
+  await vi.waitFor(
+    async () => {
+      const { status, body } = await get(`${url}/checkpoint`);
+      expect([status, body.toString().split('\n')[1]]).toEqual([200, '3']);
+    },
+    { timeout: 60_000, interval: 200 },
+  );
+  const entries = await get(`${url}/tile/entries/000.p/3`);
+  expect(entries.body.toString()).toContain('"event_type":"test.two"');
+  child.kill('SIGTERM');
+  const [code] = (await once(child, 'exit')) as [number];
+  expect(code).toBe(0);
+  expect((await own.run(['audit', 'verify', '--strict'])).code).toBe(0);
+  await own.remove();
+});

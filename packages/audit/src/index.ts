@@ -66,6 +66,7 @@ export type { Hash } from './tree.js';
 export { checkConsistency, leafHash, rootFromInclusion } from './tree.js';
 export type { VerifyOptions } from './verify.js';
 export { verifyLog } from './verify.js';
+export { VerifyMemory } from './verify-memory.js';
 export type { Finding, Level, Verdict, VerifyReport } from './verify-report.js';
 export { verifyExitCode } from './verify-report.js';
 export type { Witnessed } from './verify-witness.js';

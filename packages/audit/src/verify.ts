@@ -18,6 +18,7 @@ import type { TlogPolicy } from './tlog-policy.js';
 import { decide } from './verdict.js';
 import { type ChunkResult, type ChunkTask, ChunkVerifier, epochJumpMax } from './verify-chunk.js';
 import { Joiner, type Reading } from './verify-join.js';
+import type { VerifyMemory } from './verify-memory.js';
 import type { Level, VerifyReport } from './verify-report.js';
 import type { Demand } from './verify-witness.js';
 
@@ -43,6 +44,8 @@ export interface VerifyOptions {
   readonly threads?: number | undefined;
   /** Days for which records must have been kept, whatever the policy in the book allows. */
   readonly minRetentionDays?: number | undefined;
+  /** Of earlier looks at the same log with the same keys; what did not change since is not read again. */
+  readonly memory?: VerifyMemory | undefined;
   onProgress?(records: number, bytes: number): void;
 }
 
@@ -64,7 +67,8 @@ export async function verifyLog(options: VerifyOptions): Promise<VerifyReport> {
   const keys = options.publicKeys.map(parseVerifierKey);
   const hmac = options.hmacKey === undefined ? undefined : parseHmacKey(options.hmacKey);
   const level = options.level ?? (hmac === undefined ? 'public' : 'auditor');
-  const held = readHeld(options.held ?? [], options.head);
+  const { memory } = options;
+  const held = [...readHeld(options.held ?? [], options.head), ...(memory?.held ?? [])];
   const sizes = held.map((entry) => entry.checkpoint.size);
   for (let tries = 0; ; tries++) {
     // Checkpoints first: while the log is written, the records they cover are there when the segments are read.
@@ -77,7 +81,11 @@ export async function verifyLog(options: VerifyOptions): Promise<VerifyReport> {
       const count = segments.length;
       const facts = { dir, level, keys, hmac, held, folder, reading, segments: count, demand };
       // A log that deletes segments meanwhile is read again; one that has nothing to do with it stays as it was.
-      if (tries === pruneTriesMax || !pruned(dir, segments)) return decide(facts);
+      if (tries === pruneTriesMax || !pruned(dir, segments)) {
+        const report = decide(facts);
+        memory?.saw(report);
+        return report;
+      }
     } catch (error) {
       if (tries === pruneTriesMax || systemCode(error) !== 'ENOENT') throw error;
     }
@@ -140,7 +148,15 @@ async function readAll(
     options.onProgress?.(records, bytes);
     return !joiner.faulty;
   };
-  await runTasks(tasks, join, threadsFor(options, chunks));
+  const { memory } = options;
+  const marks = tasks.map((task) => memory?.markOf(task));
+  const known = tasks.map((task, at) => memory?.recall(task, marks[at]));
+  const take = (at: number, result: ChunkResult): boolean => {
+    if (known[at] === undefined) memory?.remember(tasks[at]!, marks[at], result);
+    return join(at, result);
+  };
+  const unread = chunks.filter((_, at) => known[at] === undefined);
+  await runTasks(tasks, known, take, threadsFor(options, unread));
   return joiner.reading();
 }
 
@@ -210,13 +226,14 @@ type OnResult = (at: number, result: ChunkResult) => boolean;
 /** Runs the tasks and hands their results over in order, until one says that no more are wanted. */
 async function runTasks(
   tasks: readonly ChunkTask[],
+  known: readonly (ChunkResult | undefined)[],
   onResult: OnResult,
   threads: number,
 ): Promise<void> {
   if (threads === 0) {
     const verifier = new ChunkVerifier();
     for (let at = 0; at < tasks.length; at++) {
-      if (!onResult(at, verifier.verify(tasks[at]!))) return;
+      if (!onResult(at, known[at] ?? verifier.verify(tasks[at]!))) return;
     }
     return;
   }
@@ -232,9 +249,24 @@ async function runTasks(
       let joined = 0;
       const giveOut = (): void => {
         // Results wait for earlier ones; a bound on how far ahead anybody works bounds the memory.
-        while (idle.length > 0 && next < tasks.length && next - joined <= threads * 4) {
-          idle.pop()?.postMessage({ id: next, task: tasks[next] });
+        while (next < tasks.length && next - joined <= threads * 4) {
+          const result = known[next];
+          if (result === undefined && idle.length === 0) return;
+          if (result === undefined) idle.pop()?.postMessage({ id: next, task: tasks[next] });
+          else done.set(next, result);
           next++;
+        }
+      };
+      /** Hands over what is ready, and gives out what there is room for by then; true when all is done. */
+      const goOn = (): boolean => {
+        for (;;) {
+          const before = joined;
+          giveOut();
+          for (let ready = done.get(joined); ready !== undefined; ready = done.get(joined)) {
+            done.delete(joined);
+            if (!onResult(joined++, ready) || joined === tasks.length) return true;
+          }
+          if (joined === before) return false;
         }
       };
       for (const worker of workers) {
@@ -249,17 +281,13 @@ async function runTasks(
           idle.push(worker);
           done.set(id, result);
           try {
-            for (let ready = done.get(joined); ready !== undefined; ready = done.get(joined)) {
-              done.delete(joined);
-              if (!onResult(joined++, ready) || joined === tasks.length) return resolve();
-            }
-            giveOut();
+            if (goOn()) resolve();
           } catch (error) {
             reject(error);
           }
         });
       }
-      giveOut();
+      if (goOn()) resolve();
     });
   } finally {
     await Promise.all(workers.map((worker) => worker.terminate()));

@@ -67,6 +67,13 @@ function addServeCommands(program: Command, outcome: Outcome): void {
       'who may append, and as which emitter; see gatebook token',
       nonEmpty,
     )
+    .addOption(
+      new Option(
+        '--http <host:port>',
+        'offer the log for reading too, as gatebook audit serve does',
+      ).argParser(hostAndPort),
+    )
+    .option('--prefix <secret>', 'answer only below this first part of the path', nonEmpty)
     .option('--json', 'print log, socket and public key as one JSON object')
     .action(async (flags: ServeFlags, command: Command) => {
       const { serve } = await import('./serve.js');

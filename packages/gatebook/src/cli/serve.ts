@@ -1,22 +1,30 @@
 import { readFile } from 'node:fs/promises';
-import { serveAuditLog } from '@gatebook/audit';
+import { type AuditLog, serveAuditLog } from '@gatebook/audit';
 import { writeStdout } from './destination.js';
 import { usageError } from './failure.js';
 import { type KeepingFlags, keepingFrom } from './keeping-options.js';
 import type { Places } from './places.js';
+import { openTiles, requireSecret } from './serve-tiles.js';
 import { say, warnForwardSecurity } from './talk.js';
+import { visible } from './visible.js';
 
 export interface ServeFlags extends KeepingFlags {
   readonly socket?: string;
   /** A name or an id. */
   readonly group?: string;
   readonly tokenFile?: string;
+  /** Where the log is offered for reading. */
+  readonly http?: { readonly host: string; readonly port: number };
+  readonly prefix?: string;
   readonly json?: boolean;
 }
 
 /** `gatebook serve`: the log's writer, kept running for other processes until SIGTERM or SIGINT. */
 export async function serve(places: Places, flags: ServeFlags): Promise<number> {
-  const { socket: named, group, tokenFile } = flags;
+  const { socket: named, group, tokenFile, http, prefix } = flags;
+  if (http === undefined && prefix !== undefined) throw usageError('--prefix needs --http');
+  // Before the log is opened: a mistake in an option must not leave a record.
+  if (http !== undefined) requireSecret(http, prefix);
   const { log, socket, failed } = await serveAuditLog({
     ...places,
     ...(await keepingFrom(flags)),
@@ -25,16 +33,38 @@ export async function serve(places: Places, flags: ServeFlags): Promise<number> 
     ...(tokenFile === undefined ? {} : { tokenFile }),
   });
   const stop = stopped();
-  warnForwardSecurity(log.forwardSecurity);
+  try {
+    warnForwardSecurity(log.forwardSecurity);
+    const tiles = http === undefined ? undefined : await openTiles(places.dir, http, prefix);
+    try {
+      await tell(flags, places, { log, socket, url: tiles?.url });
+      const failure = await Promise.race([stop, failed]);
+      if (failure !== undefined) throw failure;
+    } finally {
+      await tiles?.close();
+    }
+  } finally {
+    await log.close();
+  }
+  return 0;
+}
+
+interface Serving {
+  readonly log: AuditLog;
+  readonly socket: string;
+  readonly url: string | undefined;
+}
+
+async function tell(flags: ServeFlags, places: Places, { log, socket, url }: Serving) {
   if (flags.json === true) {
     const { origin, publicKey } = log;
     const facts = { log: places.dir, socket, pid: process.pid, origin, public_key: publicKey };
-    await writeStdout(`${JSON.stringify(facts)}\n`);
-  } else say(`serving ${places.dir} at ${socket}`);
-  const failure = await Promise.race([stop, failed]);
-  if (failure !== undefined) throw failure;
-  await log.close();
-  return 0;
+    await writeStdout(`${JSON.stringify(url === undefined ? facts : { ...facts, url })}\n`);
+    return;
+  }
+  say(`serving ${places.dir} at ${socket}`);
+  const below = flags.prefix === undefined ? '' : ' below the prefix';
+  if (url !== undefined) say(`listening at ${visible(url)}${below}`);
 }
 
 /** Resolves at the first signal; a second one ends the process as it would have. */

@@ -15,6 +15,7 @@ export interface VerifyFlags {
   readonly level?: 'public' | 'auditor';
   /** In days. */
   readonly minRetention?: number;
+  readonly watch?: number | true;
   readonly strict?: boolean;
   readonly json?: boolean;
 }
@@ -54,6 +55,10 @@ export function verifyOptions(): Option[] {
       '--min-retention <span>',
       'call deleted records missing that were kept for less, whatever the book allows: 30d, 12h',
     ).argParser(spanDays),
+    new Option(
+      '--watch [span]',
+      'look again so often (default: 10s) and end at the first problem',
+    ).argParser(spanMs),
     new Option('--strict', 'exit 3 when records are under no signature yet'),
     new Option('--json', 'print the report as one JSON object'),
   ];
@@ -73,6 +78,7 @@ export async function runVerify(flags: VerifyFlags, command: Command): Promise<n
     maxAgeMs: flags.maxAge,
     level: flags.level,
     minRetention: flags.minRetention,
+    watchMs: flags.watch === true ? 10_000 : flags.watch,
     strict: flags.strict ?? false,
     json: flags.json ?? false,
   });
@@ -89,6 +95,7 @@ export const verifyOptionNames: readonly string[] = [
   'max-age',
   'level',
   'min-retention',
+  'watch',
   'strict',
   'json',
 ];

@@ -56,6 +56,12 @@ export function reportText(report: VerifyReport, style: ReportStyle): string {
   return `${lines.join('\n')}\n`;
 }
 
+/** One line about a look that found nothing but more of the log. */
+export function newsText(report: VerifyReport, before: VerifyReport): string {
+  const more = counted(report.records - before.records, 'new record');
+  return `${report.verdict}: ${extentText(report)}, ${more}\n`;
+}
+
 /** A deletion by the log itself. */
 function prunedText({ range, reason, time }: VerifyReport['pruned'][number]): string {
   return visible(

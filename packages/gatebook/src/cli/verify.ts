@@ -1,8 +1,10 @@
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import {
   type Brought,
   readPublicKeyFile,
   type TlogPolicy,
+  VerifyMemory,
   type VerifyOptions,
   type VerifyReport,
   verifyExitCode,
@@ -17,7 +19,8 @@ import { askWitnesses, heldByAnchors } from './outside-evidence.js';
 import { readPolicy } from './outside-options.js';
 import type { Places } from './places.js';
 import { count } from './talk.js';
-import { type Evidence, reportJson, reportText } from './verify-text.js';
+import { type Evidence, newsText, reportJson, reportText } from './verify-text.js';
+import { ended } from './witness.js';
 
 export interface VerifyCommand {
   readonly places: Places;
@@ -38,16 +41,62 @@ export interface VerifyCommand {
   readonly minRetention?: number | undefined;
   readonly strict: boolean;
   readonly json: boolean;
+  /** Look again so often, until something is wrong. */
+  readonly watchMs?: number | undefined;
 }
 
 /** `gatebook audit verify`: the verdict of docs/format.md §9, and its exit code. */
 export async function verify(command: VerifyCommand): Promise<number> {
   // A folder without segments is not passed over here: what was in it may be missed by the head.
   await requireFolder(command.places.dir, command.places.dir, 3);
+  if (command.watchMs !== undefined) return await watch(command, command.watchMs);
+  const looked = await look(command);
+  await print(command, looked);
+  return looked.exitCode;
+}
+
+interface Look {
+  readonly report: VerifyReport;
+  readonly evidence: readonly Evidence[];
+  readonly exitCode: number;
+}
+
+async function look(command: VerifyCommand, memory?: VerifyMemory): Promise<Look> {
   const evidence: Evidence[] = [];
   const options = await gather(command, evidence);
-  const report = await run(options);
-  const exitCode = verifyExitCode(report, command.strict);
+  const report = await run({ ...options, memory });
+  return { report, evidence, exitCode: verifyExitCode(report, command.strict) };
+}
+
+/** So often everything is read again, changed or not. */
+const wholeEveryMs = 3_600_000;
+
+/** Looks again and again, until it must not exit 0 or somebody ends it; every look but the first reads what is new. */
+async function watch(command: VerifyCommand, everyMs: number): Promise<number> {
+  const memory = new VerifyMemory();
+  const stop = new AbortController();
+  const end = ended().then(() => stop.abort());
+  let told: VerifyReport | undefined;
+  let wholeAt = performance.now() + wholeEveryMs;
+  for (;;) {
+    if (performance.now() >= wholeAt) {
+      memory.forget();
+      wholeAt = performance.now() + wholeEveryMs;
+    }
+    const looked = await look(command, memory);
+    const { report, exitCode } = looked;
+    // What is pending may be signed by the next look, and only the verdict is a problem to be told of.
+    const wrong = report.verdict !== 'ok';
+    if (told === undefined || wrong || command.json) await print(command, looked);
+    else if (report.size !== told.size) await writeStdout(newsText(report, told));
+    if (wrong) return exitCode;
+    told = report;
+    await Promise.race([pause(everyMs, undefined, { signal: stop.signal }).catch(() => {}), end]);
+    if (stop.signal.aborted) return exitCode;
+  }
+}
+
+async function print(command: VerifyCommand, { report, evidence, exitCode }: Look): Promise<void> {
   const text = command.json
     ? reportJson(report)
     : reportText(report, {
@@ -61,7 +110,6 @@ export async function verify(command: VerifyCommand): Promise<number> {
     // The exit code is the answer, whether or not somebody reads the words.
     if (!(error instanceof OutputClosed)) throw error;
   }
-  return exitCode;
 }
 
 async function gather(command: VerifyCommand, evidence: Evidence[]): Promise<VerifyOptions> {

@@ -1,0 +1,176 @@
+import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { rename } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { SecondVerifier } from '../attacks/verifiers.js';
+import { openBench, start } from '../cli/gatebook.js';
+import { listening, type WitnessProcess, witnessArgs } from '../witness/witness-process.js';
+import { openCalendar } from './calendar.js';
+import { Diary, type Report, withByteChanged, without } from './diary.js';
+import { type Step, writePage } from './page.js';
+
+/**
+ * A year of a log that rotates every day, deletes what is older than its retention and has a witness: at every step the
+ * public verifier and the auditor come to the right verdict, on the log as it is and on the log as somebody changed it.
+ */
+
+const full = process.env['GATEBOOK_CONFORMANCE'] === 'full';
+const plan = full
+  ? { days: 365, events: 27_400, retention: 30, stepDays: 14, secondEvery: 6 }
+  : { days: 10, events: 130, retention: 4, stepDays: 5, secondEvery: 1 };
+const hours = 3_600_000;
+
+let diary: Diary;
+let witness: WitnessProcess;
+let second: SecondVerifier;
+let daily: readonly string[];
+let hmacKey: string;
+let publicKey: string;
+const steps: Step[] = [];
+
+beforeAll(async () => {
+  const bench = await openBench();
+  diary = new Diary(bench, await openCalendar(bench.folder));
+  second = new SecondVerifier();
+  await diary.must(['init']);
+  hmacKey = join(bench.folder, 'auditor-key');
+  publicKey = join(bench.folder, 'auditor-public-key');
+  await rename(join(bench.keys, 'initial-hmac-key'), hmacKey);
+  cpSync(join(bench.keys, 'public-key'), publicKey);
+  const state = join(bench.folder, 'witness');
+  const args = witnessArgs({ state, logKeys: [publicKey], name: 'witness.example/year' });
+  witness = await listening(start(args, { env: diary.calendar.lasting }));
+  daily = ['--rotate', 'daily', '--witness', witness.option];
+}, 300_000);
+
+afterAll(async () => {
+  second?.close();
+  await witness?.end();
+  await diary?.bench.remove();
+  if (full && process.env['GATEBOOK_WRITE_YEAR'] !== undefined) writePage(steps);
+});
+
+const levels = (): [string, string[]][] => [
+  ['public', ['--key', publicKey]],
+  ['auditor', ['--key', publicKey, '--hmac-key', hmacKey]],
+];
+
+/** What must be deleted by then, and nothing else: all whose seal is as old as the retention. */
+function expectDeletions(report: Report, day: number): void {
+  const kept = diary.firstSeqs[day - plan.retention];
+  if (day <= plan.retention || kept === undefined) {
+    expect(report.pruned).toEqual([]);
+    return;
+  }
+  expect(report.pruned.map(({ reason }) => reason)).toEqual(['age']);
+  const [begin, end] = report.pruned[0]!.range;
+  expect(begin).toBe(0);
+  // Between a day's seal and its first event stand a few records of the log's own.
+  expect(end).toBeGreaterThan(kept - 20);
+  expect(end).toBeLessThanOrEqual(kept);
+}
+
+async function lookAtStep(day: number, held: readonly string[]): Promise<void> {
+  const evidence = [...held.flatMap((file) => ['--checkpoint', file]), '--witness', witness.option];
+  const seconds: number[] = [];
+  let last: Report | undefined;
+  for (const [level, flags] of levels()) {
+    const { report, code, seconds: took } = await diary.verify([...flags, ...evidence, '--strict']);
+    expect([report.verdict, code, report.level, report.pending], JSON.stringify(report)).toEqual([
+      'ok',
+      0,
+      level,
+      0,
+    ]);
+    expectDeletions(report, day);
+    seconds.push(took);
+    last = report;
+  }
+  const segments = diary.segments();
+  const oldest = segments[0]!;
+  const middle = segments[segments.length >> 1]!;
+  const newest = segments.at(-1)!;
+  const [, auditor] = levels()[1]!;
+  for (const [level, flags] of day % (2 * plan.stepDays) === 0 ? levels() : [levels()[0]!]) {
+    const gone = await without(oldest.file, () => diary.verify(flags));
+    expect([gone.report.verdict, gone.code], level).toEqual(['missing', 1]);
+    // With its lines the log lost the records that tell of some earlier deletions, so these are missing too.
+    const missing = gone.report.findings.map(({ range }) => range);
+    expect(missing).toContainEqual([oldest.firstSeq, segments[1]!.firstSeq]);
+    const spoilt = await withByteChanged(middle.file, () => diary.verify(flags));
+    expect([spoilt.report.verdict, spoilt.code], level).toEqual(['tampered', 1]);
+    expect(spoilt.report.findings[0]?.seq).toBeGreaterThanOrEqual(middle.firstSeq);
+    const cut = await without(newest.file, () => diary.verify(flags));
+    expect([cut.report.verdict, cut.code], level).toEqual(['truncated', 1]);
+  }
+  if (steps.length % plan.secondEvery === 0) {
+    const brought = { keys: [publicKey], hmacKey, held: [...held] };
+    expect(await second.ask(diary.bench.log, brought)).toMatchObject({ verdict: 'ok', exit: 0 });
+  }
+  // More than the policy kept was never promised, and a verifier who wants it says so.
+  if (last!.pruned.length > 0) {
+    const more = await diary.verify([...auditor, '--min-retention', `${plan.retention + 5}d`]);
+    expect([more.report.verdict, more.code]).toEqual(['missing', 1]);
+  }
+  const end = last!.pruned[0]?.range[1] ?? 0;
+  steps.push({
+    day,
+    records: last!.records,
+    kept: last!.records - end,
+    segments: segments.length,
+    bytes: diary.bytes(),
+    publicSeconds: seconds[0]!,
+    auditorSeconds: seconds[1]!,
+  });
+}
+
+test(
+  'every step of a year is judged rightly',
+  async () => {
+    const { bench } = diary;
+    const held: string[] = [];
+    const policy = ['--retention-days', String(plan.retention)];
+    for (let day = 0; day < plan.days; day++) {
+      await diary.calendar.set(day);
+      if (day > plan.retention) await diary.must(['audit', 'prune']);
+      await diary.record(plan.events, [...daily, ...(day === 0 ? policy : [])]);
+      if ((day + 1) % plan.stepDays !== 0 && day !== plan.days - 1) continue;
+      await lookAtStep(day, held.slice(-3));
+      const file = join(bench.folder, `held-${day}`);
+      writeFileSync(file, readFileSync(join(bench.log, 'checkpoint')));
+      held.push(file);
+    }
+    expect(steps.length).toBe(Math.ceil(plan.days / plan.stepDays));
+    expect(steps.at(-1)!.records).toBeGreaterThan(plan.days * plan.events);
+    // A clock that goes as it should is not flagged.
+    const jumps = await diary.run(['audit', '--type', 'log.clock_jump', '--format', 'json']);
+    expect(jumps.stdout).toBe('');
+  },
+  12 * hours,
+);
+
+test(
+  'an older copy of the folder is rolled back for who asks the witness, or holds a checkpoint',
+  async () => {
+    const { bench } = diary;
+    const copy = join(bench.folder, 'copy');
+    cpSync(bench.log, copy, { recursive: true, verbatimSymlinks: true });
+    await diary.calendar.set(plan.days);
+    await diary.record(plan.events, daily);
+    const held = join(bench.folder, 'held-last');
+    cpSync(join(bench.log, 'checkpoint'), held);
+    for (const evidence of [
+      ['--witness', witness.option],
+      ['--checkpoint', held],
+    ]) {
+      for (const [level, flags] of levels()) {
+        const args = ['audit', 'verify', '--json', '--log', copy, ...flags, ...evidence];
+        const ran = await diary.run([...args, '--keys', join(bench.folder, 'none')]);
+        expect((JSON.parse(ran.stdout) as Report).verdict, level).toBe('rolled_back');
+        expect(ran.code).toBe(1);
+      }
+    }
+    rmSync(copy, { recursive: true });
+  },
+  12 * hours,
+);
