@@ -64,6 +64,13 @@ export class ArchiveFile {
     return lines.copy(into, start, from, Math.min(lines.length, from + room));
   }
 
+  /** Where the member begins that has the line of this seq, if any has; undefined where the archive ends before. */
+  seek(seq: number): number | undefined {
+    const index = Math.floor(seq / memberLines) - Math.floor(this.#firstSeq / memberLines);
+    while (this.#members.length <= index) if (this.#next() === undefined) return undefined;
+    return this.#members[index]?.offset;
+  }
+
   /** Bytes of the uncompressed segment, as the members claim. */
   size(): number {
     while (this.#next() !== undefined);

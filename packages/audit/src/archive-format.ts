@@ -10,7 +10,7 @@ import { lineBytesMax } from './record.js';
 
 export const memberLines = 256;
 /** A record and its newline, 256 times. */
-const memberBytesMax = memberLines * (lineBytesMax + 1);
+export const memberBytesMax = memberLines * (lineBytesMax + 1);
 /** What does not compress grows by a few bytes for each stored block. */
 const deflatedBytesMax = memberBytesMax + 65_536;
 

@@ -17,7 +17,13 @@ import {
 } from './pruned-ranges.js';
 import { parseRecord } from './reader.js';
 import { reasonToGo, type SealedSegment, type Terms, termsOf } from './retention.js';
-import { listSegments, type SegmentName, segmentsFolder } from './segment.js';
+import {
+  archivePath,
+  listSegments,
+  type SegmentName,
+  segmentPath,
+  segmentsFolder,
+} from './segment.js';
 import { tallyRoot } from './tally.js';
 import { readTallyLines } from './tally-file.js';
 import { appendCover, coverHashes, tileSubtrees } from './tile-subtrees.js';
@@ -74,7 +80,8 @@ export class Pruner {
           `${keptPath(this.#dir, firstSeq)} is gone, but ${segment.path} was to be deleted; run gatebook audit verify`,
         );
       }
-      fs.rmSync(segment.path, { force: true });
+      for (const file of [segmentPath, archivePath])
+        fs.rmSync(file(this.#dir, firstSeq), { force: true });
       removed++;
     }
     if (removed > 0) syncFolder(segmentsFolder(this.#dir));

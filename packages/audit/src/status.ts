@@ -17,6 +17,7 @@ import { findLine, parseRecord } from './reader.js';
 import type { Policy } from './retention.js';
 import { periodEnd, type Rotate, rotations } from './rotation.js';
 import { listSegments, type SegmentName } from './segment.js';
+import { lineBytesIn, openBytes } from './segment-bytes.js';
 import { SubjectKeys } from './subject-keys.js';
 import { formatTime } from './timestamp.js';
 
@@ -102,7 +103,7 @@ export async function logStatus(options: {
     publicKey: newestKey(keysDir, String(opened['origin'])) ?? String(opened['public_key']),
     records,
     segments: segments.length,
-    bytes: segments.reduce((sum, segment) => sum + sizeOf(segment.path), 0),
+    bytes: segments.reduce((sum, segment) => sum + lineBytesIn(segment.path), 0),
     diskBytes: folderBytes(dir),
     epoch: record.epoch + (endsEpoch(record.event_type) ? 1 : 0),
     ...(checkpoint === undefined
@@ -169,13 +170,13 @@ function retentionOf(
 
 function firstTimestamp(file: string | undefined): string {
   if (file === undefined) return '';
-  const fd = fs.openSync(file, 'r');
+  const bytes = openBytes(file);
   try {
     const window = Buffer.alloc(128);
-    fs.readSync(fd, window, 0, window.length, 0);
+    bytes.read(window, 0, window.length, 0);
     return timestampOf(window, 0);
   } finally {
-    fs.closeSync(fd);
+    bytes.close();
   }
 }
 
