@@ -9,24 +9,30 @@ import { LineFile } from './line-file.js';
 import { tileLeaves } from './tiles.js';
 import { leafHashInPlace } from './tree.js';
 
-/**
- * Writes the archive of the sealed segment in `source` to `target`, synced but not under its name for good. Every line must have its leaf in
- * the tiles of the log `dir`, so that nothing that was tampered with is made anew; what was written is read back and compared.
- * `endSeq` is the seq behind the segment's last record. Throws `log_damaged` and leaves no file where something is not as it was written.
- */
-export function makeArchive(task: {
+/** Which segment of the log `dir`, from what file to what file. */
+export interface ArchiveTask {
   readonly dir: string;
   readonly firstSeq: number;
   readonly endSeq: number;
   readonly source: string;
   readonly target: string;
-}): void {
+}
+
+/**
+ * Writes the archive of the sealed segment in `source` to `target`, synced but not under its name for good. Every line must have its leaf in
+ * the tiles of the log `dir`, so that nothing that was tampered with is made anew; what was written is read back and compared.
+ * `endSeq` is the seq behind the segment's last record. Throws `log_damaged` and leaves no file where something is not as it was written.
+ * `goesOn` is asked between members; where it says false, that is `log_closed`, and no file is left either.
+ */
+export function makeArchive(task: ArchiveTask, goesOn: () => boolean = () => true): void {
   const { firstSeq, target } = task;
-  const output = fs.openSync(target, 'w', 0o600);
+  // Whoever was stopped while writing an earlier one may still hold that file.
+  fs.rmSync(target, { force: true });
+  const output = fs.openSync(target, 'wx', 0o600);
   try {
-    const plain = compress(task, output);
+    const plain = compress(task, output, goesOn);
     fs.fsyncSync(output);
-    if (hashOf(target, firstSeq) !== plain)
+    if (hashOf(target, firstSeq, goesOn) !== plain)
       throw new AuditError('log_damaged', `${target} does not read back as what was written to it`);
   } catch (error) {
     fs.rmSync(target, { force: true });
@@ -37,7 +43,7 @@ export function makeArchive(task: {
 }
 
 /** Gives the SHA-256 of the lines. */
-function compress(task: Parameters<typeof makeArchive>[0], output: number): string {
+function compress(task: ArchiveTask, output: number, goesOn: () => boolean): string {
   const { dir, firstSeq, endSeq, source } = task;
   const hash = createHash('sha256');
   const lines = new LineFile(source);
@@ -53,6 +59,7 @@ function compress(task: Parameters<typeof makeArchive>[0], output: number): stri
       if (seq % memberLines !== 0 && seq !== endSeq) continue;
       const bytes = Buffer.concat(member);
       member = [];
+      checkGoesOn(goesOn);
       hash.update(bytes);
       const encoded = encodeMember(bytes);
       writeAll(output, encoded, written);
@@ -69,7 +76,11 @@ function compress(task: Parameters<typeof makeArchive>[0], output: number): stri
   }
 }
 
-function hashOf(file: string, firstSeq: number): string {
+function checkGoesOn(goesOn: () => boolean): void {
+  if (!goesOn()) throw new AuditError('log_closed', 'the log is being closed');
+}
+
+function hashOf(file: string, firstSeq: number, goesOn: () => boolean): string {
   const hash = createHash('sha256');
   const archive = new ArchiveFile(file, firstSeq);
   const block = Buffer.alloc(1024 * 1024);
@@ -79,6 +90,7 @@ function hashOf(file: string, firstSeq: number): string {
       if (got === 0) return hash.digest('hex');
       hash.update(block.subarray(0, got));
       at += got;
+      checkGoesOn(goesOn);
     }
   } finally {
     archive.close();
