@@ -57,6 +57,11 @@ const redundant: readonly Redundant[] = [
     together: false,
   },
   {
+    kinds: ['fsync log/segments: -N.jsonl'],
+    why: 'while a segment and its archive are both there the segment counts, so that nothing is lost with the removal',
+    together: false,
+  },
+  {
     kinds: ['fsync log: checkpoint reserve'],
     why: 'it is that of the first checkpoint; no records but the first are signed by it, which the next opening signs again',
     together: false,

@@ -50,7 +50,8 @@ async function lookAt(
 }
 
 describe('every state a power loss can leave is a good log', () => {
-  const names = ['setUp', 'load', 'recovery', 'secondRecovery', 'failedSync', 'tiles'] as const;
+  const first = ['setUp', 'load', 'recovery', 'secondRecovery'] as const;
+  const names = [...first, 'failedSync', 'tiles', 'archive'] as const;
   test.each(names)(
     '%s',
     async (name) => {
@@ -64,7 +65,7 @@ describe('every state a power loss can leave is a good log', () => {
 });
 
 describe('a second crash, while the log is opened after the first, leaves a good log', () => {
-  const names = ['setUp', 'load', 'recovery', 'failedSync'] as const;
+  const names = ['setUp', 'load', 'recovery', 'failedSync', 'archive'] as const;
   test.each(names)(
     '%s',
     async (name) => {

@@ -2,7 +2,7 @@ import { dirname } from 'node:path';
 import { type Scenario, stateAfter } from './cases.js';
 import { places } from './judge.js';
 import { placeOf } from './kinds.js';
-import { record } from './recording.js';
+import { record, recordArchiving } from './recording.js';
 import type { Call } from './trace.js';
 import type { Tree } from './tree.js';
 
@@ -46,6 +46,7 @@ export interface Scenarios {
   readonly secondRecovery: Scenario;
   readonly failedSync: Scenario;
   readonly tiles: Scenario;
+  readonly archive: Scenario;
 }
 
 export function recordScenarios(): Scenarios {
@@ -91,7 +92,14 @@ export function recordScenarios(): Scenarios {
   const tiles = scenario('a tile fills', full.tree, full.said, [
     ...['--records', '12', '--first', '800', '--in-flight', '2', '--checkpoint-records', '3'],
   ]);
-  return { setUp, load, recovery, secondRecovery, failedSync, tiles };
+  const loaded = endOf(load);
+  const archive = {
+    name: 'sealed segments are archived',
+    base: loaded.tree,
+    said: loaded.said,
+    programs: [recordArchiving(loaded.tree)],
+  };
+  return { setUp, load, recovery, secondRecovery, failedSync, tiles, archive };
 }
 
 function placeOfAcknowledgement(calls: readonly Call[], count: number): number {
