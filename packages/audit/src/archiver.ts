@@ -38,6 +38,8 @@ export class Archiver {
   /** When to look next, by the monotonic clock; undefined when there is no reason to. */
   #lookMs: number | undefined;
   readonly #on: boolean;
+  /** Only when the head has left a segment may that be archived. */
+  #headSegment: number | undefined;
   /** Segments that cannot be archived, by their first seq: without a seal, or not as they were written. */
   readonly #never = new Set<number>();
   readonly #unarchived = new Map<number, Unarchived>();
@@ -47,12 +49,6 @@ export class Archiver {
     this.#dir = dir;
     this.#on = on;
     tidyArchives(dir);
-    this.ask();
-  }
-
-  /** There may be something to archive. */
-  ask(): void {
-    if (this.#on && this.#task === undefined) this.#lookMs = 0;
   }
 
   /** When the next turn is wanted, by the monotonic clock. */
@@ -62,12 +58,18 @@ export class Archiver {
 
   /** Begins an archive, or puts one that is finished in its place. `headSegment`: of the head's last record. */
   turn(nowMs: number, headSegment: number): void {
+    if (this.#on && headSegment !== this.#headSegment) {
+      this.#headSegment = headSegment;
+      this.#lookMs = 0;
+    }
     if (this.#lookMs === undefined || nowMs < this.#lookMs) return;
     this.#lookMs = undefined;
+    const was = this.#task;
     try {
-      if (this.#task === undefined) this.#begin(headSegment);
-      else this.#takeAnswer(this.#task);
+      if (was === undefined) this.#begin(headSegment);
+      else this.#takeAnswer(was);
       if (this.#task !== undefined) this.#lookMs = nowMs + lookMs;
+      else if (was !== undefined) this.#lookMs = nowMs;
     } catch {
       // A disk that is full, or that fails: what there is stays as it is.
       this.#lookMs = nowMs + againMs;
@@ -120,7 +122,6 @@ export class Archiver {
     if (error === undefined) putArchive(this.#dir, task.firstSeq);
     else if (error.damaged) this.#refuse(task.firstSeq, error.reason);
     else throw new Error(error.reason);
-    this.ask();
   }
 
   #refuse(firstSeq: number, reason: string): void {

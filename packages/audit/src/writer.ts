@@ -641,7 +641,6 @@ export class Writer {
     this.#writeOwn('log.sealed', { next_epoch: this.#epoch.number + 1, ...facts, reason });
     this.#finishMove();
     this.#pruning.ask();
-    this.#archiver.ask();
   }
 
   /** What is counted of the open segment is kept for whoever goes on in it. */
