@@ -36,11 +36,21 @@ export function readRecords(log: string): BookRecord[] {
 
 /** The lines of each segment among these names, in order: of the plain file, or where there is none of its archive. */
 export function segmentsOf(names: readonly string[], read: (name: string) => Buffer): Buffer[] {
-  const files = names.filter((name) => /^\d{20}\.jsonl(\.gz)?$/.test(name)).sort();
-  const counting = files.filter(
-    (name) => !files.includes(name.replace(/\.gz$/, '')) || !name.endsWith('.gz'),
+  const segments = new Set(
+    names.filter((name) => /^\d{20}\.jsonl(\.gz)?$/.test(name)).map((name) => name.slice(0, 26)),
   );
-  return counting.map((name) => (name.endsWith('.gz') ? gunzipSync(read(name)) : read(name)));
+  return [...segments]
+    .sort()
+    .map((name) => (names.includes(name) ? read(name) : unzipped(read(`${name}.gz`))));
+}
+
+/** What cannot be read of an archive counts as lost. */
+function unzipped(archive: Buffer): Buffer {
+  try {
+    return gunzipSync(archive);
+  } catch {
+    return Buffer.alloc(0);
+  }
 }
 
 /** What `write-load` had printed when it, or the machine, was stopped. */

@@ -10,6 +10,7 @@ import { LineFile } from './line-file.js';
 import { openAuditLog } from './log.js';
 import { findLine } from './reader.js';
 import { archivePath, listSegments, segmentPath } from './segment.js';
+import { linesAtMost } from './segment-bytes.js';
 import { logStatus } from './status.js';
 import {
   archived,
@@ -331,6 +332,26 @@ test('the last segment is never archived, and a log does not go on in an archive
   expect(() => openDirect(log)).toThrow('which the log never makes of its end');
   // A verifier judges its lines.
   expect((await audit(log)).verdict).toBe('ok');
+});
+
+test('a segment that the head’s last record ends is not archived yet', async () => {
+  const log = copyOf(made);
+  const killed = openDirect(log);
+  killed.rotate();
+  const left = listSegments(log.dir).at(-2)!;
+  expect(readHead({ folder: log.keysDir }).segment).toBe(left.firstSeq);
+  expect((await archiveLog(log)).archived).toHaveLength(sealed);
+  expect(fs.existsSync(left.path)).toBe(true);
+  openDirect(log).close();
+  await expectWhole(log);
+});
+
+test('an archive is never believed to hold fewer lines than it does', async () => {
+  const log = await archived(copyOf(made));
+  for (const [i, file] of archivesOf(log.dir).entries()) {
+    const [first, next] = listSegments(log.dir).slice(i, i + 2);
+    expect(linesAtMost(file)).toBeGreaterThanOrEqual(next!.firstSeq - first!.firstSeq);
+  }
 });
 
 test('a log that is open is not archived from outside', async () => {
