@@ -20,6 +20,7 @@ const bundles = [
       'writer-thread': 'writer-thread.js',
       'door-thread': 'door-thread.js',
       'verify-thread': 'verify-thread.js',
+      'archive-thread': 'archive-thread.js',
     },
   },
   { folder: 'packages/gatebook/dist', entries: { cli: 'cli/main.js' } },

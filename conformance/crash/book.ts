@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
 
 /** A log as its files say it is, without any of the code that wrote it. */
 
@@ -30,8 +31,26 @@ export function recordsOf(segments: Iterable<Buffer>): BookRecord[] {
 export function readRecords(log: string): BookRecord[] {
   const folder = join(log, 'segments');
   if (!existsSync(folder)) return [];
-  const names = readdirSync(folder).filter((name) => /^\d{20}\.jsonl$/.test(name));
-  return recordsOf(names.sort().map((name) => readFileSync(join(folder, name))));
+  return recordsOf(segmentsOf(readdirSync(folder), (name) => readFileSync(join(folder, name))));
+}
+
+/** The lines of each segment among these names, in order: of the plain file, or where there is none of its archive. */
+export function segmentsOf(names: readonly string[], read: (name: string) => Buffer): Buffer[] {
+  const segments = new Set(
+    names.filter((name) => /^\d{20}\.jsonl(\.gz)?$/.test(name)).map((name) => name.slice(0, 26)),
+  );
+  return [...segments]
+    .sort()
+    .map((name) => (names.includes(name) ? read(name) : unzipped(read(`${name}.gz`))));
+}
+
+/** What cannot be read of an archive counts as lost. */
+function unzipped(archive: Buffer): Buffer {
+  try {
+    return gunzipSync(archive);
+  } catch {
+    return Buffer.alloc(0);
+  }
 }
 
 /** What `write-load` had printed when it, or the machine, was stopped. */

@@ -5,6 +5,7 @@ import {
   promisedBy,
   readRecords,
   recordsOf,
+  segmentsOf,
   wrongAnswer,
   wrongFiles,
   wrongKeys,
@@ -31,8 +32,7 @@ export async function judge(one: Case, checker: Checker, folder: string): Promis
   const keys = join(folder, places.keys);
   writeTree(folder, one.state.tree);
   try {
-    const found = segmentsIn(one.state);
-    const recordsBefore = recordsOf(found);
+    const recordsBefore = recordsOf(segmentsIn(one.state));
     const wrong = [...keysLeft(one.state, recordsBefore), ...erasedLeft(one)];
     const answer = await checker.check(log, keys);
     wrong.push(...wrongAnswer(answer, recordsBefore.length));
@@ -48,12 +48,12 @@ export async function judge(one: Case, checker: Checker, folder: string): Promis
 }
 
 function segmentsIn(state: DiskState): Buffer[] {
-  const segments: Buffer[] = [];
-  for (const [path, content] of state.tree) {
-    const isSegment = path.startsWith(`${places.log}/segments/`) && path.endsWith('.jsonl');
-    if (content !== null && isSegment) segments.push(content);
-  }
-  return segments;
+  const folder = `${places.log}/segments/`;
+  const names = [...state.tree.keys()].filter((path) => path.startsWith(folder));
+  return segmentsOf(
+    names.map((path) => path.slice(folder.length)),
+    (name) => state.tree.get(`${folder}${name}`) ?? Buffer.alloc(0),
+  );
 }
 
 /** Once a record of an epoch is on disk, the keys of the epochs before must be gone, from their blocks too. */

@@ -78,7 +78,7 @@ const redundant: readonly Redundant[] = [
   },
   {
     kinds: ['fsync log/segments: -N.jsonl'],
-    why: 'a deletion that a power loss undid is done again by the next opening',
+    why: 'what a power loss brought back is removed again by the next opening, after a deletion and after an archive',
     together: false,
   },
   {

@@ -52,7 +52,7 @@ async function lookAt(
 describe('every state a power loss can leave is a good log', () => {
   const names = [
     ...(['setUp', 'load', 'recovery', 'secondRecovery', 'failedSync', 'tiles'] as const),
-    ...(['pruning', 'keyChange', 'erasure'] as const),
+    ...(['pruning', 'keyChange', 'erasure', 'archive'] as const),
   ] as const;
   test.each(names)(
     '%s',
@@ -69,7 +69,7 @@ describe('every state a power loss can leave is a good log', () => {
 describe('a second crash, while the log is opened after the first, leaves a good log', () => {
   const names = [
     ...(['setUp', 'load', 'recovery', 'failedSync'] as const),
-    ...(['pruning', 'keyChange', 'erasure'] as const),
+    ...(['pruning', 'keyChange', 'erasure', 'archive'] as const),
   ] as const;
   test.each(names)(
     '%s',

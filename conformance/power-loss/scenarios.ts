@@ -2,7 +2,7 @@ import { dirname } from 'node:path';
 import { type Scenario, stateAfter } from './cases.js';
 import { places } from './judge.js';
 import { placeOf } from './kinds.js';
-import { record } from './recording.js';
+import { record, recordArchiving } from './recording.js';
 import type { Call } from './trace.js';
 import type { Tree } from './tree.js';
 
@@ -49,6 +49,7 @@ export interface Scenarios {
   readonly pruning: Scenario;
   readonly keyChange: Scenario;
   readonly erasure: Scenario;
+  readonly archive: Scenario;
 }
 
 export function recordScenarios(): Scenarios {
@@ -94,8 +95,15 @@ export function recordScenarios(): Scenarios {
   const tiles = scenario('a tile fills', full.tree, full.said, [
     ...['--records', '12', '--first', '800', '--in-flight', '2', '--checkpoint-records', '3'],
   ]);
+  const loaded = endOf(load);
+  const archive = {
+    name: 'sealed segments are archived',
+    base: loaded.tree,
+    said: loaded.said,
+    programs: [recordArchiving(loaded.tree)],
+  };
   const others = { pruning: pruningOf(first), keyChange: keyChangeOf(first), erasure: erasureOf() };
-  return { setUp, load, recovery, secondRecovery, failedSync, tiles, ...others };
+  return { setUp, load, recovery, secondRecovery, failedSync, tiles, archive, ...others };
 }
 
 interface Left {

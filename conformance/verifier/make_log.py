@@ -9,7 +9,7 @@ and origin, the same seed and content the same bytes. `--open` leaves the log as
 After ten of these records the log is closed and opened again, and after twenty its writer is killed: a torn tail is
 set aside and a `log.recovered` tells of it.
 """
-import argparse, base64, datetime, hashlib, hmac, json, os, random, shutil, subprocess, sys, tempfile
+import argparse, base64, datetime, hashlib, hmac, json, os, random, shutil, subprocess, sys, tempfile, zlib
 
 from tally import Tally
 
@@ -217,6 +217,20 @@ class Log:
         else:
             self.append("shop.order_paid", details={"amount": 1e3, "hash": "not a chain hash", "list": [[], {}, None],
                                                     "": -0.0, "\u2028": "line separator"})
+
+
+def member(lines, level=6):
+    """The lines as one member of an archive (§1.1)."""
+    deflate = zlib.compressobj(level, zlib.DEFLATED, -zlib.MAX_WBITS)
+    data = deflate.compress(lines) + deflate.flush()
+    header = bytes.fromhex("1f8b08040000000000ff280047422400") + len(data).to_bytes(4, "little") + sha256(data)
+    return header + data + zlib.crc32(lines).to_bytes(4, "little") + len(lines).to_bytes(4, "little")
+
+
+def archive(lines, first, level=6):
+    """The members of a segment's archive: its lines up to each multiple of 256."""
+    cuts = [0] + [at for at in range(1, len(lines)) if (first + at) % 256 == 0] + [len(lines)]
+    return [member(b"".join(lines[start:end]), level) for start, end in zip(cuts, cuts[1:])]
 
 
 def private(path, flags):

@@ -1,6 +1,7 @@
 """One pass over the segments of a log (docs/format.md §9.1), and what is checked beside the lines: tiles, torn files."""
-import collections, hashlib, hmac, os, re, stat
+import collections, hashlib, hmac, os, re
 
+from archive import BadArchive, list_segments, open_segment
 from files import names, open_plain
 from line import HASH_TAIL, MAX_LINE, parse_end, parse_line, parse_start
 from note import next_epoch_key, parse_key
@@ -36,9 +37,7 @@ class Reading:
         self.fault = self.side_fault = self.tally_fault = None
         self.missing, self.required = [], 0
         self.tree, self.tiles, self.roots = Tree(self.check_tile), {}, {0: Tree().root()}
-        folder = os.path.join(logdir, "segments")
-        segments = [name for name in names(folder, r"[0-9]{20}\.jsonl")
-                    if stat.S_ISREG(os.lstat(os.path.join(folder, name)).st_mode)]
+        segments = list_segments(logdir)
         self.newest_pruned = newest_pruned(logdir, segments)
         self.newest_repair = newest_repair(logdir, segments)
         try:
@@ -56,8 +55,8 @@ class Reading:
         return Place(reason, self.segment, seq, self.offset)
 
     def read_segment(self, is_last):
-        with open_plain(os.path.join(self.logdir, "segments", self.segment)) as file:
-            while line := file.readline(MAX_LINE + 1):
+        with open_segment(self.logdir, self.segment) as file:
+            while line := self.next_line(file):
                 if line[-1:] != b"\n":
                     return self.read_tail(file, line, is_last)
                 if self.offset == 0:
@@ -70,6 +69,12 @@ class Reading:
                 self.offset += len(line)
         if self.offset == 0 and not is_last:
             self.fail("the segment is empty")
+
+    def next_line(self, file):
+        try:
+            return file.readline(MAX_LINE + 1)
+        except BadArchive as error:
+            self.fail(str(error), self.reach if self.offset else min(self.reach, int(self.segment[:20])))
 
     def read_tail(self, file, tail, is_last):
         """The bytes behind the last newline; `tail` is the beginning of them, or of a line that is too long."""

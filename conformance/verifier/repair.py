@@ -1,6 +1,7 @@
 """Repairs (docs/format.md §3.3 and §9.6): ranges that the log says are lost, and what it set aside."""
 import base64, collections, hashlib, json, os, stat
 
+from archive import BadArchive, open_segment
 from files import open_plain
 
 MARKER = b'"event_type":"log.repaired","emitter":"log"'
@@ -39,8 +40,11 @@ def count(value):
 def newest_repair(logdir, segments):
     """The last segment that begins with a log.repaired of the form. Reading shows its worth."""
     for segment in reversed(segments):
-        with open_plain(os.path.join(logdir, "segments", segment)) as file:
-            line = file.readline(65536)
+        try:
+            with open_segment(logdir, segment) as file:
+                line = file.readline(65536)
+        except BadArchive:
+            continue  # reading the log ends there, and says so
         if MARKER not in line[:256] or line[-1:] != b"\n":
             continue
         try:

@@ -1,6 +1,7 @@
 """Deleted records (docs/format.md §3.2 and §9.5): what log.pruned says is gone, and whether the policy allowed it."""
 import base64, collections, datetime, json, os, re
 
+from archive import BadArchive, open_segment
 from files import names, open_plain
 from tally import DIMENSIONS, spell
 from tree import Tree, leaf_hash
@@ -82,10 +83,13 @@ def newest_pruned(logdir, segments):
         return None
     for segment in reversed(segments):
         found = None
-        with open_plain(os.path.join(logdir, "segments", segment)) as file:
-            for line in iter(lambda: file.readline(65537), b""):
-                if MARKER in line and line[-1:] == b"\n":
-                    found = parse_marked(line[:-1]) or found
+        with open_segment(logdir, segment) as file:
+            try:
+                for line in iter(lambda: file.readline(65537), b""):
+                    if MARKER in line and line[-1:] == b"\n":
+                        found = parse_marked(line[:-1]) or found
+            except BadArchive:
+                pass  # reading the log ends there, and says so
         if found:
             return found
     return None

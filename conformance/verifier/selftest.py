@@ -427,6 +427,54 @@ def tiles():
     expect("a change that no tile can name", case, ("tampered", dict(seq=None)), ("tampered", dict(seq=seq)))
 
 
+def archives():
+    """A segment as its archive (§1.1): the same verdicts, and a fault wherever a byte of the archive is not as it must be."""
+    _, folder = make("archived", records=700, epoch=300, segment=600)
+    path = "segments/" + min(os.listdir(folder().at("segments")))[:26]
+    archived, lines = path + ".gz", folder().read(path).splitlines(keepends=True)
+    parts = make_log.archive(lines, 0)
+    assert len(parts) == 3
+
+    def case(title, data, wanted, plain=None):
+        changed = folder()
+        os.remove(changed.at(path))
+        changed.write(archived, data)
+        if plain is not None:
+            changed.write(path, plain)
+        expect(f"archive: {title}", changed, wanted)
+
+    def fault(seq):
+        return "tampered", dict(seq=seq, offset=len(b"".join(lines[:seq])), segment=path[9:])
+
+    whole = b"".join(parts)
+    case("as it must be", whole, ("ok", dict(pending=0)))
+    case("compressed less", b"".join(make_log.archive(lines, 0, 0)), "ok")
+    for at, part in enumerate(parts):
+        for byte in list(range(52)) + [random.randrange(52, len(part)) for _ in range(12)] + list(range(len(part) - 8, len(part))):
+            changed = parts[:at] + [flip(part, byte, 1 << random.randrange(8))] + parts[at + 1:]
+            case(f"member {at}, byte {byte}", b"".join(changed), fault(256 * at))
+    for title, changed, seq in (
+            ("first removed", parts[1:], 0), ("second removed", parts[:1] + parts[2:], 256), ("last removed", parts[:2], None),
+            ("exchanged", [parts[1], parts[0], parts[2]], 0), ("doubled", parts[:2] + parts[1:], 512),
+            ("last doubled", parts + parts[2:], 512), ("cut", [whole[:-1]], 512), ("header cut", parts[:2] + [parts[2][:30]], 512),
+            ("garbage", [whole, b"x"], 512), ("zeros", [whole, bytes(512)], 512), ("empty member", [whole, make_log.member(b"")], 512),
+            ("plain lines", lines, 0), ("one member", [make_log.member(b"".join(lines))], 0),
+            ("a line changed", make_log.archive([flip(line, 60) if at == 300 else line
+                                                 for at, line in enumerate(lines)], 0), 300),
+            ("a line less", make_log.archive(lines[:300] + lines[301:], 0), 300)):
+        case(title, b"".join(changed), "tampered" if seq is None else fault(seq))
+    case("emptied", b"", "tampered")
+    case("the plain file beside", whole, "ok", b"".join(lines))
+    case("damaged beside the plain file", whole[:-9], "ok", b"".join(lines))
+    case("a changed plain file beside", whole, fault(300), flip(b"".join(lines), len(b"".join(lines[:300])) + 60))
+    gone = folder()
+    os.remove(gone.at(path))
+    expect("archive: not there", gone, ("missing", dict(seq=0)))
+    gone.write("elsewhere", whole)
+    os.symlink("../elsewhere", gone.at(archived))
+    expect("archive: a link", gone, ("missing", dict(seq=0)))
+
+
 def tallies(closed, still_open):
     def case(title, wanted, change):
         folder = closed()
@@ -659,6 +707,7 @@ def main():
     evidence(closed, still_open, other, fork, wrong_key)
     strict_json()
     tiles()
+    archives()
     tallies(closed, still_open)
     growing()
     keys()

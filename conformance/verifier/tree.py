@@ -1,6 +1,7 @@
 """The tree over the lines, and its tiles (docs/format.md §5)."""
 import functools, os
 
+from archive import list_segments, open_segment
 from files import names, open_plain
 from line import MAX_LINE
 from note import sha256
@@ -89,12 +90,12 @@ def first_changed(logdir, signed):
         if tree.size in signed and tree.root() == signed[tree.size]:
             trusted = tree.size
     leaves = tile_leaves(logdir)
-    for segment in names(os.path.join(logdir, "segments"), r"[0-9]{20}\.jsonl"):
+    for segment in list_segments(logdir):
         if int(segment[:20]) != seq:
             return None
         offset = 0
         try:
-            with open_plain(os.path.join(logdir, "segments", segment)) as file:
+            with open_segment(logdir, segment) as file:
                 while seq < trusted and (line := file.readline(MAX_LINE + 2)):
                     if leaf_hash(line.rstrip(b"\n")) != next(leaves, None):
                         return segment, seq, offset

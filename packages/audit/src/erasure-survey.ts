@@ -7,6 +7,7 @@ import { AuditError } from './errors.js';
 import { listSources, seqOf } from './kept.js';
 import { LineFile } from './line-file.js';
 import { findLine, parseRecord } from './reader.js';
+import { unlessDamaged } from './segment-bytes.js';
 import { type KnownSubject, SubjectKeys, subjectsFolder } from './subject-keys.js';
 
 /** What an erasure would destroy, and where else the same words stand. */
@@ -94,8 +95,10 @@ function recordsWith(dir: string, needles: readonly Buffer[]): ErasureSurvey['re
   let count = 0;
   for (const source of listSources(dir)) {
     const lines = new LineFile(source.path, 0);
+    const next = (): boolean => lines.next();
     try {
-      while (lines.next()) {
+      // What cannot be read of an archive is for verify to tell.
+      while (unlessDamaged(next, false)) {
         const line = lines.buf.subarray(lines.start, lines.end);
         if (!needles.some((needle) => line.includes(needle))) continue;
         count++;

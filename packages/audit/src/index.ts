@@ -1,6 +1,8 @@
 export type { Acknowledgement, Opening } from './acknowledgement.js';
 export type { AnchorAddress, AnchorEntry } from './anchor.js';
 export { anchorTime, readAnchors } from './anchor.js';
+export { type Archived, type ArchiveReport, archiveLog } from './archive-log.js';
+export type { Unarchived } from './archive-place.js';
 export type { Checkpoint, Note, NoteSignature, VerifierKey } from './checkpoint.js';
 export { checkNote, parseCheckpointText, parseNote, parseVerifierKey } from './checkpoint.js';
 export type { ContentReport } from './content-check.js';

@@ -110,8 +110,8 @@ export function eraseEpochKey(keys: Keys, epoch: number): void {
   syncFolder(keys.folder);
 }
 
-export function readHead(keys: Keys): Head {
-  const file = path.join(keys.folder, names.head);
+export function readHead({ folder }: Pick<Keys, 'folder'>): Head {
+  const file = path.join(folder, names.head);
   const text = readIfThere(file);
   if (text === undefined) {
     throw new AuditError(

@@ -1,18 +1,19 @@
-import * as fs from 'node:fs';
 import { hasherRoomBytes } from './chain.js';
 import { lineBytesMax } from './record.js';
+import { type LineBytes, openBytes } from './segment-bytes.js';
 
 const chunkBytes = 1024 * 1024;
 const front = hasherRoomBytes;
 
 /**
- * Reads the lines of a file one after the other in constant memory. The current line is `buf[start..end)`, without its
+ * Reads the lines of a file, plain or archived, one after the other in constant memory. The current line is `buf[start..end)`, without its
  * newline; there is always room before `start` for a hasher to borrow (`hasherRoomBytes`). A line longer than a record may
- * be comes in one piece of more than `lineBytesMax` bytes with `overlong` set.
+ * be comes in one piece of more than `lineBytesMax` bytes with `overlong` set. A damaged archive throws an `ArchiveFault` once all
+ * lines before the damage were given.
  */
 export class LineFile {
   readonly buf = Buffer.allocUnsafe(front + chunkBytes);
-  readonly #fd: number;
+  readonly #bytes: LineBytes;
   start = front;
   end = front;
   /** Where the current line begins in the file. */
@@ -25,7 +26,7 @@ export class LineFile {
 
   /** Reads from byte `offset`, which must begin a line, up to the last line that begins before `limit`. */
   constructor(file: string, offset = 0, limit = Number.POSITIVE_INFINITY) {
-    this.#fd = fs.openSync(file, 'r');
+    this.#bytes = openBytes(file);
     this.offset = offset;
     this.#nextOffset = offset;
     this.#limit = limit;
@@ -65,13 +66,8 @@ export class LineFile {
     this.#filled = front + this.#filled - this.#next;
     this.#next = front;
     const room = this.buf.length - this.#filled;
-    const got = fs.readSync(
-      this.#fd,
-      this.buf,
-      this.#filled,
-      room,
-      this.#nextOffset + this.#filled - front,
-    );
+    const position = this.#nextOffset + this.#filled - front;
+    const got = this.#bytes.read(this.buf, this.#filled, room, position);
     this.#filled += got;
     return got > 0;
   }
@@ -87,6 +83,6 @@ export class LineFile {
   }
 
   close(): void {
-    fs.closeSync(this.#fd);
+    this.#bytes.close();
   }
 }

@@ -1,9 +1,8 @@
-import * as fs from 'node:fs';
-import { readAll } from './durable.js';
 import { listKept } from './kept.js';
 import { type Pruned, parsePruned } from './pruned-ranges.js';
 import { lineBytesMax } from './record.js';
 import type { SegmentName } from './segment.js';
+import { openBytes, readBytes, unlessDamaged } from './segment-bytes.js';
 import type { LogRecord } from './stored-record.js';
 import { type Hash, leafHash } from './tree.js';
 
@@ -28,14 +27,14 @@ export function findNewestPruned(
   });
 }
 
-/** The newest record of one of the log's own types for which `take` gives something. */
+/** The newest record of one of the log's own types for which `take` gives something. A damaged archive is passed over. */
 export function findNewest<T>(
   segments: readonly SegmentName[],
   type: string,
   take: (record: LogRecord, line: Buffer) => T | undefined,
 ): T | undefined {
   for (const segment of [...segments].reverse()) {
-    const found = searchBack(segment.path, type, take);
+    const found = unlessDamaged(() => searchBack(segment.path, type, take), undefined);
     if (found !== undefined) return found;
   }
   return undefined;
@@ -49,14 +48,14 @@ function searchBack<T>(
   take: (record: LogRecord, line: Buffer) => T | undefined,
 ): T | undefined {
   const marker = Buffer.from(`"event_type":"${type}","emitter":"log"`);
-  const fd = fs.openSync(file, 'r');
+  const bytes = openBytes(file);
   try {
     // Blocks overlap by two lines at their longest, so that one holds the whole line around each marker.
     const overlap = 2 * (lineBytesMax + 1);
-    for (let end = fs.fstatSync(fd).size; end > 0; ) {
+    for (let end = bytes.size(); end > 0; ) {
       const from = Math.max(0, end - blockBytes);
       const block = Buffer.alloc(end - from);
-      readAll(fd, block, from);
+      readBytes(bytes, block, from);
       for (let at = block.lastIndexOf(marker); at >= 0; at = block.lastIndexOf(marker, at - 1)) {
         const found = takeAround(block, at, type, take);
         if (found !== undefined) return found;
@@ -67,7 +66,7 @@ function searchBack<T>(
     }
     return undefined;
   } finally {
-    fs.closeSync(fd);
+    bytes.close();
   }
 }
 

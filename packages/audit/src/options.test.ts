@@ -15,6 +15,7 @@ test('the defaults are those of the documentation', () => {
     epochMs: 60_000,
     segmentBytesMax: 104_857_600,
     rotate: 'size',
+    archive: false,
     retention: undefined,
     queueRecordsMax: 65_536,
     queueBytesMax: 67_108_864,

@@ -38,6 +38,8 @@ export interface AuditLogOptions extends OutsideOptions {
   readonly segmentBytesMax?: number | undefined;
   /** A segment is sealed when this period (UTC; weeks begin on Monday) has ended, too. Default `size`: at its size only. */
   readonly rotate?: Rotate | undefined;
+  /** Replaces sealed segments by their gzip archives, in the background. Default false. */
+  readonly archive?: boolean | undefined;
   /** What may be deleted. Default: the policy that the log has in its book; a new log keeps everything. */
   readonly retention?: RetentionOptions | 'never' | undefined;
   /** Default: as the log has it in its book; a new log keeps none (`off`). */
@@ -131,6 +133,8 @@ export function normaliseOptions(options: AuditLogOptions): WriterOptions {
   }
   const rotate = options.rotate ?? 'size';
   if (!rotations.includes(rotate)) throw badOption('rotate', rotations.join(', '));
+  const { archive = false } = options;
+  if (typeof archive !== 'boolean') throw badOption('archive', 'true or false');
   const { content } = options;
   if (content !== undefined && !contentModes.includes(content)) {
     throw badOption('content', contentModes.join(', '));
@@ -139,6 +143,7 @@ export function normaliseOptions(options: AuditLogOptions): WriterOptions {
     dir,
     keysDir,
     rotate,
+    archive,
     content,
     ...queueOptions(options),
     retention: options.retention === undefined ? undefined : policyFrom(options.retention),

@@ -4,7 +4,6 @@ import { contentFolder, listContents } from './content-file.js';
 import { makeFolder, replaceFileDurably, syncFolder } from './durable.js';
 import { AuditError } from './errors.js';
 import { keptFolder, keptPath, listKept } from './kept.js';
-import { lastLine } from './last-line.js';
 import { type CheckedSegment, checkSegments } from './prune-check.js';
 import {
   joinSpans,
@@ -15,14 +14,19 @@ import {
   rangesMax,
   removedMax,
 } from './pruned-ranges.js';
-import { parseRecord } from './reader.js';
 import { reasonToGo, type SealedSegment, type Terms, termsOf } from './retention.js';
-import { listSegments, type SegmentName, segmentsFolder } from './segment.js';
+import {
+  archivePath,
+  listSegments,
+  type SegmentName,
+  segmentPath,
+  segmentsFolder,
+} from './segment.js';
+import { readSeal, type SegmentSeal } from './segment-seal.js';
 import { tallyRoot } from './tally.js';
 import { readTallyLines } from './tally-file.js';
 import { appendCover, coverHashes, tileSubtrees } from './tile-subtrees.js';
 import { tileWidth } from './tiles.js';
-import { ownTime } from './timestamp.js';
 import { Frontier, type Hash } from './tree.js';
 
 /** The log as it stands when somebody asks what may go. */
@@ -54,7 +58,7 @@ export interface PreparedPrune {
 export class Pruner {
   readonly #dir: string;
   #ranges: readonly PrunedRange[];
-  readonly #seals = new Map<number, Seal | undefined>();
+  readonly #seals = new Map<number, SegmentSeal | undefined>();
 
   constructor(dir: string, ranges: readonly PrunedRange[]) {
     this.#dir = dir;
@@ -74,7 +78,8 @@ export class Pruner {
           `${keptPath(this.#dir, firstSeq)} is gone, but ${segment.path} was to be deleted; run gatebook audit verify`,
         );
       }
-      fs.rmSync(segment.path, { force: true });
+      for (const file of [segmentPath, archivePath])
+        fs.rmSync(file(this.#dir, firstSeq), { force: true });
       removed++;
     }
     if (removed > 0) syncFolder(segmentsFolder(this.#dir));
@@ -214,26 +219,6 @@ interface Span {
 
 function sum(values: readonly number[]): number {
   return values.reduce((total, value) => total + value, 0);
-}
-
-interface Seal extends Omit<SealedSegment, 'has'> {
-  readonly tallyRoot: unknown;
-}
-
-/** What a segment's last line says, before it is checked; undefined when it is no seal. */
-function readSeal(segment: SegmentName): Seal | undefined {
-  const line = lastLine(segment.path);
-  if (line === undefined) return undefined;
-  const record = parseRecord(line);
-  const { first_seq: firstSeq, tally_root: root, bytes } = record.details ?? {};
-  if (record.event_type !== 'log.sealed' || firstSeq !== segment.firstSeq) return undefined;
-  return {
-    firstSeq: segment.firstSeq,
-    lastSeq: record.seq,
-    sealedMs: ownTime(record.timestamp),
-    bytes: Number(bytes) + line.length + 1,
-    tallyRoot: root,
-  };
 }
 
 /** Asks the tally beside a segment, if it is the one that its seal names. */

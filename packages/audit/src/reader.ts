@@ -1,9 +1,11 @@
-import * as fs from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { ArchiveFile } from './archive-file.js';
+import { memberBytesMax } from './archive-format.js';
 import { AuditError, reasonOf } from './errors.js';
 import { listSources, seqOf } from './kept.js';
 import { LineFile } from './line-file.js';
 import type { SegmentName } from './segment.js';
+import { openBytes, type PlainFile } from './segment-bytes.js';
 import type { LogRecord } from './stored-record.js';
 
 /** One complete line of a log, as stored. */
@@ -27,7 +29,8 @@ const followPauseMs = 100;
 
 /**
  * The lines of a log in order, in constant memory; of deleted segments those that were kept. Reading proves nothing: `seq` is counted from the file names, and
- * only `verifyLog` says whether the lines are what was written. An unfinished last line is not given.
+ * only `verifyLog` says whether the lines are what was written. An unfinished last line is not given. Throws `log_damaged` where the
+ * archive of a segment cannot be read on.
  */
 export async function* readLines(
   dir: string,
@@ -98,47 +101,58 @@ const probeBytes = 128 * 1024;
 
 /**
  * Finds the line of a seq without reading its segment: lines begin with `{"seq":N,`, so the file can be searched like a
- * sorted list. Undefined when there is no such complete line.
+ * sorted list; of an archive the one member is read that can hold it. Undefined when there is no such complete line. Throws
+ * `log_damaged` where that member cannot be read.
  */
 export function findLine(dir: string, seq: number): StoredLine | undefined {
   const segment = listSources(dir).findLast((entry) => entry.firstSeq <= seq);
   if (segment === undefined) return undefined;
-  const fd = fs.openSync(segment.path, 'r');
+  const bytes = openBytes(segment.path);
   try {
-    let low = 0;
-    let high = fs.fstatSync(fd).size;
-    // Invariant: the line wanted begins in [low, high), and low begins a line.
-    while (high - low > probeBytes) {
-      const middle = Math.floor((low + high) / 2);
-      const line = lineAfter(fd, middle);
-      if (line === undefined || line.start >= high || line.seq > seq) high = middle;
-      else low = line.start;
-    }
-    return scanFor(segment, low, seq);
+    if (!(bytes instanceof ArchiveFile))
+      return scanFor(segment, placeBefore(bytes, seq), seq, 2 * probeBytes);
+    const member = bytes.seek(seq);
+    return member === undefined ? undefined : scanFor(segment, member, seq, memberBytesMax);
   } finally {
-    fs.closeSync(fd);
+    bytes.close();
   }
 }
 
+/** Where a line begins, not far before that of a seq. */
+function placeBefore(file: PlainFile, seq: number): number {
+  let low = 0;
+  let high = file.size();
+  // Invariant: the line wanted begins in [low, high), and low begins a line.
+  while (high - low > probeBytes) {
+    const middle = Math.floor((low + high) / 2);
+    const line = lineAfter(file, middle);
+    if (line === undefined || line.start >= high || line.seq > seq) high = middle;
+    else low = line.start;
+  }
+  return low;
+}
+
 /** The first line that begins behind `at`. */
-function lineAfter(fd: number, at: number): { start: number; seq: number } | undefined {
+function lineAfter(file: PlainFile, at: number): { start: number; seq: number } | undefined {
   const window = Buffer.alloc(70_000);
-  const got = fs.readSync(fd, window, 0, window.length, at);
+  const got = file.read(window, 0, window.length, at);
   const newline = window.subarray(0, got).indexOf(10);
   if (newline < 0) return undefined;
   const seq = seqOf(window, newline + 1);
   return seq < 0 ? undefined : { start: at + newline + 1, seq };
 }
 
-function scanFor(segment: SegmentName, offset: number, seq: number): StoredLine | undefined {
+/** Looks for it in lines of about `bytesMax` bytes from `offset` on. */
+function scanFor(
+  segment: SegmentName,
+  offset: number,
+  seq: number,
+  bytesMax: number,
+): StoredLine | undefined {
   const lines = new LineFile(segment.path, offset);
   const wanted = `{"seq":${seq},`;
   try {
-    for (
-      let scanned = 0;
-      scanned <= 2 * probeBytes && lines.next();
-      scanned += lines.end - lines.start
-    ) {
+    for (let scanned = 0; scanned <= bytesMax && lines.next(); scanned += lines.end - lines.start) {
       const { buf, start, end } = lines;
       if (buf.toString('latin1', start, start + wanted.length) !== wanted) continue;
       return {

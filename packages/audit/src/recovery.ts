@@ -1,4 +1,3 @@
-import * as fs from 'node:fs';
 import * as path from 'node:path';
 import type { BookState } from './book-state.js';
 import { checkNote, noteBytesMax, parseCheckpointText, parseNote } from './checkpoint.js';
@@ -22,6 +21,7 @@ import { type PrunedRange, parsePruned, rangeAround } from './pruned-ranges.js';
 import { findLine, parseRecord } from './reader.js';
 import { findNewestRepaired, type RepairedRange } from './repaired.js';
 import { listSegments, type SegmentName, segmentPath } from './segment.js';
+import { type LineBytes, openBytes, readBytes } from './segment-bytes.js';
 import { Tail } from './tail.js';
 import { TileWriter, tileLeaves } from './tiles.js';
 import { setAside, type TornBytes, unrecordedTorn } from './torn.js';
@@ -169,9 +169,9 @@ export function checkHeadRecord(dir: string, head: Head): LineFacts {
       'log_rolled_back',
       `the head is of ${head.size} records, but ${reason}; records were cut off or an older copy was put in place. Run gatebook audit verify`,
     );
-  let fd: number;
+  let bytes: LineBytes;
   try {
-    fd = fs.openSync(file, 'r');
+    bytes = openBytes(file);
   } catch (error) {
     if (systemCode(error) === 'ENOENT') throw rolledBack(`${file} is missing`);
     throw error;
@@ -179,7 +179,7 @@ export function checkHeadRecord(dir: string, head: Head): LineFacts {
   try {
     const from = Math.max(0, head.offset - 65_537);
     const window = Buffer.alloc(1 + head.offset - from);
-    const got = fs.readSync(fd, window, 1, head.offset - from, from);
+    const got = readBytes(bytes, window.subarray(1), from);
     if (got < head.offset - from) throw rolledBack(`${file} is shorter than ${head.offset} bytes`);
     const end = window.length - 1;
     const start = window.subarray(1, end).lastIndexOf(10) + 2;
@@ -193,7 +193,7 @@ export function checkHeadRecord(dir: string, head: Head): LineFacts {
     checkLine(window, start, end, facts);
     return facts;
   } finally {
-    fs.closeSync(fd);
+    bytes.close();
   }
 }
 

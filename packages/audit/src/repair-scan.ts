@@ -1,4 +1,3 @@
-import * as fs from 'node:fs';
 import { checkNote } from './checkpoint.js';
 import { AuditError } from './errors.js';
 import { readFolderCheckpoints } from './evidence.js';
@@ -9,6 +8,7 @@ import { type PrunedRange, rangeAround } from './pruned-ranges.js';
 import { checkHeadRecord, readRanges } from './recovery.js';
 import { findNewestRepaired, type RepairedRange } from './repaired.js';
 import { listSegments, type SegmentName } from './segment.js';
+import { openBytes, unlessDamaged } from './segment-bytes.js';
 import { Tail } from './tail.js';
 import { appendCover } from './tile-subtrees.js';
 import { tileLeaves } from './tiles.js';
@@ -159,7 +159,7 @@ function walkByLeaf(known: Known, segments: readonly SegmentName[]): Below {
     let keptBytes = 0;
     try {
       for (const leaf of tileLeaves(dir, at, end)) {
-        if (!lines.next() || leafHashInPlace(lines.buf, lines.start, lines.end) !== leaf) break;
+        if (!hasNext(lines) || leafHashInPlace(lines.buf, lines.start, lines.end) !== leaf) break;
         keptBytes = lines.nextOffset;
         at++;
       }
@@ -175,7 +175,17 @@ function walkByLeaf(known: Known, segments: readonly SegmentName[]): Below {
 
 /** Whether a file holds more than its authentic lines; one that holds nothing cannot stay either. */
 function hasMore({ path }: SegmentName, keptBytes: number): boolean {
-  return keptBytes === 0 || fs.statSync(path).size > keptBytes;
+  const file = openBytes(path);
+  try {
+    return keptBytes === 0 || unlessDamaged(() => file.size(), Infinity) > keptBytes;
+  } finally {
+    file.close();
+  }
+}
+
+/** Goes to the next line; where an archive is damaged there is none. */
+function hasNext(lines: LineFile): boolean {
+  return unlessDamaged(() => lines.next(), false);
 }
 
 /** The gaps without what was deleted, the trees behind them and the roots before them. */
@@ -220,7 +230,7 @@ function walkByRoot(known: Known, segments: readonly SegmentName[]): Below {
     } else if (segment.firstSeq !== frontier.size) break;
     const lines = new LineFile(segment.path);
     try {
-      while (frontier.size < head.size && lines.next()) {
+      while (frontier.size < head.size && hasNext(lines)) {
         frontier.append(leafHashInPlace(lines.buf, lines.start, lines.end));
         const { size } = frontier;
         const signed = size === head.size ? head.root : roots.get(size);

@@ -8,7 +8,14 @@ import {
   signCheckpoint,
 } from './checkpoint.js';
 import { systemClock } from './clock.js';
-import { makeFolder, readIfThere, replaceFileDurably, syncFolder, writeAll } from './durable.js';
+import {
+  makeFolder,
+  namesIn,
+  readIfThere,
+  replaceFileDurably,
+  syncFolder,
+  writeAll,
+} from './durable.js';
 import { AuditError, type AuditErrorCode, reasonOf } from './errors.js';
 import type { JsonObject } from './event.js';
 import { readFolderCheckpoints } from './evidence.js';
@@ -27,7 +34,8 @@ import {
 } from './recovery.js';
 import { type Damaged, type Scan, scanDamage } from './repair-scan.js';
 import { damagedFolder, describeSetAside, repairedDetails, repairedRangesMax } from './repaired.js';
-import { listSegments, segmentPath, sequenceName } from './segment.js';
+import { archivePath, listSegments, segmentPath, sequenceName } from './segment.js';
+import { isArchive, openBytes } from './segment-bytes.js';
 import { signingIsElsewhere } from './signing-keys.js';
 import { setAside, unrecordedTorn } from './torn.js';
 import { Frontier } from './tree.js';
@@ -159,8 +167,7 @@ function readUsable(dir: string, keysDir: string): Usable {
   const head = readHead(keys);
   if (head.origin !== keys.origin)
     throw new AuditError('wrong_log', `the head in ${keysDir} is of ${head.origin}`);
-  const first = findLine(dir, 0);
-  const claimed = first === undefined ? undefined : originOf(first.line);
+  const claimed = claimedOrigin(dir);
   if (claimed !== undefined && claimed !== keys.origin) {
     throw new AuditError(
       'wrong_log',
@@ -174,9 +181,11 @@ function readUsable(dir: string, keysDir: string): Usable {
   return { keys, head, epochKey };
 }
 
-function originOf(line: Buffer): string | undefined {
+/** As the record at seq 0 has it; undefined where there is none, or it cannot be read. */
+function claimedOrigin(dir: string): string | undefined {
   try {
-    const origin = parseRecord(line).details?.['origin'];
+    const first = findLine(dir, 0);
+    const origin = first && parseRecord(first.line).details?.['origin'];
     return typeof origin === 'string' ? origin : undefined;
   } catch {
     return undefined;
@@ -206,7 +215,7 @@ function goOn(options: RepairOptions, usable: Usable, scan: Scan, why: Why): Rep
   const finding = (findings[0]?.reason ?? 'the log does not open').slice(0, 1_000);
   const tiles = why.moveTiles && fs.existsSync(path.join(dir, 'tile')) ? ['tile'] : [];
   const files = [
-    ...scan.damaged.map(({ segment }) => `segments/${segment.name}`),
+    ...scan.damaged.map(({ segment }) => `segments/${path.basename(segment.path)}`),
     ...scan.badCheckpoints,
     ...tiles,
   ];
@@ -239,6 +248,7 @@ function goOn(options: RepairOptions, usable: Usable, scan: Scan, why: Why): Rep
     replaceFileDurably(path.join(dir, file), withLines(readIfThere(path.join(dir, file)), note));
   }
   for (const one of scan.damaged) setSegmentAside(dir, folder, one);
+  dropMoved(dir, folder);
   for (const file of [...scan.badCheckpoints, ...tiles]) moveAside(dir, folder, file);
   const repaired = { ranges: scan.ranges, set: describeSetAside(folder) };
   const repair = repairedDetails(repaired, { reason: verdict, finding });
@@ -276,27 +286,39 @@ function moveAside(dir: string, folder: string, file: string): void {
 
 /** The file as it is goes to the folder; the lines of it that are authentic take its place. */
 function setSegmentAside(dir: string, folder: string, { segment, keptBytes, tail }: Damaged): void {
-  const aside = path.join(folder, 'segments', segment.name);
+  const aside = path.join(folder, 'segments', path.basename(segment.path));
+  // Of an archive too, the lines go on in a plain file.
+  const plain = segmentPath(dir, segment.firstSeq);
   makeFolder(path.dirname(aside));
   fs.rmSync(aside, { force: true });
   fs.linkSync(segment.path, aside);
   syncFolder(path.dirname(aside));
   if (tail !== undefined) copyPart(aside, tail.from, tail.to, segmentPath(dir, tail.firstSeq));
-  if (keptBytes > 0) copyPart(aside, 0, keptBytes, segment.path);
-  else if (tail?.firstSeq !== segment.firstSeq) fs.rmSync(segment.path);
-  syncFolder(path.dirname(segment.path));
+  if (keptBytes > 0) copyPart(aside, 0, keptBytes, plain);
+  else if (tail?.firstSeq !== segment.firstSeq) fs.rmSync(plain, { force: true });
+  if (segment.path !== plain) fs.rmSync(segment.path);
+  syncFolder(path.dirname(plain));
+}
+
+/** An interrupted repair leaves a damaged archive beside the lines that it saved, where nobody would look for it any more. */
+function dropMoved(dir: string, folder: string): void {
+  for (const name of namesIn(path.join(folder, 'segments')).filter(isArchive)) {
+    const firstSeq = Number(name.slice(0, 20));
+    if (fs.existsSync(segmentPath(dir, firstSeq)))
+      fs.rmSync(archivePath(dir, firstSeq), { force: true });
+  }
 }
 
 const copyBytes = 1024 * 1024;
 
 function copyPart(source: string, from: number, to: number, target: string): void {
   const temporary = `${target}.tmp`;
-  const input = fs.openSync(source, 'r');
+  const input = openBytes(source);
   const output = fs.openSync(temporary, 'w', 0o600);
   try {
     const block = Buffer.alloc(Math.min(copyBytes, to - from));
     for (let at = from; at < to; ) {
-      const got = fs.readSync(input, block, 0, Math.min(block.length, to - at), at);
+      const got = input.read(block, 0, Math.min(block.length, to - at), at);
       if (got === 0)
         throw new AuditError('log_failed', `${source} became shorter while it was read`);
       writeAll(output, block.subarray(0, got), at - from);
@@ -304,7 +326,7 @@ function copyPart(source: string, from: number, to: number, target: string): voi
     }
     fs.fsyncSync(output);
   } finally {
-    fs.closeSync(input);
+    input.close();
     fs.closeSync(output);
   }
   fs.renameSync(temporary, target);
@@ -385,8 +407,7 @@ function formerFacts(dir: string, keysDir: string): JsonObject {
     }
   })();
   const newest = head !== undefined && head.size >= (checkpoint?.size ?? 0) ? head : checkpoint;
-  const first = findLine(dir, 0);
-  const claimed = first === undefined ? undefined : originOf(first.line);
+  const claimed = claimedOrigin(dir);
   const origin = newest?.origin ?? claimed ?? 'unknown';
   return {
     origin,

@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import { isNoFolder, readAll } from './durable.js';
+import { isNoFolder } from './durable.js';
 import type { JsonObject } from './event.js';
 import { lineBytesMax } from './record.js';
 import { type SegmentName, sequenceName } from './segment.js';
+import { openBytes, unlessDamaged } from './segment-bytes.js';
 import type { LogRecord } from './stored-record.js';
 import { Frontier, type Hash } from './tree.js';
 
@@ -95,7 +96,7 @@ export interface NewestRepaired extends Repaired {
 /** The newest `log.repaired` as the lines have it; what it is worth shows when the lines are verified. */
 export function findNewestRepaired(segments: readonly SegmentName[]): NewestRepaired | undefined {
   for (const segment of [...segments].reverse()) {
-    const record = firstRecord(segment.path);
+    const record = unlessDamaged(() => firstRecord(segment.path), undefined);
     if (record?.event_type !== 'log.repaired' || record.emitter !== 'log') continue;
     if (record.seq !== segment.firstSeq) continue;
     const repaired = parseRepaired(record.details, record.seq);
@@ -107,13 +108,14 @@ export function findNewestRepaired(segments: readonly SegmentName[]): NewestRepa
 const marker = Buffer.from('"event_type":"log.repaired","emitter":"log"');
 
 function firstRecord(file: string): LogRecord | undefined {
-  const fd = fs.openSync(file, 'r');
+  const from = openBytes(file);
   try {
     // Where the marker stands in a line of the log's own is known; most files need no more than one small read.
     const head = Buffer.alloc(256);
-    if (!head.subarray(0, readAll(fd, head, 0)).includes(marker)) return undefined;
+    if (!head.subarray(0, from.read(head, 0, head.length, 0)).includes(marker)) return undefined;
     const bytes = Buffer.alloc(lineBytesMax + 1);
-    const read = bytes.subarray(0, readAll(fd, bytes, 0));
+    // An archive gives as much as its first member holds, which is whole lines; the next may be damaged.
+    const read = bytes.subarray(0, from.read(bytes, 0, bytes.length, 0));
     const end = read.indexOf(10);
     if (end < 0) return undefined;
     return JSON.parse(read.toString('utf8', 0, end)) as LogRecord;
@@ -121,7 +123,7 @@ function firstRecord(file: string): LogRecord | undefined {
     if (error instanceof SyntaxError) return undefined;
     throw error;
   } finally {
-    fs.closeSync(fd);
+    from.close();
   }
 }
 

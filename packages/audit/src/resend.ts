@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { ArchiveFault } from './archive-file.js';
 import { hashMemberBytes } from './chain.js';
 import { ContentReader } from './content-reader.js';
 import { originOfLog } from './erasure-survey.js';
@@ -55,6 +56,15 @@ type Original = (
 
 /** Goes through the records behind `after`; false when there are more than may be searched, or a part of them is gone. */
 async function search(dir: string, after: number, onLine: OnLine): Promise<boolean> {
+  try {
+    return await searchLines(dir, after, onLine);
+  } catch (error) {
+    if (error instanceof ArchiveFault) return false;
+    throw error;
+  }
+}
+
+async function searchLines(dir: string, after: number, onLine: OnLine): Promise<boolean> {
   const start = findLine(dir, after + 1);
   const segments = listSegments(dir);
   if (start === undefined) return endsAt(dir, after);

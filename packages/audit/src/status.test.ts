@@ -20,6 +20,7 @@ test('says how a log stands, while it is written and after', async () => {
     records: 2,
     segments: 1,
     bytes: fs.statSync(segmentFiles(log.dir)[0]!).size,
+    archive: { segments: 0, bytes: 0, lineBytes: 0, unarchived: [] },
     diskBytes: expect.any(Number),
     rotation: {
       rotate: 'size',

@@ -1,5 +1,6 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
+import { readUnarchived, type Unarchived } from './archive-place.js';
 import { endsEpoch } from './chain.js';
 import { type Checkpoint, noteBytesMax, parseCheckpointText, parseNote } from './checkpoint.js';
 import { listContents } from './content-file.js';
@@ -17,6 +18,7 @@ import { findLine, parseRecord } from './reader.js';
 import type { Policy } from './retention.js';
 import { periodEnd, type Rotate, rotations } from './rotation.js';
 import { listSegments, type SegmentName } from './segment.js';
+import { isArchive, lineBytesIn, openBytes } from './segment-bytes.js';
 import { SubjectKeys } from './subject-keys.js';
 import { formatTime } from './timestamp.js';
 
@@ -25,8 +27,9 @@ export interface LogStatus {
   readonly publicKey: string;
   readonly records: number;
   readonly segments: number;
-  /** Of the segments. */
+  /** Of the lines in the segments, also where they lie archived. */
   readonly bytes: number;
+  readonly archive: ArchiveStatus;
   /** Of everything in the log folder. */
   readonly diskBytes: number;
   /** Of the next record. */
@@ -41,6 +44,16 @@ export interface LogStatus {
   /** Pid of a process that has the log open; 0 when it is not known which. */
   readonly lockedBy?: number;
   readonly lastTimestamp?: string;
+}
+
+/** Segments whose archive has taken their place. */
+export interface ArchiveStatus {
+  readonly segments: number;
+  /** Of the archives on disk, and of the lines in them. */
+  readonly bytes: number;
+  readonly lineBytes: number;
+  /** Segments that could not be archived since the log was opened last, and why. */
+  readonly unarchived: readonly Unarchived[];
 }
 
 /** What is kept of content that does not stand in records. */
@@ -102,7 +115,8 @@ export async function logStatus(options: {
     publicKey: newestKey(keysDir, String(opened['origin'])) ?? String(opened['public_key']),
     records,
     segments: segments.length,
-    bytes: segments.reduce((sum, segment) => sum + sizeOf(segment.path), 0),
+    bytes: segments.reduce((sum, segment) => sum + lineBytesIn(segment.path), 0),
+    archive: archiveOf(dir, segments),
     diskBytes: folderBytes(dir),
     epoch: record.epoch + (endsEpoch(record.event_type) ? 1 : 0),
     ...(checkpoint === undefined
@@ -116,6 +130,18 @@ export async function logStatus(options: {
       initialKey === undefined ? { on: true } : { on: false, initialKeyFile: initialKey },
     ...(holder === undefined ? {} : { lockedBy: holder }),
     lastTimestamp: record.timestamp,
+  };
+}
+
+function archiveOf(dir: string, segments: readonly SegmentName[]): ArchiveStatus {
+  const archives = segments.map(({ path }) => path).filter(isArchive);
+  const sum = (of: (file: string) => number): number =>
+    archives.reduce((total, file) => total + of(file), 0);
+  return {
+    segments: archives.length,
+    bytes: sum(sizeOf),
+    lineBytes: sum(lineBytesIn),
+    unarchived: readUnarchived(dir),
   };
 }
 
@@ -169,13 +195,13 @@ function retentionOf(
 
 function firstTimestamp(file: string | undefined): string {
   if (file === undefined) return '';
-  const fd = fs.openSync(file, 'r');
+  const bytes = openBytes(file);
   try {
     const window = Buffer.alloc(128);
-    fs.readSync(fd, window, 0, window.length, 0);
+    bytes.read(window, 0, window.length, 0);
     return timestampOf(window, 0);
   } finally {
-    fs.closeSync(fd);
+    bytes.close();
   }
 }
 

@@ -7,6 +7,7 @@ import { checkLine, type LineFacts, timestampOf } from './line-check.js';
 import { LineFile } from './line-file.js';
 import { parseRecord } from './reader.js';
 import type { SegmentName } from './segment.js';
+import { isArchive } from './segment-bytes.js';
 import type { KeyRecord } from './signing-keys.js';
 import { leafHashInPlace } from './tree.js';
 
@@ -58,6 +59,8 @@ export class Tail {
     this.segment = segment;
     if (!isHeads) this.began = '';
     this.end = isHeads ? this.#head.offset : 0;
+    if (isArchive(segment.path))
+      throw this.#damaged(`${segment.path} is an archive, which the log never makes of its end`);
     const lines = new LineFile(segment.path, this.end);
     try {
       while (lines.next()) {

@@ -1,3 +1,4 @@
+import { ArchiveFault } from './archive-file.js';
 import { endsEpoch, hashMemberBytes } from './chain.js';
 import { CompactRange, type Subtree } from './compact-range.js';
 import { EpochKeys } from './epoch-keys.js';
@@ -115,13 +116,19 @@ export class ChunkVerifier {
 
   #verifyLines(lines: LineFile, task: ChunkTask): ChunkResult {
     const run = new Run(task);
-    while (lines.next()) {
-      const wrong = run.check(lines) ?? this.#checkHash(lines, run.line, task.epochMax);
-      if (wrong !== undefined) {
-        const holey = lines.buf.subarray(lines.start, lines.end).includes(0);
-        return run.result({ seq: run.seq, offset: lines.offset, reason: wrong, holey }, noRest);
+    try {
+      while (lines.next()) {
+        const wrong = run.check(lines) ?? this.#checkHash(lines, run.line, task.epochMax);
+        if (wrong !== undefined) {
+          const holey = lines.buf.subarray(lines.start, lines.end).includes(0);
+          return run.result({ seq: run.seq, offset: lines.offset, reason: wrong, holey }, noRest);
+        }
+        run.take(lines);
       }
-      run.take(lines);
+    } catch (error) {
+      if (!(error instanceof ArchiveFault)) throw error;
+      const { offset, reason } = error;
+      return run.result({ seq: run.seq, offset, reason }, noRest);
     }
     return run.result(undefined, task.endsSegment ? inspectRest(lines.rest()) : noRest);
   }

@@ -1,4 +1,3 @@
-import * as fs from 'node:fs';
 import { cpus } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { parseVerifierKey } from './checkpoint.js';
@@ -14,6 +13,7 @@ import { listSources } from './kept.js';
 import { findNewestPruned } from './newest-own.js';
 import { findNewestRepaired } from './repaired.js';
 import { listSegments, type SegmentName } from './segment.js';
+import { lineBytesIn, linesAtMost, openBytes, readBytes, unlessDamaged } from './segment-bytes.js';
 import type { TlogPolicy } from './tlog-policy.js';
 import { decide } from './verdict.js';
 import { type ChunkResult, type ChunkTask, ChunkVerifier, epochJumpMax } from './verify-chunk.js';
@@ -141,10 +141,10 @@ async function readAll(
   let records = 0;
   let bytes = 0;
   const join = (at: number, result: ChunkResult): boolean => {
-    const { segment, from, to } = chunks[at]!;
+    const { segment, from } = chunks[at]!;
     joiner.add(segment, from === 0, segment === segments.at(-1), from, result);
     records += result.count;
-    bytes += Math.min(to, fs.statSync(segment.path, { throwIfNoEntry: false })?.size ?? 0) - from;
+    bytes += Math.max(0, result.end - from);
     options.onProgress?.(records, bytes);
     return !joiner.faulty;
   };
@@ -160,9 +160,6 @@ async function readAll(
   return joiner.reading();
 }
 
-/** No line of a record is shorter. */
-const lineBytesMin = 150;
-
 /**
  * The highest epoch that can stand in each segment: no epoch is empty, so there are no more than records in the files so
  * far, and those that a gap may hide. What claims more is not worth deriving a key for.
@@ -173,8 +170,7 @@ function epochBounds(sources: readonly SegmentName[]): ReadonlyMap<string, numbe
   let recordsEnd = 0;
   for (const segment of sources) {
     if (segment.firstSeq > recordsEnd) epochs += epochJumpMax;
-    const size = fs.statSync(segment.path, { throwIfNoEntry: false })?.size ?? 0;
-    const records = Math.ceil(size / lineBytesMin);
+    const records = linesAtMost(segment.path);
     epochs += records;
     recordsEnd = segment.firstSeq + records;
     bounds.set(segment.name, epochs);
@@ -193,25 +189,25 @@ interface Chunk {
 /** Cuts a segment where lines begin; the last chunk reads to whatever the end is by then. */
 function chunksOf(segment: SegmentName): Chunk[] {
   const chunks: Chunk[] = [];
-  const fd = fs.openSync(segment.path, 'r');
+  const size = lineBytesIn(segment.path);
+  let from = 0;
+  const file = openBytes(segment.path);
   try {
-    const { size } = fs.fstatSync(fd);
     const window = Buffer.alloc(70_000);
-    let from = 0;
     while (size - from > chunkBytes * 1.5) {
-      const got = fs.readSync(fd, window, 0, window.length, from + chunkBytes);
-      const newline = window.subarray(0, got).indexOf(10);
+      const read = (): number => readBytes(file, window, from + chunkBytes);
       // Without a line end where one must be, the rest is one chunk, and its reader finds the fault.
+      const newline = window.subarray(0, unlessDamaged(read, 0)).indexOf(10);
       if (newline < 0) break;
       const to = from + chunkBytes + newline + 1;
       chunks.push({ segment, from, to, ends: false, bytes: to - from });
       from = to;
     }
-    const bytes = size - from;
-    chunks.push({ segment, from, to: Number.POSITIVE_INFINITY, ends: true, bytes });
   } finally {
-    fs.closeSync(fd);
+    file.close();
   }
+  const bytes = Math.max(0, size - from);
+  chunks.push({ segment, from, to: Number.POSITIVE_INFINITY, ends: true, bytes });
   return chunks;
 }
 

@@ -1,4 +1,5 @@
 import * as path from 'node:path';
+import { Archiver } from './archiver.js';
 import { advanceState, type BookState } from './book-state.js';
 import { endsEpoch } from './chain.js';
 import { signCheckpoint } from './checkpoint.js';
@@ -82,6 +83,7 @@ export class Writer {
   #bytes: number;
   #state: BookState;
   readonly #pruning: Pruning;
+  readonly #archiver: Archiver;
   readonly #epoch: OpenEpoch;
   readonly #clockWatch: ClockWatch;
   /** Where the last record is, once it cannot be asked of the open segment. */
@@ -116,6 +118,7 @@ export class Writer {
     this.#bytes = standing.bytes;
     this.#state = standing.state;
     this.#pruning = new Pruning(new Pruner(options.dir, standing.ranges));
+    this.#archiver = new Archiver(options.dir, options.archive);
     this.#epoch = new OpenEpoch(keys, standing.epoch, standing.epochKey);
     this.#clockWatch = new ClockWatch(clock);
     this.#lastPlace = placeOf(standing.head);
@@ -294,6 +297,7 @@ export class Writer {
       if (this.#checkpointDue(now)) this.#tryCheckpoint();
       if (this.#handover.look()) this.retireKey();
       this.#pruneATurn(now);
+      this.#archiver.turn(now, this.#publisher.head.segment);
       if (this.#erasure.isPending) this.#removeErased();
     } catch {
       // Whoever appends next meets the same condition and gets the error.
@@ -313,6 +317,7 @@ export class Writer {
       this.#rotationDueMs(),
       this.#handover.dueMs(),
       termsOf(this.#state.retention) === undefined ? undefined : this.#pruning.dueMs(),
+      this.#archiver.dueMs(),
       this.#erasure.isPending ? 0 : undefined,
     ].filter((ms) => ms !== undefined);
     if (this.#failed || due.length === 0) return Number.POSITIVE_INFINITY;
@@ -456,6 +461,7 @@ export class Writer {
     } finally {
       this.#failed ??= new AuditError('log_closed', 'the log is closed; open it again');
       this.#closeSegment();
+      this.#archiver.close();
       this.#contents.close();
     }
   }

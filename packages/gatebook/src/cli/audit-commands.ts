@@ -42,6 +42,7 @@ export function addAuditCommands(program: Command, outcome: Outcome): void {
   addCosign(audit, outcome);
   addServe(audit, outcome);
   addPrune(audit, outcome);
+  addArchive(audit, outcome);
   addErase(audit, outcome);
 }
 
@@ -330,6 +331,16 @@ function addPrune(audit: Command, outcome: Outcome): void {
       confirmClock: flags.confirmClock ?? false,
     });
   });
+}
+
+function addArchive(audit: Command, outcome: Outcome): void {
+  withPlaces(audit.command('archive'))
+    .description('compress the sealed segments of a closed log now, as gzip archives')
+    .option('--json', 'print one JSON object')
+    .action(async (flags: { readonly json?: boolean }, command: Command) => {
+      const { archive } = await import('./archive.js');
+      outcome.exitCode = await archive({ places: placesOf(command), json: flags.json ?? false });
+    });
 }
 
 interface EraseFlags {

@@ -10,6 +10,7 @@ export interface KeepingFlags extends RetentionFlags, OutsideFlags {
   /** In bytes. */
   readonly maxSizeMb?: number;
   readonly rotate?: Rotate;
+  readonly archive?: boolean;
   readonly content?: ContentMode;
 }
 
@@ -29,6 +30,7 @@ export async function keepingFrom(flags: KeepingFlags): Promise<Keeping> {
   const keeping = {
     segmentBytesMax: flags.maxSizeMb,
     rotate: flags.rotate,
+    archive: flags.archive,
     content: flags.content,
     ...outside,
   };
@@ -68,6 +70,7 @@ export function withKeeping(command: Command): Command {
         'seal a segment too when the hour, day or week (UTC) has ended (default: size)',
       ).choices(rotations),
     )
+    .option('--archive', 'compress sealed segments in the background, as gzip archives')
     .addOption(
       new Option(
         '--content <what>',

@@ -1,5 +1,6 @@
 import { open, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { readLines } from '@gatebook/audit';
 import { CliError, codeOf, type FailureExit, reasonOf, usageError } from './failure.js';
 
 /** Fails with a clear message when there is no log to read. */
@@ -32,10 +33,7 @@ const headerBytesMax = 65_536;
  * Nothing is verified here.
  */
 export async function claimedOrigin(dir: string): Promise<string | undefined> {
-  const name = `${'0'.repeat(20)}.jsonl`;
-  // Where the first segment was deleted, the log's own lines of it are kept.
-  const first =
-    (await firstLine(join(dir, 'segments', name))) ?? (await firstLine(join(dir, 'kept', name)));
+  const first = await firstRecord(dir);
   if (first !== undefined) {
     const origin = openedOrigin(first);
     if (origin !== undefined) return origin;
@@ -44,6 +42,18 @@ export async function claimedOrigin(dir: string): Promise<string | undefined> {
     if (match) return match[1];
   }
   return await firstLine(join(dir, 'checkpoint'));
+}
+
+/** The line at seq 0, wherever it lies. */
+async function firstRecord(dir: string): Promise<string | undefined> {
+  try {
+    for await (const { seq, line } of readLines(dir)) {
+      return seq === 0 ? Buffer.from(line).toString('utf8') : undefined;
+    }
+  } catch {
+    // Whatever is wrong with it, the checkpoint may still say whose log it is.
+  }
+  return undefined;
 }
 
 /** `details.origin` of a line, and of no other member that looks like it. */

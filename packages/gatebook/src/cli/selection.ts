@@ -101,7 +101,7 @@ export async function newestMatches(
   };
 }
 
-const segmentName = /^(\d{20})\.jsonl$/;
+const segmentName = /^(\d{20})\.jsonl(?:\.gz)?$/;
 
 /** Records that need not be looked at when the newest `count` are wanted: the last segment begins `count` later. */
 async function skippable(dir: string, count: number): Promise<number> {

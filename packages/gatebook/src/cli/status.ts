@@ -30,6 +30,12 @@ function jsonOf(found: LogStatus, outside: readonly Progress[]): unknown {
     records: found.records,
     segments: found.segments,
     bytes: found.bytes,
+    archive: {
+      segments: found.archive.segments,
+      bytes: found.archive.bytes,
+      line_bytes: found.archive.lineBytes,
+      unarchived: found.archive.unarchived,
+    },
     disk_bytes: found.diskBytes,
     epoch: found.epoch,
     checkpoint: found.checkpoint,
@@ -78,6 +84,7 @@ function textOf(places: Places, found: LogStatus, outside: readonly Progress[]):
       'records',
       `${count(found.records)} in ${counted(found.segments, 'segment')}, ${counted(found.bytes, 'byte')}`,
     ],
+    ...archiveRows(found.archive),
     ['disk used', counted(found.diskBytes, 'byte')],
     ['oldest', found.retention.horizon],
     ['last record', found.lastTimestamp ?? 'none'],
@@ -97,6 +104,16 @@ function textOf(places: Places, found: LogStatus, outside: readonly Progress[]):
   ];
   const lines = rows.map(([name, value]) => `${name.padEnd(12)}${visible(value)}\n`);
   return `${lines.join('')}${visible(forwardSecurityText(found.forwardSecurity))}\n`;
+}
+
+/** Nothing where no segment is archived, nor could have been. */
+function archiveRows(archive: LogStatus['archive']): (readonly [string, string])[] {
+  const { segments, bytes, lineBytes, unarchived } = archive;
+  const done = `${counted(segments, 'segment')}, ${counted(bytes, 'byte')} for ${count(lineBytes)} of lines`;
+  return [
+    ...(segments === 0 ? [] : [['archived', done] as const]),
+    ...unarchived.map(({ segment, reason }) => ['unarchived', `${segment}: ${reason}`] as const),
+  ];
 }
 
 function rotationText({ rotate, bytes, bytesMax, next }: LogStatus['rotation']): string {
