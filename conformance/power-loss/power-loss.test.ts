@@ -17,9 +17,9 @@ const random = randomFrom(seed);
 const bounds: Bounds = full
   ? { exhaustive: 7, derived: 6, cuts: 6, random: 12 }
   : { exhaustive: 4, derived: 2, cuts: 2, random: 2 };
-/** States checked of each recorded run, and of each opening after a crash; every one found when run in full. */
+/** States checked of each recorded run, every one found when run in full, and of each opening after a crash. */
 const statesMost = full ? Number.POSITIVE_INFINITY : 5;
-const statesMostAfterCrash = full ? 40 : 3;
+const statesMostAfterCrash = full ? 12 : 3;
 /** Crashes, of each run, after which the opening is crashed too. */
 const crashesMost = full ? Number.POSITIVE_INFINITY : 1;
 const hours = 3_600_000;
