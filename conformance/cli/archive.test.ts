@@ -139,6 +139,35 @@ describe('an archived log', () => {
   });
 });
 
+describe('a damaged archive', () => {
+  it('is passed over by a search, which says so, and named by verify', async () => {
+    const bench = await openBench();
+    try {
+      const recorded = await bench.run(['record', '--max-size-mb', '0.1'], { input: events(700) });
+      expect(recorded.code).toBe(0);
+      expect((await bench.run(['audit', 'archive'])).code).toBe(0);
+      const [first, second] = await namesIn(bench.log, '.jsonl.gz');
+      const file = join(bench.log, 'segments', first!);
+      const bytes = await readFile(file);
+      bytes[100]! ^= 1;
+      await writeFile(file, bytes);
+      const found = await bench.run(['audit', '--format', 'json']);
+      expect(found.code).toBe(1);
+      const next = Number(second!.slice(0, 20));
+      expect(JSON.parse(found.stdout.split('\n')[0]!)).toMatchObject({ seq: next });
+      expect(found.stderr).toContain(
+        `${next} lines could not be read as records, the first in segment 0`,
+      );
+      expect((await bench.run(['audit', '--limit', '5'])).code).toBe(0);
+      const verified = await bench.run(['audit', 'verify']);
+      expect(verified.code).toBe(1);
+      expect(verified.stdout).toMatch(/^tampered: segment 0{20}\.jsonl, seq 0, byte offset 0: /);
+    } finally {
+      await bench.remove();
+    }
+  });
+});
+
 describe('archiving', () => {
   let bench: Bench;
   beforeAll(async () => {

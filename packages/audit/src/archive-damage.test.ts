@@ -3,7 +3,7 @@ import * as path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { memberHeaderBytes } from './archive-format.js';
 import { archiveLog } from './archive-log.js';
-import { findLine, readLines } from './reader.js';
+import { findLine, readLines, type UnreadLines } from './reader.js';
 import { repairLog } from './repair.js';
 import { archivePath } from './segment.js';
 import { logStatus } from './status.js';
@@ -83,6 +83,15 @@ describe('a damaged archive', () => {
     await expect(reading).rejects.toMatchObject({ code: 'log_damaged' });
     await expect(reading).rejects.toThrow(`byte ${offsetOf(firsts[1]!, seq)} of its lines`);
     expect(read).toBe(seq);
+    const passed: UnreadLines[] = [];
+    const others: number[] = [];
+    const passOver = (lines: UnreadLines): void => void passed.push(lines);
+    for await (const line of readLines(log.dir, { passOver })) others.push(line.seq);
+    const gap = { seq, count: firsts[2]! - seq, offset: offsetOf(firsts[1]!, seq) };
+    expect(passed).toMatchObject([gap]);
+    expect(others).toHaveLength(lines.length - gap.count);
+    for await (const _ of readLines(log.dir, { passOver, fromSeq: firsts[2] })) break;
+    expect(passed).toHaveLength(1);
     expect(() => findLine(log.dir, seq)).toThrow('run gatebook audit verify');
     // Other members can be read.
     expect(findLine(log.dir, seq - 1)?.line.toString()).toBe(lines[seq - 1]);
