@@ -3,7 +3,7 @@ import * as path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { memberHeaderBytes } from './archive-format.js';
 import { archiveLog } from './archive-log.js';
-import { findLine, readLines } from './reader.js';
+import { findLine, readLines, type UnreadLines } from './reader.js';
 import { repairLog } from './repair.js';
 import { archivePath } from './segment.js';
 import { logStatus } from './status.js';
@@ -11,7 +11,7 @@ import type { LogRecord } from './stored-record.js';
 import { archivesOf, makeSealedLog } from './testing/archived.js';
 import { appendEvents, audit, numbered, openDirect } from './testing/direct-writer.js';
 import { pretendToSync } from './testing/faults.js';
-import { copyOf, type Folders, linesOf, removeTemporary } from './testing/folders.js';
+import { copyOf, type Folders, linesOf, removeTemporary, temporaryLog } from './testing/folders.js';
 
 pretendToSync();
 
@@ -83,6 +83,15 @@ describe('a damaged archive', () => {
     await expect(reading).rejects.toMatchObject({ code: 'log_damaged' });
     await expect(reading).rejects.toThrow(`byte ${offsetOf(firsts[1]!, seq)} of its lines`);
     expect(read).toBe(seq);
+    const passed: UnreadLines[] = [];
+    const others: number[] = [];
+    const passOver = (lines: UnreadLines): void => void passed.push(lines);
+    for await (const line of readLines(log.dir, { passOver })) others.push(line.seq);
+    const gap = { seq, count: firsts[2]! - seq, offset: offsetOf(firsts[1]!, seq) };
+    expect(passed).toMatchObject([gap]);
+    expect(others).toHaveLength(lines.length - gap.count);
+    for await (const _ of readLines(log.dir, { passOver, fromSeq: firsts[2] })) break;
+    expect(passed).toHaveLength(1);
     expect(() => findLine(log.dir, seq)).toThrow('run gatebook audit verify');
     // Other members can be read.
     expect(findLine(log.dir, seq - 1)?.line.toString()).toBe(lines[seq - 1]);
@@ -133,6 +142,24 @@ describe('a damaged archive', () => {
     );
   });
 
+  test('whose repair was interrupted does not stay beside the lines that it saved', async () => {
+    const log = copyOf(made);
+    const seq = spoil(log);
+    const file = archivePath(log.dir, firsts[1]!);
+    const { folder } = await repairLog({ ...log, dryRun: true });
+    const aside = path.join(log.dir, folder!, 'segments');
+    fs.mkdirSync(aside, { recursive: true });
+    fs.linkSync(file, path.join(aside, path.basename(file)));
+    const kept = lines.slice(firsts[1], seq).map((line) => `${line}\n`);
+    fs.writeFileSync(file.slice(0, -'.gz'.length), kept.join(''));
+    const report = await repairLog(log);
+    expect(report).toMatchObject({ action: 'continue', ranges: [[seq, firsts[2]]] });
+    expect(fs.existsSync(file)).toBe(false);
+    const after = await audit(log);
+    expect(after.verdict).toBe('missing');
+    expect(after.findings.map(({ kind }) => kind)).toEqual(['range', 'repair']);
+  });
+
   test('that is the first one does not make a repair begin a new log', async () => {
     const log = copyOf(made);
     const file = archivePath(log.dir, 0);
@@ -143,4 +170,31 @@ describe('a damaged archive', () => {
     expect((await repairLog(log)).action).toBe('continue');
     expect((await audit(log)).verdict).toBe('missing');
   });
+});
+
+test('a segment of several chunks is read by several threads, and named at its place by them', async () => {
+  const log = temporaryLog();
+  const writer = openDirect(log);
+  const events = numbered(0, 50).map((event, i) => ({
+    ...event,
+    details: { text: String(i).repeat(25_000) },
+  }));
+  for (let i = 0; i < 18; i++) appendEvents(writer, events);
+  writer.rotate();
+  appendEvents(writer, numbered(0, 1));
+  writer.close();
+  const whole = linesOf(log.dir);
+  await archiveLog(log);
+  expect((await logStatus(log)).archive.lineBytes).toBeGreaterThan(34 * 1024 * 1024);
+  expect((await audit(log, { threads: 2 })).findings).toEqual([]);
+  const file = archivePath(log.dir, 0);
+  const bytes = fs.readFileSync(file);
+  bytes[memberPlace(file, 3) + memberHeaderBytes + 40]! ^= 1;
+  fs.writeFileSync(file, bytes);
+  for (const threads of [1, 2]) {
+    const { verdict, findings } = await audit(log, { threads });
+    const offset = whole.slice(0, 768).reduce((sum, line) => sum + line.length + 1, 0);
+    expect(verdict).toBe('tampered');
+    expect(findings[0]).toMatchObject({ seq: 768, offset });
+  }
 });

@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
@@ -70,6 +71,16 @@ test('a flipped bit in any byte is a fault at the member it is in, or at its lin
   });
 });
 
+/** The first member with bytes behind its deflate stream, of which length and hash know. */
+function padded(): Buffer {
+  const [member] = members as [Buffer];
+  const deflated = Buffer.concat([member.subarray(52, -8), Buffer.from('xyz')]);
+  const header = Buffer.from(member.subarray(0, 52));
+  header.writeUInt32LE(deflated.length, 16);
+  createHash('sha256').update(deflated).digest().copy(header, 20);
+  return Buffer.concat([header, deflated, member.subarray(-8)]);
+}
+
 const bomb = encodeMember(Buffer.alloc(32 * 1024 * 1024, 10));
 test.each([
   ['cut off', whole.subarray(0, -1)],
@@ -80,6 +91,7 @@ test.each([
     Buffer.concat([members[0]!, ...parts[1]!.map((line) => encodeMember(Buffer.from(line)))]),
   ],
   ['two members swapped', Buffer.concat([members[1]!, members[0]!, members[2]!])],
+  ['bytes behind the compressed ones', Buffer.concat([padded(), ...members.slice(1)])],
   ['a bomb', bomb],
 ])('%s is a fault', (_, bytes) => {
   expect(readWhole(bytes).fault).toBeInstanceOf(ArchiveFault);

@@ -27,6 +27,13 @@ test('a sealed segment is archived as its very bytes', () => {
   expect(execFileSync('zcat', { input: fs.readFileSync(target) })).toEqual(fs.readFileSync(source));
 });
 
+test('one that is stopped between two members leaves nothing', () => {
+  const { task } = sealedLog();
+  let left = 2;
+  expect(() => makeArchive(task, () => left-- > 0)).toThrow('being closed');
+  expect(fs.existsSync(task.target)).toBe(false);
+});
+
 test('a segment that is not as the tree has it is not archived, and nothing is left', () => {
   const { task } = sealedLog();
   const { source, target } = task;

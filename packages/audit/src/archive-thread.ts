@@ -20,8 +20,17 @@ export interface ArchiveAnswer {
 
 const { port, flags } = workerData as ArchiveThreadData;
 
-// The records come first. Elsewhere the priority is that of the whole process.
-if (process.platform === 'linux') os.setPriority(os.constants.priority.PRIORITY_BELOW_NORMAL);
+yieldToOthers();
+
+/** The records come first. Elsewhere than on Linux the priority is that of the whole process. */
+function yieldToOthers(): void {
+  if (process.platform !== 'linux') return;
+  try {
+    os.setPriority(os.constants.priority.PRIORITY_BELOW_NORMAL);
+  } catch {
+    // Where that is not allowed, the archive is made all the same.
+  }
+}
 
 port.on('message', (task: ArchiveTask) => {
   port.postMessage({ firstSeq: task.firstSeq, error: failureOf(task) } satisfies ArchiveAnswer);

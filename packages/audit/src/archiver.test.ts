@@ -94,6 +94,8 @@ describe('while a log is open', () => {
     const writer = openDirect(log, { archive: true });
     writer.tick();
     writer.close();
+    // The thread had not begun, so it was told to leave it.
+    expect(archivesOf(log.dir)).toEqual([]);
     expect(unfinishedIn(log.dir)).toEqual([]);
     await expectWhole(log);
   });

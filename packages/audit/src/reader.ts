@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ArchiveFile } from './archive-file.js';
+import { ArchiveFault, ArchiveFile } from './archive-file.js';
 import { memberBytesMax } from './archive-format.js';
 import { AuditError, reasonOf } from './errors.js';
 import { listSources, seqOf } from './kept.js';
@@ -23,6 +23,19 @@ export interface ReadOptions {
   readonly fromSeq?: number | undefined;
   /** Goes on waiting for new lines until aborted. */
   readonly follow?: AbortSignal | undefined;
+  /** Is told of lines that the damaged archive of a segment does not give; reading goes on with the next segment. Default: an error. */
+  passOver?(lines: UnreadLines): void;
+}
+
+/** Lines that cannot be read. */
+export interface UnreadLines {
+  readonly seq: number;
+  /** How many there are, by where the next segment begins. */
+  readonly count: number;
+  readonly segment: string;
+  /** Byte offset of the first in the segment. */
+  readonly offset: number;
+  readonly reason: string;
 }
 
 const followPauseMs = 100;
@@ -30,7 +43,7 @@ const followPauseMs = 100;
 /**
  * The lines of a log in order, in constant memory; of deleted segments those that were kept. Reading proves nothing: `seq` is counted from the file names, and
  * only `verifyLog` says whether the lines are what was written. An unfinished last line is not given. Throws `log_damaged` where the
- * archive of a segment cannot be read on.
+ * archive of a segment cannot be read on, unless `passOver` is given.
  */
 export async function* readLines(
   dir: string,
@@ -41,7 +54,7 @@ export async function* readLines(
   for (;;) {
     const segments = listSources(dir);
     const from = position?.segment.firstSeq ?? startSegment(segments, fromSeq);
-    for (const segment of segments) {
+    for (const [i, segment] of segments.entries()) {
       if (segment.firstSeq < from) continue;
       const resume = position?.segment.firstSeq === segment.firstSeq ? position : undefined;
       const lines = new LineFile(segment.path, resume?.offset ?? 0);
@@ -61,6 +74,13 @@ export async function* readLines(
           };
           if (options.follow?.aborted) return;
         }
+      } catch (error) {
+        if (options.passOver === undefined || !(error instanceof ArchiveFault)) throw error;
+        const { offset, reason } = error;
+        const first = Math.max(seq, fromSeq);
+        const count = (segments[i + 1]?.firstSeq ?? first + 1) - first;
+        if (count > 0)
+          options.passOver({ seq: first, count, segment: segment.name, offset, reason });
       } finally {
         lines.close();
       }

@@ -11,7 +11,7 @@ export interface Selected {
   readonly record: LogRecord | undefined;
 }
 
-/** Lines that are no records. They are passed over, so that a damaged log can still be searched, and reported. */
+/** Lines that are no records, or cannot be read at all. They are passed over, so that a damaged log can still be searched, and reported. */
 export interface Unreadable {
   count: number;
   first: string | undefined;
@@ -37,6 +37,10 @@ export async function* select(
   const lines = readLines(selection.dir, {
     fromSeq: selection.fromSeq,
     follow: selection.follow,
+    passOver: ({ count, segment, offset, reason }) => {
+      unreadable.count += count;
+      unreadable.first ??= `segment ${segment}, byte offset ${offset}: ${reason}`;
+    },
   });
   for await (const line of lines) {
     if (untilSeq !== undefined && line.seq > untilSeq) return;
