@@ -54,12 +54,9 @@ function readTileFile(file: string): Buffer {
 }
 
 function partialWidths(full: string): number[] {
-  const folder = `${full}.p`;
-  // Nearly every tile has none, and an error that is caught costs more than the question.
-  if (fs.statSync(folder, { throwIfNoEntry: false }) === undefined) return [];
   try {
     return fs
-      .readdirSync(folder)
+      .readdirSync(`${full}.p`)
       .filter((name) => /^[1-9][0-9]{0,2}$/.test(name))
       .map(Number);
   } catch (error) {
