@@ -97,12 +97,12 @@ export class Pruner {
     if (removed > 0) syncFolder(contentFolder(this.#dir));
   }
 
-  /** What may go now, oldest first. */
-  choose(view: PruneView): readonly Removed[] {
-    return this.#choose(view);
+  /** What may go now, oldest first: as much as one record can name, or `most` segments. */
+  choose(view: PruneView, most = removedMax): readonly Removed[] {
+    return this.#choose(view, most).map(removedOf);
   }
 
-  #choose(view: PruneView): Chosen[] {
+  #choose(view: PruneView, most: number): Chosen[] {
     const terms = termsOf(view.state.retention);
     if (terms === undefined) return [];
     const chosen: Chosen[] = [];
@@ -112,7 +112,7 @@ export class Pruner {
     // The leaves of what goes must lie in full tiles, which are not written again.
     const end = Math.floor(view.head.size / tileWidth) * tileWidth;
     for (const segment of listSegments(this.#dir)) {
-      if (segment.firstSeq >= view.head.segment || chosen.length === removedMax) break;
+      if (segment.firstSeq >= view.head.segment || chosen.length === most) break;
       if (rangeAround(this.#ranges, segment.firstSeq, segment.firstSeq + 1)) continue;
       const sealed = this.#sealed(segment, terms);
       if (sealed === undefined) continue;
@@ -132,7 +132,7 @@ export class Pruner {
 
   /** Checks, syncs and keeps what must be before anything may be deleted; undefined when nothing may. */
   *prepare(view: PruneView): Generator<void, PreparedPrune | undefined> {
-    const chosen = this.#choose(view);
+    const chosen = this.#choose(view, removedMax);
     if (chosen.length === 0) return undefined;
     const segments = chosen.map(({ segment }) => segment);
     const checked = yield* checkSegments(this.#dir, segments, view.head);
@@ -149,8 +149,7 @@ export class Pruner {
       replaceFileDurably(keptPath(this.#dir, segment.firstSeq), segment.own);
       yield;
     }
-    const removed = chosen.map(({ firstSeq, lastSeq, reason }) => ({ firstSeq, lastSeq, reason }));
-    return { removed, ranges: this.#merge(checked, view.head) };
+    return { removed: chosen.map(removedOf), ranges: this.#merge(checked, view.head) };
   }
 
   /** After the record is durable. */
@@ -215,6 +214,10 @@ export class Pruner {
 interface Span {
   readonly firstSeq: number;
   readonly lastSeq: number;
+}
+
+function removedOf({ firstSeq, lastSeq, reason }: Chosen): Removed {
+  return { firstSeq, lastSeq, reason };
 }
 
 function sum(values: readonly number[]): number {

@@ -54,7 +54,7 @@ export class Pruning {
   }
 
   choose(view: PruneView): readonly Removed[] {
-    return this.#pruner.choose(view);
+    return this.#pruner.choose(view, Number.POSITIVE_INFINITY);
   }
 
   /** Whether what was prepared may still go. */

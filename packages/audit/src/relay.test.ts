@@ -113,18 +113,14 @@ test('what is asked for when the writer ends is answered by the next', async () 
   expect(await audit(log)).toMatchObject({ verdict: 'ok' });
 });
 
-test('who does not write the log has it deleted what may go, and hears what that was', async () => {
+test('who does not write the log has it deleted what may go', async () => {
   const log = temporaryLog();
   const first = await open(log, { segmentBytesMax: 32_768, retention: { recordsMax: 300 } });
   const second = await open(log);
   await Promise.all(numbered(0, 700).map((event) => second.append(event)));
-  const tried = await second.prune({ dryRun: true });
-  expect(tried.length).toBeGreaterThan(0);
-  expect(tried[0]).toMatchObject({ firstSeq: 0, reason: 'records' });
-  expect(fs.existsSync(path.join(log.dir, 'segments', `${'0'.repeat(20)}.jsonl`))).toBe(true);
-  // What the writer has deleted by itself since then is no longer told.
+  // The writer deletes by itself too; whatever that has left is gone when the answer comes.
   const removed = await second.prune();
-  for (const { reason } of removed) expect(reason).toBe('records');
+  for (const one of removed) expect(Object.keys(one)).toEqual(['firstSeq', 'lastSeq', 'reason']);
   expect(await second.prune({ dryRun: true })).toEqual([]);
   expect(fs.existsSync(path.join(log.dir, 'segments', `${'0'.repeat(20)}.jsonl`))).toBe(false);
   await second.close();

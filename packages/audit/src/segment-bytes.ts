@@ -96,12 +96,19 @@ export function lineBytesIn(file: string): number {
     throw error;
   }
   try {
+    return readableBytes(bytes);
+  } finally {
+    bytes.close();
+  }
+}
+
+/** Bytes of the lines; of a damaged archive those of the members before the damage. */
+export function readableBytes(bytes: LineBytes): number {
+  try {
     return bytes.size();
   } catch (error) {
     if (error instanceof ArchiveFault) return error.offset;
     throw error;
-  } finally {
-    bytes.close();
   }
 }
 

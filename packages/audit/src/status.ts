@@ -115,8 +115,7 @@ export async function logStatus(options: {
     publicKey: newestKey(keysDir, String(opened['origin'])) ?? String(opened['public_key']),
     records,
     segments: segments.length,
-    bytes: segments.reduce((sum, segment) => sum + lineBytesIn(segment.path), 0),
-    archive: archiveOf(dir, segments),
+    ...sizesOf(dir, segments),
     diskBytes: folderBytes(dir),
     epoch: record.epoch + (endsEpoch(record.event_type) ? 1 : 0),
     ...(checkpoint === undefined
@@ -133,16 +132,22 @@ export async function logStatus(options: {
   };
 }
 
-function archiveOf(dir: string, segments: readonly SegmentName[]): ArchiveStatus {
-  const archives = segments.map(({ path }) => path).filter(isArchive);
-  const sum = (of: (file: string) => number): number =>
-    archives.reduce((total, file) => total + of(file), 0);
-  return {
-    segments: archives.length,
-    bytes: sum(sizeOf),
-    lineBytes: sum(lineBytesIn),
-    unarchived: readUnarchived(dir),
-  };
+/** An archive is gone through, from member to member, to know the length of its lines; so each only once. */
+function sizesOf(
+  dir: string,
+  segments: readonly SegmentName[],
+): Pick<LogStatus, 'bytes' | 'archive'> {
+  let bytes = 0;
+  const archive = { segments: 0, bytes: 0, lineBytes: 0, unarchived: readUnarchived(dir) };
+  for (const { path: file } of segments) {
+    const lineBytes = lineBytesIn(file);
+    bytes += lineBytes;
+    if (!isArchive(file)) continue;
+    archive.segments++;
+    archive.bytes += sizeOf(file);
+    archive.lineBytes += lineBytes;
+  }
+  return { bytes, archive };
 }
 
 type Details = Readonly<Record<string, unknown>>;

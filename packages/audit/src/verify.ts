@@ -13,7 +13,13 @@ import { listSources } from './kept.js';
 import { findNewestPruned } from './newest-own.js';
 import { findNewestRepaired } from './repaired.js';
 import { listSegments, type SegmentName } from './segment.js';
-import { lineBytesIn, linesAtMost, openBytes, readBytes, unlessDamaged } from './segment-bytes.js';
+import {
+  linesAtMost,
+  openBytes,
+  readableBytes,
+  readBytes,
+  unlessDamaged,
+} from './segment-bytes.js';
 import type { TlogPolicy } from './tlog-policy.js';
 import { decide } from './verdict.js';
 import { type ChunkResult, type ChunkTask, ChunkVerifier, epochJumpMax } from './verify-chunk.js';
@@ -189,10 +195,11 @@ interface Chunk {
 /** Cuts a segment where lines begin; the last chunk reads to whatever the end is by then. */
 function chunksOf(segment: SegmentName): Chunk[] {
   const chunks: Chunk[] = [];
-  const size = lineBytesIn(segment.path);
-  let from = 0;
   const file = openBytes(segment.path);
+  let size = 0;
+  let from = 0;
   try {
+    size = readableBytes(file);
     const window = Buffer.alloc(70_000);
     while (size - from > chunkBytes * 1.5) {
       const read = (): number => readBytes(file, window, from + chunkBytes);

@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { keptPath, listKept } from './kept.js';
 import type { AuditLogOptions } from './options.js';
 import { checkProof, proveRecord } from './proof.js';
+import { removedMax } from './pruned-ranges.js';
 import { findLine, parseRecord, readLines } from './reader.js';
 import { tallyPath } from './segment.js';
 import { checkTallyProof, proveTally } from './tally-proof.js';
@@ -119,6 +120,24 @@ describe('retention by age', () => {
     const removed = writer.prune({ dryRun: true, confirmClock: false });
     expect(removed.length).toBeGreaterThan(5);
     expect(segmentFiles(log.dir).length).toBeGreaterThanOrEqual(before);
+    writer.close();
+  });
+
+  test('says all that would go, also where one record cannot name it', () => {
+    const log = temporaryLog();
+    const clock = new FakeClock();
+    const writer = openDirect(
+      log,
+      { segmentBytesMax: 4_096, retention: { recordsMax: 300 } },
+      clock,
+    );
+    appendEvents(writer, numbered(0, 2_500));
+    const tried = writer.prune({ dryRun: true, confirmClock: false });
+    expect(tried.length).toBeGreaterThan(removedMax);
+    // That it deletes is recorded, and those records may let one more segment go.
+    const removed = writer.prune({ dryRun: false, confirmClock: false });
+    expect(removed.slice(0, tried.length)).toEqual(tried);
+    expect(removed.length).toBeLessThanOrEqual(tried.length + 1);
     writer.close();
   });
 });
