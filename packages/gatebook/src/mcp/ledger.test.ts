@@ -42,6 +42,21 @@ test('a failing log is reported once, refuses calls, and its gap is marked when 
   expect(lines).toHaveLength(2);
 });
 
+test('a mark that is lost with its record goes to the next, also to one that was handed in meanwhile', async () => {
+  const { book, ledger } = setUp('allow');
+  book.failWith = 'write_failed';
+  await ledger.intent(event);
+  const lost = ledger.fact(event);
+  const next = [ledger.intent(event), ledger.intent(event)];
+  book.failWith = undefined;
+  expect(await lost).toBe(false);
+  await Promise.all(next);
+  expect(book.events).toEqual([
+    { ...event, details: { n: 1, unrecorded_before: 2 }, security: { notEnforced: ['audit'] } },
+    event,
+  ]);
+});
+
 test("by the operator's choice calls pass unrecorded, and the book says so afterwards", async () => {
   const { book, ledger, lines } = setUp('allow');
   book.failWith = 'write_failed';

@@ -70,6 +70,8 @@ export class Ledger {
   #lastTryMs = Number.NEGATIVE_INFINITY;
   #failing = false;
   #missing = 0;
+  /** While a record is on its way that says what is missing before it: if that fails, the next one has to say it. */
+  #marking: Promise<void> | undefined;
   #closed = false;
 
   constructor(options: LedgerOptions) {
@@ -126,8 +128,10 @@ export class Ledger {
     const book = this.#book;
     if (book === undefined) return this.#failed(this.#lastError);
     for (let tries = 0; ; tries++) {
+      while (this.#marking !== undefined) await this.#marking;
       const missing = this.#missing;
       this.#missing = 0;
+      const release = missing === 0 ? undefined : this.#holdMark();
       try {
         await book.append(missing === 0 ? event : this.#marked(event, missing));
         this.#works();
@@ -140,8 +144,22 @@ export class Ledger {
         }
         if (endOfLog.has(codeOf(error)) && this.#book === book) this.#leave(book, error);
         return this.#failed(error);
+      } finally {
+        release?.();
       }
     }
+  }
+
+  /** Others wait until what this gives is called. */
+  #holdMark(): () => void {
+    let release = (): void => {};
+    this.#marking = new Promise((resolve) => {
+      release = () => {
+        this.#marking = undefined;
+        resolve();
+      };
+    });
+    return release;
   }
 
   /** Lets go of a log that has failed for good, so that its lock is free when it is opened again. */
