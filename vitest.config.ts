@@ -20,6 +20,8 @@ export default defineConfig({
     testTimeout: 180_000,
     hookTimeout: 120_000,
     pool: 'forks',
+    // Files of one process share what they import, so that it is loaded once: they keep nothing there.
+    isolate: false,
     sequence: { sequencer: ProgramsFirst },
     // Most tests wait for a disk, a clock or another process: on two processors three of them keep both busy.
     maxWorkers: 3,

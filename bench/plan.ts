@@ -55,7 +55,7 @@ export function fullPlan(seed: number, rounds: number): Plan {
 export function quickPlan(seed: number): Plan {
   return {
     quick: true,
-    rounds: 2,
+    rounds: 1,
     warmUps: 0,
     loads: [
       { inFlight: 1, recordsMax: 50, msMax: 100, warmUp: 10 },

@@ -5,6 +5,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { checkNames, Gauntlet } from './gauntlet.js';
 import { keptCheckpoints, keyChanges, makeChanged } from './key-changes.js';
 
+const wholeRun = process.env['GATEBOOK_CONFORMANCE'] === 'full';
+
 describe('a log whose signing key changed', () => {
   let dir: string;
   let gauntlet: Gauntlet | undefined;
@@ -25,8 +27,9 @@ describe('a log whose signing key changed', () => {
     expect(keptCheckpoints(changed.after)).toBe(2);
     const attacks = await keyChanges(changed);
     checkNames(attacks);
-    const wrong = await gauntlet!.run(attacks);
-    expect(wrong, wrong.join('\n')).toHaveLength(0);
     expect(attacks.length).toBeGreaterThanOrEqual(100);
+    // Each thing is done four times, with other keys brought: every third is each thing once at least.
+    const wrong = await gauntlet!.run(attacks.filter((_, i) => wholeRun || i % 3 === 0));
+    expect(wrong, wrong.join('\n')).toHaveLength(0);
   });
 });

@@ -62,7 +62,9 @@ async function makeDeleted(dir: string): Promise<Deleted> {
     /^0{20}\.jsonl {2}records 0 to \d+ {2}records\n[\s\S]*would be deleted\n$/,
   );
   expect((await readFolder(join(dir, 'log'))).has(segmentPaths(whole)[0]!)).toBe(true);
-  expect((await prune()).stdout).toMatch(/[1-9]\d* segments? deleted\n$/);
+  // What was only tried is not in force.
+  expect((await prune()).stdout).toBe('0 segments deleted\n');
+  expect((await prune('--max-records', '350')).stdout).toMatch(/[1-9]\d* segments? deleted\n$/);
   await record(500, 'bob');
   await pause(1_500);
   // By age, of which there is little here.
@@ -172,7 +174,7 @@ function attacksOn(deleted: Deleted): Attack[] {
   }
   return levels.flatMap(([level, brought], of) =>
     cases
-      .filter((_, i) => wholeRun || i % 2 === of)
+      .filter((_, i) => wholeRun || i % 3 === of)
       .map(
         ([name, folder, expected, more]): Attack => ({
           name: `${level}: ${name}`,

@@ -81,14 +81,14 @@ describe('nothing is reported for an untouched log', () => {
   it('before, during and after full-speed writing with short segments and epochs', {
     timeout: timeoutMs,
   }, async () => {
-    const events = wholeRun ? '20000' : '3000';
+    const events = wholeRun ? '20000' : '1500';
     const sizes = ['--segment-bytes', '16384', '--epoch-ms', '15', '--at-once', '64'];
     const places = ['--log', bench.log, '--keys', bench.keys];
     await expectQuiet(startProducer([...places, ...sizes, '--events', events]), 2);
   });
 
   it('during full-speed writing by gatebook record', { timeout: timeoutMs }, async () => {
-    const count = wholeRun ? 100_000 : 10_000;
+    const count = wholeRun ? 100_000 : 4_000;
     const writer = start(['record', '--log', bench.log, '--keys', bench.keys]);
     writer.stdout.resume();
     writer.stderr.resume();

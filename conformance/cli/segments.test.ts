@@ -54,6 +54,8 @@ describe('segments', () => {
     const other = await bench.run(['audit', 'prune', '--max-records', '10']);
     expect(other).toMatchObject({ code: 1, stdout: '' });
     expect(other.stderr).toContain('another process writes the log, and its policy is in force');
+    const tried = await bench.run(['audit', 'prune', '--dry-run', '--max-records', '10']);
+    expect(tried.stdout).toMatch(/^(\d{20}\.jsonl .*\n)*[1-9]\d* segments? would be deleted\n$/);
     const pruned = await bench.run(['audit', 'prune']);
     expect(pruned.code, pruned.stderr).toBe(0);
     expect(pruned.stdout).toMatch(/^(\d{20}\.jsonl .*\n)*\d+ segments? deleted\n$/);
@@ -64,6 +66,20 @@ describe('segments', () => {
     const verified = await bench.run(['audit', 'verify', '--json']);
     expect(verified.code).toBe(0);
     expect(JSON.parse(verified.stdout)).toMatchObject({ pruned: [{ reason: 'records' }] });
+  });
+
+  it('stay when a policy is only tried, which is not in force afterwards either', async () => {
+    const input = `${JSON.stringify({ event_type: 'test.event' })}\n`.repeat(700);
+    expect((await bench.run(['record', '--max-size-mb', '0.02'], { input })).code).toBe(0);
+    const before = await readdir(join(bench.log, 'segments'));
+    for (const flags of [['--max-records', '300'], []]) {
+      const tried = await bench.run(['audit', 'prune', '--dry-run', ...flags]);
+      expect(tried.code, tried.stderr).toBe(0);
+      expect(tried.stdout.startsWith('0 segments')).toBe(flags.length === 0);
+    }
+    expect(await readdir(join(bench.log, 'segments'))).toEqual(expect.arrayContaining(before));
+    const types = (await bench.records()).map(({ event_type: type }) => type);
+    expect(types).not.toContain('log.pruned');
   });
 
   it('roll at the end of an hour, as the clock of the writer says', async () => {

@@ -172,8 +172,8 @@ describe('gatebook audit verify', () => {
     const child = bench.start(['record']);
     let sent = 0;
     const timer = setInterval(() => {
-      for (let i = 0; i < 50; i++) child.stdin.write(`${JSON.stringify(event(sent++))}\n`);
-    }, 5);
+      for (let i = 0; i < 20; i++) child.stdin.write(`${JSON.stringify(event(sent++))}\n`);
+    }, 10);
     child.stdout.resume();
     for (let i = 0; i < 5; i++) {
       const ran = await bench.run(['audit', 'verify']);

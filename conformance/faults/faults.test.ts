@@ -144,7 +144,11 @@ describe.each(names)('%s', (name) => {
           if (problems !== undefined) hits++;
           const what = `${fault} at ${point.call} ${point.at} (${point.place})`;
           if (problems === undefined) console.log(`faults: ${name}: ${what}: not given`);
-          wrong.push(...(problems ?? []).map((problem) => `${what}: ${problem}`));
+          const said = (problems ?? []).map((problem) => `${what}: ${problem}`);
+          // A whole run takes an hour: what it found so far is not lost if it is ended.
+          for (const line of said) console.log(`faults: ${name}: ${line}`);
+          if (next % 200 === 0) console.log(`faults: ${name}: ${next} of ${trials.length} begun`);
+          wrong.push(...said);
         }
       };
       await Promise.all(open.map(run));

@@ -79,7 +79,7 @@ export interface Gate {
   output(): Buffer;
   stderr(): string;
   /** The lines of its stdout so far, parsed; what is no JSON is left out. */
-  messages(): Message[];
+  messages(): readonly Message[];
   /** Waits for the answer with this id. */
   answer(id: number | string | null): Promise<Message>;
 }
@@ -111,8 +111,19 @@ export function startGate(bench: Bench, server: readonly string[], more: GateOpt
   const child = spawn(file!, args, { env });
   child.stdin.on('error', () => {});
   const stdout: Buffer[] = [];
+  const parts: Buffer[] = [];
+  const messages: Message[] = [];
   let stderr = '';
-  child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk));
+  child.stdout.on('data', (chunk: Buffer) => {
+    stdout.push(chunk);
+    let from = 0;
+    for (let end = chunk.indexOf(10); end !== -1; end = chunk.indexOf(10, from)) {
+      parts.push(chunk.subarray(from, end));
+      messages.push(...parsed(Buffer.concat(parts.splice(0)).toString()));
+      from = end + 1;
+    }
+    if (from < chunk.length) parts.push(chunk.subarray(from));
+  });
   child.stderr.on('data', (chunk: Buffer) => {
     stderr += chunk.toString();
   });
@@ -120,12 +131,11 @@ export function startGate(bench: Bench, server: readonly string[], more: GateOpt
     child.once('close', (code, signal) => resolve({ code, signal, stderr }));
   });
   const output = (): Buffer => Buffer.concat(stdout);
-  const messages = (): Message[] => output().toString().split('\n').flatMap(parsed);
   return {
     child,
     ended,
     output,
-    messages,
+    messages: () => messages,
     stderr: () => stderr,
     send: (what) => {
       const raw = Buffer.isBuffer(what) || typeof what === 'string';
@@ -134,7 +144,7 @@ export function startGate(bench: Bench, server: readonly string[], more: GateOpt
     answer: async (id) => {
       let found: Message | undefined;
       await until(() => {
-        found = messages().find((message) => message.id === id && message.method === undefined);
+        found = messages.find((message) => message.id === id && message.method === undefined);
         return found !== undefined;
       });
       return found!;

@@ -1,4 +1,4 @@
-import { type Random, shuffled } from '../crash/random.js';
+import { type Random, randomFrom, shuffled } from '../crash/random.js';
 import { Disk, type Sync } from './disk.js';
 import { type Bounds, fatesOf } from './fates.js';
 import type { Case } from './judge.js';
@@ -84,21 +84,22 @@ export function distinctCases(
   random: Random,
   most: number,
 ): { readonly cases: FoundCase[]; readonly found: number } {
-  const distinct = new Map<string, FoundCase>();
-  for (const one of casesOf(scenario, nothingLost, bounds, random)) {
-    const extreme = one.extreme || distinct.get(one.state.digest)?.extreme === true;
-    distinct.set(one.state.digest, { ...one, extreme });
-  }
-  const all = [...distinct.values()];
-  const extremes = shuffled(
-    all.filter(({ extreme }) => extreme),
-    random,
-  );
-  const others = shuffled(
-    all.filter(({ extreme }) => !extreme),
-    random,
-  );
-  return { cases: [...extremes, ...others].slice(0, most), found: all.length };
+  // Only what names a state is kept of all of them, since there may be very many; the chosen are made once more.
+  const seed = random.int(2 ** 32);
+  const every = () => casesOf(scenario, nothingLost, bounds, randomFrom(seed));
+  const extremeBy = new Map<string, boolean>();
+  for (const { state, extreme } of every())
+    extremeBy.set(state.digest, extreme || extremeBy.get(state.digest) === true);
+  const of = (wanted: boolean): string[] =>
+    shuffled(
+      [...extremeBy].filter(([, extreme]) => extreme === wanted).map(([digest]) => digest),
+      random,
+    );
+  const chosen = new Map<string, FoundCase | undefined>();
+  for (const digest of [...of(true), ...of(false)].slice(0, most)) chosen.set(digest, undefined);
+  for (const one of every()) if (chosen.has(one.state.digest)) chosen.set(one.state.digest, one);
+  const cases = [...chosen.values()].filter((one) => one !== undefined);
+  return { cases, found: extremeBy.size };
 }
 
 /** The state after so many calls of a scenario's last program, and what had been said. */

@@ -17,11 +17,14 @@ const random = randomFrom(seed);
 const bounds: Bounds = full
   ? { exhaustive: 7, derived: 6, cuts: 6, random: 12 }
   : { exhaustive: 4, derived: 2, cuts: 2, random: 2 };
-/** States checked of each recorded run, every one found when run in full, and of each opening after a crash. */
-const statesMost = full ? Number.POSITIVE_INFINITY : 5;
+/**
+ * States checked of each recorded run, and of each opening after a crash: all kept and all dropped at every instant come
+ * first, then others, chosen anew by each run. GATEBOOK_STATES=N checks N, all of them if there are fewer; thirty thousand take hours.
+ */
+const statesMost = Number(process.env['GATEBOOK_STATES'] ?? (full ? 600 : 4));
 const statesMostAfterCrash = full ? 12 : 3;
 /** Crashes, of each run, after which the opening is crashed too. */
-const crashesMost = full ? Number.POSITIVE_INFINITY : 1;
+const crashesMost = full ? 12 : 1;
 const hours = 3_600_000;
 
 let scenarios: Scenarios;
@@ -71,7 +74,8 @@ describe('a second crash, while the log is opened after the first, leaves a good
     ...(['setUp', 'load', 'recovery', 'failedSync'] as const),
     ...(['pruning', 'keyChange', 'erasure', 'archive'] as const),
   ] as const;
-  test.each(names)(
+  // Each of them is recorded anew: the reduced run has some, others each time.
+  test.each(full ? names : shuffled(names, random).slice(0, 3))(
     '%s',
     async (name) => {
       const crashes = shuffled(crashesOf(scenarios[name]), random).slice(0, crashesMost);

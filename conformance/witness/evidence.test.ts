@@ -32,7 +32,7 @@ vi.setConfig({ testTimeout: 300_000 });
 
 const seed = seedOfRun();
 const random = new Random(seed);
-const cuts = process.env['GATEBOOK_CONFORMANCE'] === 'full' ? 50 : 4;
+const cuts = process.env['GATEBOOK_CONFORMANCE'] === 'full' ? 50 : 2;
 
 let bench: Bench;
 let witness: WitnessProcess;

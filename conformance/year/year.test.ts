@@ -25,7 +25,7 @@ const plan = full
       secondEvery: 6,
       rotations: [60, 180, 300],
     }
-  : { days: 10, events: 130, retention: 4, stepDays: 5, secondEvery: 1, rotations: [1] };
+  : { days: 8, events: 130, retention: 3, stepDays: 4, secondEvery: 1, rotations: [1] };
 const hours = 3_600_000;
 
 let diary: Diary;

@@ -51,6 +51,7 @@ export { type PreviousLog, readPreviousLog } from './previous-log.js';
 export type { CheckedProof } from './proof.js';
 export { checkProof, findEvent, proveConsistency, proveRecord } from './proof.js';
 export type { Removed } from './pruned-ranges.js';
+export type { PruneOptions } from './question.js';
 export type { ReadOptions, StoredLine, UnreadLines } from './reader.js';
 export { parseRecord, readLines } from './reader.js';
 export { type RepairOptions, type RepairReport, repairLog } from './repair.js';

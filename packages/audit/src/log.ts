@@ -17,9 +17,10 @@ import {
 } from './options.js';
 import { sinksOf, startFeeding } from './outside.js';
 import type { Removed } from './pruned-ranges.js';
-import type { Answer, Answers, EraseTask, PruneTask, Question } from './question.js';
+import type { Answer, Answers, EraseTask, PruneOptions, Question } from './question.js';
 import { encodeEvent } from './record.js';
 import { openLink } from './relay.js';
+import { policyFrom } from './retention.js';
 import type { KeyRotationOptions } from './signing-keys.js';
 import { type FromWriter, fromPlainError, type Outcome } from './thread-messages.js';
 
@@ -231,11 +232,18 @@ export class AuditLog {
 
   /**
    * Deletes now what the policy in the book lets go, and resolves with what that was; with `dryRun` only says it. A running log
-   * does the same by itself. `confirmClock` says that the time is right although the clock was seen to jump ahead.
+   * does the same by itself. `confirmClock` says that the time is right although the clock was seen to jump ahead. A dry run may be
+   * given another policy, to say what that would let go; nothing is put in force.
    */
-  prune(options: Partial<PruneTask> = {}): Promise<readonly Removed[]> {
-    const { dryRun = false, confirmClock = false } = options;
-    return this.#ask({ ask: 'prune', dryRun, confirmClock });
+  async prune(options: PruneOptions = {}): Promise<readonly Removed[]> {
+    const { dryRun = false, confirmClock = false, retention } = options;
+    if (retention === undefined) return await this.#ask({ ask: 'prune', dryRun, confirmClock });
+    if (!dryRun) {
+      const message =
+        'retention can be tried with dryRun only; the policy in force is given when a log is opened';
+      throw new AuditError('bad_option', message, { member: 'retention' });
+    }
+    return await this.#ask({ ask: 'prune', dryRun, confirmClock, policy: policyFrom(retention) });
   }
 
   /**

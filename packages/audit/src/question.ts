@@ -1,5 +1,6 @@
 import type { Erased } from './erasure.js';
 import type { Removed } from './pruned-ranges.js';
+import { isPolicy, type Policy, type RetentionOptions } from './retention.js';
 import type { KeyRotationOptions } from './signing-keys.js';
 
 /** What a log's writer may be asked besides recording. Each question is answered once, behind everything appended before it. */
@@ -28,6 +29,15 @@ export type Answer = Answers[Question['ask']];
 export interface PruneTask {
   readonly dryRun: boolean;
   readonly confirmClock: boolean;
+  /** With `dryRun`: what would go if this were in force, as the book would have it. */
+  readonly policy?: Policy | undefined;
+}
+
+/** What `AuditLog.prune` may be asked; everything off by default. */
+export interface PruneOptions {
+  readonly dryRun?: boolean | undefined;
+  readonly confirmClock?: boolean | undefined;
+  readonly retention?: RetentionOptions | 'never' | undefined;
 }
 
 /** Whom to erase: a user id or a username. */
@@ -51,9 +61,11 @@ export function parseQuestion(value: object): Question | undefined {
   const { ask, ...said } = value as Readonly<Record<string, unknown>>;
   if (ask === 'checkpoint' || ask === 'rotate') return { ask };
   if (ask === 'prune') {
-    const { dryRun, confirmClock } = said;
+    const { dryRun, confirmClock, policy } = said;
     if (typeof dryRun !== 'boolean' || typeof confirmClock !== 'boolean') return undefined;
-    return { ask, dryRun, confirmClock };
+    if (policy === undefined) return { ask, dryRun, confirmClock };
+    if (!dryRun || !isPolicy(policy)) return undefined;
+    return { ask, dryRun, confirmClock, policy };
   }
   if (ask === 'erase') {
     const { user, despiteHold } = said;

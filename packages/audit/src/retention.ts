@@ -96,6 +96,11 @@ export function termsOf(policy: unknown): Terms | undefined {
   };
 }
 
+/** Whether somebody may mean this as a policy: the one that keeps all, or one that can be judged by. */
+export function isPolicy(value: unknown): value is Policy {
+  return isObject(value) && (value['delete'] === 'never' || termsOf(value) !== undefined);
+}
+
 function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

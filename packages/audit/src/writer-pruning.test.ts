@@ -6,12 +6,14 @@ import type { AuditLogOptions } from './options.js';
 import { checkProof, proveRecord } from './proof.js';
 import { removedMax } from './pruned-ranges.js';
 import { findLine, parseRecord, readLines } from './reader.js';
+import { policyFrom } from './retention.js';
 import { tallyPath } from './segment.js';
 import { checkTallyProof, proveTally } from './tally-proof.js';
 import { appendEvents, audit, numbered, openDirect, publicKeyOf } from './testing/direct-writer.js';
 import { FakeClock } from './testing/fake-clock.js';
 import { dieAt, pretendToSync } from './testing/faults.js';
 import { copyOf, type Folders, segmentFiles, temporaryLog } from './testing/folders.js';
+import { recordsOf } from './testing/people.js';
 import type { VerifyOptions } from './verify.js';
 import type { VerifyReport } from './verify-report.js';
 import type { Writer } from './writer.js';
@@ -121,6 +123,31 @@ describe('retention by age', () => {
     expect(removed.length).toBeGreaterThan(5);
     expect(segmentFiles(log.dir).length).toBeGreaterThanOrEqual(before);
     writer.close();
+  });
+
+  test('says what another policy would let go, and does not put it in force', () => {
+    const log = temporaryLog();
+    const clock = new FakeClock();
+    write(log, clock, 20, { rotate: 'daily' });
+    const before = segmentFiles(log.dir);
+    const writer = openDirect(log, {}, clock);
+    clock.jump(30 * dayMs);
+    appendEvents(writer, numbered(0, 1));
+    const policy = policyFrom({ retentionDays: 5 });
+    expect(writer.prune({ dryRun: true, confirmClock: false, policy })).toEqual([]);
+    const tried = writer.prune({ dryRun: true, confirmClock: true, policy });
+    expect(tried.length).toBeGreaterThan(5);
+    for (let hour = 0; hour < 24; hour++) {
+      clock.pass(3_600_000);
+      writer.tick();
+    }
+    expect(writer.prune({ dryRun: true, confirmClock: false })).toEqual([]);
+    expect(writer.prune({ dryRun: false, confirmClock: false })).toEqual([]);
+    writer.close();
+    expect(segmentFiles(log.dir)).toEqual(expect.arrayContaining(before));
+    const types = recordsOf(log).map(({ event_type: type }) => type);
+    expect(types).not.toContain('log.pruned');
+    expect(types).not.toContain('log.clock_confirmed');
   });
 
   test('says all that would go, also where one record cannot name it', () => {

@@ -28,6 +28,7 @@ import { prunedDetails, type Removed } from './pruned-ranges.js';
 import { type PreparedPrune, Pruner, type PruneView } from './pruner.js';
 import { Pruning } from './pruning.js';
 import { Publisher } from './publisher.js';
+import type { PruneTask } from './question.js';
 import type { Standing } from './recovery.js';
 import { Reserve, saysFull } from './reserve.js';
 import { aheadMsMax, termsOf } from './retention.js';
@@ -366,13 +367,13 @@ export class Writer {
   }
 
   /** Deletes all that may go now, or only says what. `confirmClock`: the time is right, however it came about. */
-  prune(options: { readonly dryRun: boolean; readonly confirmClock: boolean }): readonly Removed[] {
+  prune(options: PruneTask): readonly Removed[] {
     this.#prepare();
+    if (options.dryRun) return this.#wouldPrune(options);
     if (options.confirmClock && this.#state.aheadMs > 0) {
       this.#writeOwn('log.clock_confirmed', { ahead_ms: this.#state.aheadMs });
     }
     this.checkpoint();
-    if (options.dryRun) return this.#pruning.choose(this.#pruneView());
     const removed: Removed[] = [];
     for (;;) {
       const prepared = this.#pruning.run(this.#pruneView());
@@ -380,6 +381,19 @@ export class Writer {
       this.#recordPruned(prepared);
       removed.push(...prepared.removed);
     }
+  }
+
+  /** Records nothing about the clock, and puts nothing in force. */
+  #wouldPrune({ confirmClock, policy }: PruneTask): readonly Removed[] {
+    this.checkpoint();
+    const view = this.#pruneView();
+    const { retention, aheadMs } = view.state;
+    const state = {
+      ...view.state,
+      retention: policy ?? retention,
+      aheadMs: confirmClock ? 0 : aheadMs,
+    };
+    return this.#pruning.choose({ ...view, state });
   }
 
   /**

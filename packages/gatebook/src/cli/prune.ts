@@ -16,11 +16,14 @@ export interface PruneOptions {
 export async function prune(options: PruneOptions): Promise<number> {
   const { places, keeping, dryRun, confirmClock } = options;
   await requireLog(places.dir);
-  const log = await openAuditLog({ ...keeping, ...places });
+  const { retention, ...kept } = keeping;
+  const log = await openAuditLog({ ...(dryRun ? kept : keeping), ...places });
   try {
     warnForwardSecurity(log.forwardSecurity);
-    checkPolicyTakes(log, keeping);
-    const removed = await log.prune({ dryRun, confirmClock });
+    if (!dryRun) checkPolicyTakes(log, keeping);
+    const removed = await log.prune(
+      dryRun ? { dryRun, confirmClock, retention } : { confirmClock },
+    );
     await writeStdout(textOf(removed, dryRun));
     return 0;
   } finally {

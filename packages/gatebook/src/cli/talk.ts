@@ -21,11 +21,9 @@ export function warnForwardSecurity(state: ForwardSecurity): void {
   if (!state.on) say(forwardSecurityText(state));
 }
 
-const grouped = new Intl.NumberFormat('en-US');
-
-/** 1234567 → `1,234,567`. */
+/** 1234567 → `1,234,567`, for whole numbers. By hand, for loading what `Intl` needs takes a tenth of a command's time. */
 export function count(value: number): string {
-  return grouped.format(value);
+  return String(value).replace(/\B(?=(\d{3})+$)/g, ',');
 }
 
 export function counted(value: number, one: string, many: string = `${one}s`): string {
