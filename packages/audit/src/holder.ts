@@ -6,7 +6,7 @@ import { AuditError, reasonOf } from './errors.js';
 import type { Link, LinkListener } from './link.js';
 import { holderName, type KernelLock, readLockNote, tryTakeLock } from './lock.js';
 import type { WriterOptions } from './options.js';
-import { checkNamedSocket, socketPlace } from './socket-place.js';
+import { checkNamedSocket, prepareSocketFolder, socketPlace } from './socket-place.js';
 import {
   type DoorOptions,
   type FromDoor,
@@ -115,7 +115,9 @@ export class Holder implements Link {
   /** Resolves when the writer had to stop by itself. */
   readonly failed: Promise<AuditError>;
   readonly #writer: Worker;
-  readonly #door: Worker;
+  readonly #startDoor: () => Worker;
+  #door: Worker | undefined;
+  #doorTimer: NodeJS.Timeout | undefined;
   readonly #port: MessagePort;
   readonly #signal: Int32Array;
   readonly #lock: KernelLock;
@@ -132,7 +134,7 @@ export class Holder implements Link {
     });
     this.socket = parts.socket;
     this.#writer = parts.writer;
-    this.#door = parts.door;
+    this.#startDoor = parts.startDoor;
     this.#port = parts.port;
     this.#signal = parts.signal;
     this.#lock = parts.lock;
@@ -141,36 +143,59 @@ export class Holder implements Link {
       this.#die(`the writer's thread failed: ${error.message}`, error),
     );
     this.#writer.on('exit', () => this.#die('the writer has ended', undefined));
-    this.#door.on('error', (error) => {
+    if (parts.door !== undefined) this.#watchDoor(parts.door);
+    else this.#doorTimer = setTimeout(() => this.#watchDoor(this.#startDoor()), parts.doorDelayMs);
+    this.unref();
+  }
+
+  #watchDoor(door: Worker): void {
+    this.#door = door;
+    this.#doorTimer = undefined;
+    door.on('error', (error) => {
       this.#die(`the thread that lets other processes in failed: ${error.message}`, error);
     });
-    this.#door.on('message', (message: FromDoor) => {
+    door.on('message', (message: FromDoor) => {
       if (message.kind === 'left') this.#leftDoor();
       else if (message.kind === 'failed') {
         const { code, message: reason } = message.error;
         this.#die(`no other process can be let in any more (${code}: ${reason})`, undefined);
       }
     });
-    this.#door.on('exit', () => this.#leftDoor());
-    this.unref();
+    door.on('exit', () => this.#leftDoor());
+    door.unref();
   }
 
-  /** Starts both threads under a lock that was taken, and releases it when the log cannot be opened. */
+  /** Who ends before others were let in has nobody to send away. */
+  #keepDoorShut(): void {
+    if (this.#doorTimer === undefined) return;
+    clearTimeout(this.#doorTimer);
+    this.#doorTimer = undefined;
+    this.#doorGone = true;
+  }
+
+  /**
+   * Starts both threads under a lock that was taken, and releases it when the log cannot be opened. With `doorDelayMs` the one that
+   * lets others in starts so long after the opening, if the log is still open then: who ends at once is spared it.
+   */
   static async start(
     options: WriterOptions,
     { lock, door }: { readonly lock: KernelLock; readonly door: DoorOptions },
+    doorDelayMs = 0,
   ): Promise<Holder> {
-    const parts = startThreads(options, lock, door);
+    let parts: Parts | undefined;
     try {
-      const doorOpen = listening(parts);
+      // What can be wrong with the place is said now, also where the door comes later.
+      if (doorDelayMs > 0 && door.ownFolder) prepareSocketFolder(door.socket);
+      parts = startThreads(options, lock, door, doorDelayMs);
+      const doorOpen = parts.door === undefined ? undefined : listening(parts.door);
       // The writer's refusal says more than what becomes of the door then.
-      doorOpen.catch(() => {});
+      doorOpen?.catch(() => {});
       const facts = await ready(parts);
       await doorOpen;
       return new Holder(parts, facts);
     } catch (error) {
-      parts.port.close();
-      await Promise.all([parts.writer.terminate(), parts.door.terminate()]);
+      parts?.port.close();
+      await Promise.all([parts?.writer.terminate(), parts?.door?.terminate()]);
       lock.release();
       throw error;
     }
@@ -181,6 +206,7 @@ export class Holder implements Link {
   }
 
   send(message: ToWriter): void {
+    if (message.kind === 'close') this.#keepDoorShut();
     const transfer = message.kind === 'append' ? [message.batch.buffer as ArrayBuffer] : [];
     this.#port.postMessage(message, transfer);
     Atomics.add(this.#signal, 0, 1);
@@ -194,12 +220,14 @@ export class Holder implements Link {
 
   unref(): void {
     this.#writer.unref();
-    this.#door.unref();
+    this.#door?.unref();
+    this.#doorTimer?.unref();
     this.#port.unref();
   }
 
   end(): void {
     this.#ended = true;
+    this.#keepDoorShut();
     this.#port.close();
   }
 
@@ -213,8 +241,9 @@ export class Holder implements Link {
   async #letGo(): Promise<void> {
     if (this.#ended) return;
     this.#ended = true;
+    this.#keepDoorShut();
     if (!this.#doorGone) {
-      this.#door.ref();
+      this.#door?.ref();
       await new Promise<void>((resolve) => {
         const patience = setTimeout(resolve, leaveMs);
         this.#onDoorGone = () => {
@@ -222,7 +251,7 @@ export class Holder implements Link {
           resolve();
         };
       });
-      this.#door.unref();
+      this.#door?.unref();
     }
     this.#lock.release();
   }
@@ -235,8 +264,9 @@ export class Holder implements Link {
   #die(reason: string, cause: unknown): void {
     if (this.#ended) return;
     this.#ended = true;
+    this.#keepDoorShut();
     const error = new AuditError('log_failed', `${reason}; open the log again`, { cause });
-    const gone = [this.#writer.terminate(), this.#door.terminate()];
+    const gone = [this.#writer.terminate(), this.#door?.terminate()];
     void Promise.allSettled(gone).then(() => this.#lock.release());
     this.#tellFailure(error);
   }
@@ -249,14 +279,22 @@ export class Holder implements Link {
 
 interface Parts {
   readonly writer: Worker;
-  readonly door: Worker;
+  /** Undefined while it is not to be started yet. */
+  readonly door: Worker | undefined;
+  readonly doorDelayMs: number;
+  readonly startDoor: () => Worker;
   readonly port: MessagePort;
   readonly signal: Int32Array;
   readonly lock: KernelLock;
   readonly socket: string;
 }
 
-function startThreads(options: WriterOptions, lock: KernelLock, door: DoorOptions): Parts {
+function startThreads(
+  options: WriterOptions,
+  lock: KernelLock,
+  door: DoorOptions,
+  doorDelayMs: number,
+): Parts {
   const log = new MessageChannel();
   const others = new MessageChannel();
   const signal = new Int32Array(new SharedArrayBuffer(4));
@@ -271,9 +309,13 @@ function startThreads(options: WriterOptions, lock: KernelLock, door: DoorOption
       execArgv: [],
     });
   const writerPorts = { port: log.port2, doorPort: others.port2 };
+  const startDoor = (): Worker =>
+    start('./door-thread.js', 'gatebook-door', { port: others.port1, door }, [others.port1]);
   return {
     writer: start('./writer-thread.js', 'gatebook-log', writerPorts, [log.port2, others.port2]),
-    door: start('./door-thread.js', 'gatebook-door', { port: others.port1, door }, [others.port1]),
+    door: doorDelayMs > 0 ? undefined : startDoor(),
+    doorDelayMs,
+    startDoor,
     port: log.port1,
     signal,
     lock,
@@ -292,7 +334,7 @@ function ready({ port, writer }: Parts): Promise<LogFacts> {
   });
 }
 
-function listening({ door }: Parts): Promise<void> {
+function listening(door: Worker): Promise<void> {
   return new Promise((resolve, reject) => {
     door.once('message', (message: FromDoor) => {
       if (message.kind === 'failed') reject(fromPlainError(message.error));

@@ -44,6 +44,11 @@ export interface AuditLogOptions extends OutsideOptions {
   readonly retention?: RetentionOptions | 'never' | undefined;
   /** Default: as the log has it in its book; a new log keeps none (`off`). */
   readonly content?: ContentMode | undefined;
+  /**
+   * Other processes are let in this long after an opening, and wait until then; a log that is closed before spares itself the thread for
+   * it. Default 0. Who keeps the event loop busy keeps others waiting longer.
+   */
+  readonly doorDelayMs?: number | undefined;
   /** Records in flight before `append` refuses with `queue_full`. Default 65,536. */
   readonly queueRecordsMax?: number | undefined;
   /** Bytes in flight before `append` refuses with `queue_full`. Default 64 MiB. */
@@ -153,6 +158,7 @@ export function normaliseOptions(options: AuditLogOptions): WriterOptions {
     checkpointRecordsMax: number(options, 'checkpointRecordsMax', 10_000, 1, 10_000),
     epochMs: number(options, 'epochMs', 60_000, 1, 60_000),
     segmentBytesMax: number(options, 'segmentBytesMax', 100 * 1024 * 1024, 4_096, 2 ** 40),
+    doorDelayMs: number(options, 'doorDelayMs', 0, 0, 1_000),
   };
 }
 
@@ -192,6 +198,7 @@ function number(
     | 'checkpointRecordsMax'
     | 'epochMs'
     | 'segmentBytesMax'
+    | 'doorDelayMs'
     | 'queueRecordsMax'
     | 'queueBytesMax',
   usual: number,

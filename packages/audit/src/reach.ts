@@ -36,7 +36,8 @@ export async function reachWriter(
     const taken = takeLogLock(options);
     if (taken !== undefined) {
       try {
-        return await Holder.start(options, taken);
+        // Who takes over has others waiting for it.
+        return await Holder.start(options, taken, takingOver ? 0 : options.doorDelayMs);
       } catch (error) {
         const busy = error instanceof AuditError && error.code === 'log_locked';
         if (!busy || !takingOver || quietMs >= silenceMs) throw error;

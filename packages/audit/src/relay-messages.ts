@@ -8,7 +8,7 @@ import type { Outcome, PlainError } from './thread-messages.js';
  */
 
 /** Raised with every change that an older side would misread. Both sides must have the same. */
-export const protocolVersion = 3;
+export const protocolVersion = 4;
 
 /** Kinds of frames from a client. The payload is JSON, but for `append`: bodies, each with a newline behind it and its content lines before it. */
 export const toDoor = { hello: 1, append: 2, find: 3, ask: 4 } as const;

@@ -1,4 +1,5 @@
-import { type Erased, type ErasureSurvey, openAuditLog, surveyErasure } from '@gatebook/audit';
+import { type Erased, type ErasureSurvey, surveyErasure } from '@gatebook/audit';
+import { openLog } from '../open-log.js';
 import { writeStdout } from './destination.js';
 import { requireLog } from './log-folder.js';
 import type { Places } from './places.js';
@@ -39,7 +40,7 @@ export async function erase(options: EraseOptions): Promise<number> {
 }
 
 async function carryOut({ places, user, despiteHold }: EraseOptions): Promise<Erased> {
-  const log = await openAuditLog(places);
+  const log = await openLog(places);
   try {
     warnForwardSecurity(log.forwardSecurity);
     return await log.erase(user, { despiteHold });

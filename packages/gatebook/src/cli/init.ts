@@ -3,13 +3,13 @@ import {
   AuditError,
   type LogStatus,
   logStatus,
-  openAuditLog,
   type PassphraseSource,
   type PreviousLog,
   readPreviousLog,
   type SigningSource,
   setUpLog,
 } from '@gatebook/audit';
+import { openLog } from '../open-log.js';
 import { writeStdout } from './destination.js';
 import { readIfThere } from './log-folder.js';
 import type { Places } from './places.js';
@@ -39,7 +39,7 @@ export async function init(places: Places, choices: Choices): Promise<number> {
     setUpLog({ ...places, ...keys, previous });
   }
   // Also finishes a set-up that was interrupted, and refuses folders that do not belong together.
-  const log = await openAuditLog({ dir: places.dir, keysDir: places.keysDir });
+  const log = await openLog({ dir: places.dir, keysDir: places.keysDir });
   const facts = { origin: log.origin, publicKey: log.publicKey };
   await log.close();
   await writeStdout(factsText('made', places, facts));

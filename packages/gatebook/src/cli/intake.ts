@@ -5,9 +5,9 @@ import {
   type AuditEvent,
   type AuditLog,
   type AuditLogOptions,
-  openAuditLog,
   type ServedLogOptions,
 } from '@gatebook/audit';
+import { openLog } from '../open-log.js';
 import { Acknowledgements } from './acknowledgements.js';
 import { OutputClosed, writeStdout } from './destination.js';
 import { inStoredNames, parseEventLine, refusalOf } from './event-line.js';
@@ -25,7 +25,7 @@ export async function record(
   options: AuditLogOptions | ServedLogOptions,
   input: Readable = process.stdin,
 ): Promise<number> {
-  const log = await openAuditLog(options);
+  const log = await openLog(options);
   warnForwardSecurity(log.forwardSecurity);
   try {
     return await takeIn(log, input);

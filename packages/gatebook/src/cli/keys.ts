@@ -8,9 +8,9 @@ import {
   type KeyRotationOptions,
   type LogKeys,
   logKeys,
-  openAuditLog,
   readPublicKeyFile,
 } from '@gatebook/audit';
+import { openLog } from '../open-log.js';
 import { outputFile, standardOutput, withDestination, writeStdout } from './destination.js';
 import { CliError, codeOf, reasonOf, usageError } from './failure.js';
 import { requireLog } from './log-folder.js';
@@ -136,7 +136,7 @@ export async function retireKey(places: Places): Promise<number> {
 
 async function withLog(places: Places, act: (log: AuditLog) => Promise<string>): Promise<number> {
   await requireLog(places.dir);
-  const log = await openAuditLog({ dir: places.dir, keysDir: places.keysDir });
+  const log = await openLog({ dir: places.dir, keysDir: places.keysDir });
   let publicKey: string;
   try {
     warnForwardSecurity(log.forwardSecurity);

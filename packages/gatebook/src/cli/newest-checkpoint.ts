@@ -2,11 +2,11 @@ import { join } from 'node:path';
 import {
   AuditError,
   checkNote,
-  openAuditLog,
   parseCheckpointText,
   parseNote,
   parseVerifierKey,
 } from '@gatebook/audit';
+import { openLog } from '../open-log.js';
 import type { LogChoice } from './log-choice.js';
 import { readIfThere } from './log-folder.js';
 import type { Places } from './places.js';
@@ -21,7 +21,7 @@ export async function checkpointCovering(places: Places, size: number): Promise<
 
 /** A checkpoint of everything that is recorded. */
 export async function makeCheckpoint(choice: LogChoice): Promise<string> {
-  const log = await openAuditLog(choice);
+  const log = await openLog(choice);
   try {
     warnForwardSecurity(log.forwardSecurity);
     return await log.checkpoint();

@@ -1,5 +1,6 @@
-import { AuditError, type AuditLog, openAuditLog, type Removed } from '@gatebook/audit';
+import { AuditError, type AuditLog, type Removed } from '@gatebook/audit';
 import type { Keeping } from '../keeping.js';
+import { openLog } from '../open-log.js';
 import { writeStdout } from './destination.js';
 import { requireLog } from './log-folder.js';
 import type { Places } from './places.js';
@@ -17,7 +18,7 @@ export async function prune(options: PruneOptions): Promise<number> {
   const { places, keeping, dryRun, confirmClock } = options;
   await requireLog(places.dir);
   const { retention, ...kept } = keeping;
-  const log = await openAuditLog({ ...(dryRun ? kept : keeping), ...places });
+  const log = await openLog({ ...(dryRun ? kept : keeping), ...places });
   try {
     warnForwardSecurity(log.forwardSecurity);
     if (!dryRun) checkPolicyTakes(log, keeping);

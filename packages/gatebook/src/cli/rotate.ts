@@ -1,4 +1,4 @@
-import { openAuditLog } from '@gatebook/audit';
+import { openLog } from '../open-log.js';
 import { writeStdout } from './destination.js';
 import { requireLog } from './log-folder.js';
 import type { Places } from './places.js';
@@ -7,7 +7,7 @@ import { warnForwardSecurity } from './talk.js';
 /** `gatebook audit rotate`: seals the open segment and begins the next. */
 export async function rotate(places: Places): Promise<number> {
   await requireLog(places.dir);
-  const log = await openAuditLog({ dir: places.dir, keysDir: places.keysDir });
+  const log = await openLog({ dir: places.dir, keysDir: places.keysDir });
   try {
     warnForwardSecurity(log.forwardSecurity);
     const sealed = await log.rotate();

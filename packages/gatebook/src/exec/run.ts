@@ -1,19 +1,14 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { basename } from 'node:path';
 import { isatty } from 'node:tty';
-import {
-  type AuditEvent,
-  type AuditLogOptions,
-  openAuditLog,
-  type Result,
-  type ServedLogOptions,
-} from '@gatebook/audit';
+import type { AuditEvent, AuditLogOptions, Result, ServedLogOptions } from '@gatebook/audit';
 import { passOn } from '../mcp/exit-status.js';
 import { newCallId, newSessionId } from '../mcp/ids.js';
 import { Ledger, type OnLogFailure, reasonOf } from '../mcp/ledger.js';
 import { noticed } from '../mcp/notice.js';
 import { wellFormed } from '../mcp/server-line.js';
 import { type Exit, StartError, started } from '../mcp/server-process.js';
+import { openLog } from '../open-log.js';
 import { childEnvironment } from '../secret-variables.js';
 import { commandText } from './command-text.js';
 
@@ -40,7 +35,7 @@ export interface ExecOptions {
 export async function runExec(options: ExecOptions): Promise<number> {
   const report = options.report ?? ((line: string) => void process.stderr.write(`${line}\n`));
   const ledger = new Ledger({
-    open: async () => noticed(await openAuditLog(options.log), report),
+    open: async () => noticed(await openLog(options.log), report),
     onLogFailure: options.onLogFailure ?? 'refuse',
     report,
     reopenAfterMs: 0,

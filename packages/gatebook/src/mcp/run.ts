@@ -1,6 +1,7 @@
 import { basename } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
-import { type AuditLogOptions, openAuditLog, type ServedLogOptions } from '@gatebook/audit';
+import type { AuditLogOptions, ServedLogOptions } from '@gatebook/audit';
+import { openLog } from '../open-log.js';
 import { childEnvironment } from '../secret-variables.js';
 import { Calls } from './calls.js';
 import { ClientSide } from './client-side.js';
@@ -44,7 +45,7 @@ export async function runMcp(options: McpOptions): Promise<number> {
     stderr.write(`${line}\n`);
   };
   const ledger = new Ledger({
-    open: async () => noticed(await openAuditLog(options.log), report),
+    open: async () => noticed(await openLog(options.log), report),
     onLogFailure: options.onLogFailure ?? 'refuse',
     report,
   });
