@@ -16,6 +16,7 @@ test('the defaults are those of the documentation', () => {
     segmentBytesMax: 104_857_600,
     rotate: 'size',
     archive: false,
+    doorDelayMs: 0,
     retention: undefined,
     queueRecordsMax: 65_536,
     queueBytesMax: 67_108_864,
