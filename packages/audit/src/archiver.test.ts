@@ -21,7 +21,7 @@ import {
   unfinishedIn,
 } from './testing/archived.js';
 import { appendEvents, audit, numbered, openDirect } from './testing/direct-writer.js';
-import { dieAt, pretendToSync, withFaults } from './testing/faults.js';
+import { callsToTry, dieAt, pretendToSync, withFaults } from './testing/faults.js';
 import { copyOf, type Folders, linesOf, removeTemporary, segmentFiles } from './testing/folders.js';
 
 pretendToSync();
@@ -156,7 +156,7 @@ describe('the place of a segment', () => {
   }
 
   test('killed at any call, the log opens, verifies and has lost nothing, and goes on archiving', async () => {
-    for (let at = 0; ; at++) {
+    for (const at of callsToTry()) {
       const log = copyOf(small);
       const { died } = dieAt(at, () => archiveAll(log));
       await expectBook(log, `died at call ${at}`);
@@ -173,7 +173,7 @@ describe('the place of a segment', () => {
   });
 
   test('one call fails: nothing is lost, and the next try finishes it', async () => {
-    for (let at = 0; ; at++) {
+    for (const at of callsToTry()) {
       const log = copyOf(small);
       let calls = 0;
       const tried = withFaults(

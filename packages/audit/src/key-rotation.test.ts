@@ -6,7 +6,7 @@ import { readKeys } from './keys.js';
 import type { LogRecord } from './stored-record.js';
 import { appendEvents, audit, numbered, openDirect, publicKeyOf } from './testing/direct-writer.js';
 import { FakeClock } from './testing/fake-clock.js';
-import { dieAt, pretendToSync, withFaults } from './testing/faults.js';
+import { callsToTry, dieAt, pretendToSync, withFaults } from './testing/faults.js';
 import { copyOf, type Folders, linesOf, temporaryLog } from './testing/folders.js';
 
 pretendToSync();
@@ -138,7 +138,7 @@ describe('a key rotation', () => {
   ];
 
   test.each(changes)('%s: killed at any call, the next opening finishes it', async (_, prepare) => {
-    for (let at = 0; ; at++) {
+    for (const at of callsToTry()) {
       const log = temporaryLog();
       const clock = new FakeClock();
       const act = prepare(log, clock);
@@ -167,7 +167,7 @@ describe('a key rotation', () => {
   });
 
   test.each(changes)('%s: one call fails once, the same writer goes on', async (_, prepare) => {
-    for (let at = 0; ; at++) {
+    for (const at of callsToTry()) {
       const log = temporaryLog();
       const clock = new FakeClock();
       const act = prepare(log, clock);

@@ -5,7 +5,7 @@ import { storedEpochs } from './keys.js';
 import type { LogRecord } from './stored-record.js';
 import { appendEvents, audit, numbered, openDirect } from './testing/direct-writer.js';
 import { FakeClock } from './testing/fake-clock.js';
-import { dieAt, pretendToSync, withFaults } from './testing/faults.js';
+import { callsToTry, dieAt, pretendToSync, withFaults } from './testing/faults.js';
 import { type Folders, linesOf, segmentFiles, temporaryLog } from './testing/folders.js';
 
 pretendToSync();
@@ -58,7 +58,7 @@ describe('a move to the next epoch or segment, interrupted', () => {
   ];
 
   test.each(moves)('%s: killed at any call, the next opening finishes it', async (_, prepare) => {
-    for (let at = 0; ; at++) {
+    for (const at of callsToTry()) {
       const log = temporaryLog();
       const clock = new FakeClock();
       const act = prepare(log, clock);
@@ -86,7 +86,7 @@ describe('a move to the next epoch or segment, interrupted', () => {
   test.each(
     moves.slice(0, 2),
   )('%s: one call fails once, the same writer goes on without being opened again', async (_, prepare) => {
-    for (let at = 0; ; at++) {
+    for (const at of callsToTry()) {
       const log = temporaryLog();
       const clock = new FakeClock();
       const act = prepare(log, clock);
@@ -111,7 +111,7 @@ describe('a move to the next epoch or segment, interrupted', () => {
   });
 
   test('opening, killed at any call and opened again, comes to the same', async () => {
-    for (let at = 0; ; at++) {
+    for (const at of callsToTry()) {
       const log = temporaryLog();
       const first = openDirect(log);
       appendEvents(first, numbered(0, 3));
@@ -134,7 +134,7 @@ describe('a move to the next epoch or segment, interrupted', () => {
   });
 
   test('the first set-up, killed at any call, is begun again', async () => {
-    for (let at = 0; ; at++) {
+    for (const at of callsToTry()) {
       const log = temporaryLog();
       const { died } = dieAt(at, () => {
         openDirect(log);

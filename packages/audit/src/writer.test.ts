@@ -15,7 +15,7 @@ import {
   type Told,
 } from './testing/direct-writer.js';
 import { FakeClock } from './testing/fake-clock.js';
-import { countCalls, pretendToSync, withFaults } from './testing/faults.js';
+import { callsToTry, countCalls, pretendToSync, withFaults } from './testing/faults.js';
 import { type Folders, linesOf, segmentFiles, temporaryLog } from './testing/folders.js';
 import type { Writer } from './writer.js';
 
@@ -264,7 +264,7 @@ describe('after a write or sync that failed', () => {
   });
 
   test('a full disk at any call of an append loses nothing that was acknowledged', async () => {
-    for (let at = 0; ; at++) {
+    for (const at of callsToTry()) {
       const log = temporaryLog();
       const writer = openDirect(log, { segmentBytesMax: 4_096 });
       const acknowledged: number[] = [];

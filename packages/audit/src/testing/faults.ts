@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 
@@ -46,6 +47,14 @@ export function withFaults<T>(fault: Fault, action: () => T, code = 'EIO'): T {
     Object.assign(fs, Object.fromEntries(real));
     syncBuiltinESMExports();
   }
+}
+
+export const wholeRun = process.env['GATEBOOK_CONFORMANCE'] === 'full';
+
+/** At which changing call something is to happen: at each of them in a whole run, else at every third, from another one each time. */
+export function* callsToTry(): Generator<number> {
+  const stride = wholeRun ? 1 : 3;
+  for (let at = wholeRun ? 0 : randomInt(stride); ; at += stride) yield at;
 }
 
 /** Runs `action` as if the process died at its `at`-th changing call (from 0): that call and all behind it do not happen. */
