@@ -23,6 +23,7 @@ const bundles = [
       'archive-thread': 'archive-thread.js',
     },
   },
+  { folder: 'packages/ratelimit/dist', entries: { index: 'index.js' } },
   { folder: 'packages/gatebook/dist', entries: { cli: 'cli/main.js' } },
 ];
 

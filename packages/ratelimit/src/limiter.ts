@@ -1,0 +1,294 @@
+import { Blocks } from './blocks.js';
+import { type Clock, systemClock } from './clock.js';
+import type { LimitCounters } from './counters.js';
+import { type Decision, type Grant, HeldGrant, type Refusal, type Taken } from './decision.js';
+import { RateLimitError } from './errors.js';
+import type { Limit } from './limit.js';
+import { Line, type Waiter } from './line.js';
+import type { Meter, Reason } from './meter.js';
+import { checkLimits, meterOf, shapeOf } from './meters.js';
+import type { LimitRequest } from './request.js';
+import { type Reservation, type Reserved, settle } from './reservation.js';
+import { readSnapshot, type Snapshot, takeSnapshot } from './snapshot.js';
+import { type Barrier, Survey } from './survey.js';
+
+export interface LimiterOptions {
+  /** Of those that refuse, the one that takes longest is named. */
+  readonly limits: readonly Limit[];
+  /** The system's by default. */
+  readonly clock?: Clock | undefined;
+  /** How many may wait at once: 10,000 by default. One more is refused. */
+  readonly maxWaiting?: number | undefined;
+}
+
+export interface WaitOptions {
+  /** Ends the wait; it is rejected with the signal's reason then, and has cost nothing. */
+  readonly signal?: AbortSignal | undefined;
+  /** Refused at once where it cannot be ready by then; refused after so long otherwise. */
+  readonly timeoutMs?: number | undefined;
+}
+
+const defaultMaxWaiting = 10_000;
+
+const unlimited: Decision = {
+  allowed: true,
+  by: '',
+  remaining: Number.POSITIVE_INFINITY,
+  limit: Number.POSITIVE_INFINITY,
+  retryAfterMs: 0,
+  resetMs: 0,
+};
+
+/** Lets requests in, or does not: each takes from all the limits that it meets, or from none. All in memory, for one process. */
+export class Limiter {
+  readonly #clock: Clock;
+  readonly #maxWaiting: number;
+  #limits: readonly Limit[] = [];
+  #meters: readonly Meter[] = [];
+  #survey = new Survey([]);
+  #blocks = new Blocks();
+  #line: Line;
+  /** What bars a request besides the limits; only what is in use, so that a decision costs no more than it must. */
+  #barriers: Barrier[] = [];
+
+  /** @throws RateLimitError `bad_limit`, `duplicate_limit` */
+  constructor({ limits, clock = systemClock, maxWaiting = defaultMaxWaiting }: LimiterOptions) {
+    this.#clock = clock;
+    this.#maxWaiting = maxWaiting;
+    this.#line = new Line(this.#survey, clock, this.#blocks);
+    this.setLimits(limits);
+  }
+
+  /** Takes at once or refuses; what somebody waits for is refused too. */
+  take(request: LimitRequest): Grant | Refusal {
+    const now = this.#clock.now();
+    this.#survey.look(request, now, this.#barriers);
+    return this.#survey.waitMs === 0 ? this.#grant(now) : this.#refuse(now);
+  }
+
+  /** What `take` would say; takes nothing, and is not counted. */
+  peek(request: LimitRequest): Decision {
+    const now = this.#clock.now();
+    this.#survey.look(request, now, this.#barriers);
+    return this.#answer(now, 0);
+  }
+
+  /**
+   * Takes as soon as it may, after those who came before. Refused, not rejected, when it can never fit, cannot be ready before
+   * `timeoutMs`, is not by then, or when too many wait.
+   */
+  async wait(request: LimitRequest, options: WaitOptions = {}): Promise<Grant | Refusal> {
+    const { signal, timeoutMs = Number.POSITIVE_INFINITY } = options;
+    signal?.throwIfAborted();
+    const now = this.#clock.now();
+    this.#survey.look(request, now, this.#barriers);
+    if (this.#survey.waitMs === 0) return this.#grant(now);
+    if (this.#survey.reason === 'never') return this.#refuse(now);
+    if (this.#line.length >= this.#maxWaiting) return this.#refuse(now, 'waiting');
+    if (timeoutMs !== Number.POSITIVE_INFINITY && this.#line.msFor(request, now) > timeoutMs) {
+      this.#survey.look(request, now, this.#barriers);
+      return this.#refuse(now, 'deadline');
+    }
+    return await this.#waitInLine(request, timeoutMs, signal);
+  }
+
+  /**
+   * Takes an estimate, to be corrected by what it turns out to cost. Estimates of all that is reserved and not settled never exceed
+   * what the limits allow.
+   */
+  reserve(request: LimitRequest, estimate: number): Reserved {
+    const asked = { ...request, cost: estimate };
+    const grant = this.take(asked);
+    if (!grant.allowed) return grant;
+    const { taken, ...answer } = (grant as HeldGrant).parts();
+    let open = true;
+    const reservation: Reservation = {
+      ...answer,
+      allowed: true,
+      settle: (actual) => {
+        if (!(actual >= 0 && actual < Number.POSITIVE_INFINITY)) {
+          throw new RateLimitError(
+            'bad_request',
+            `what it cost is ${actual}, not a number of 0 or more`,
+          );
+        }
+        if (!open) return { overspent: 0 };
+        open = false;
+        const settled = settle(taken, asked, actual, this.#clock.now());
+        this.#line.run();
+        return settled;
+      },
+      release: () => {
+        if (open) grant.refund();
+        open = false;
+      },
+    };
+    return reservation;
+  }
+
+  /** Blocks the key that a request has in a limit: twice as long each time it is blocked again soon. Returns the ms. */
+  block(name: string, request: LimitRequest, ms: number): number {
+    if (!(ms > 0 && ms < Number.POSITIVE_INFINITY)) {
+      throw new RateLimitError('bad_request', `a key cannot be blocked for ${ms} ms`);
+    }
+    const meter = this.#meterOf(name);
+    if (!this.#barriers.includes(this.#blocks)) this.#barriers.push(this.#blocks);
+    return this.#blocks.block(meter, meter.keyOf(request), ms, this.#clock.now());
+  }
+
+  /** Makes the key that a request has in a limit as if it had never been used, nor blocked. */
+  reset(name: string, request: LimitRequest): void {
+    const meter = this.#meterOf(name);
+    const key = meter.keyOf(request);
+    meter.reset(key);
+    this.#blocks.unblock(meter, key);
+    this.#line.run();
+  }
+
+  /**
+   * Puts other limits in the place of these, while they are in use. A limit of the same name, kind, scope and period inherits what was
+   * used of its keys, in tokens: they come back at the new rate from now on, and a key that has used more than the new burst waits
+   * until it has not. Any other starts as new. Who waits goes on waiting, by the new limits.
+   *
+   * @throws RateLimitError `bad_limit`, `duplicate_limit`; nothing has changed then
+   */
+  setLimits(limits: readonly Limit[]): void {
+    checkLimits(limits);
+    const now = this.#clock.now();
+    const old = new Map(this.#limits.map((limit, place) => [shapeOf(limit), this.#meters[place]!]));
+    this.#meters = limits.map((limit) => {
+      const inherited = old.get(shapeOf(limit));
+      inherited?.change(limit, now);
+      return inherited ?? meterOf(limit, this.#clock);
+    });
+    this.#limits = [...limits];
+    this.#survey = new Survey(this.#meters);
+    const line = new Line(this.#survey, this.#clock, this.#blocks);
+    line.takeOver(this.#line);
+    this.#barriers = this.#barriers.map((barrier) => (barrier === this.#line ? line : barrier));
+    this.#line = line;
+  }
+
+  counters(): LimitCounters[] {
+    return this.#meters.map(({ name, allowed, refused, shadowRefused, keys }) => ({
+      limit: name,
+      allowed,
+      refused,
+      shadowRefused,
+      keys,
+    }));
+  }
+
+  /** What has been used of every key, as plain data; permits and blocks are not in it. */
+  snapshot(): Snapshot {
+    return takeSnapshot(this.#limits, this.#meters, this.#clock);
+  }
+
+  /**
+   * Goes on from a snapshot, taking for passed what the wall clock says has passed: nothing, if it went back. Keys of limits that are
+   * not the same any more are left out.
+   *
+   * @throws RateLimitError `bad_snapshot`
+   */
+  restore(snapshot: Snapshot): void {
+    readSnapshot(snapshot, this.#limits, this.#meters, this.#clock);
+    this.#line.run();
+  }
+
+  #waitInLine(
+    request: LimitRequest,
+    timeoutMs: number,
+    signal: AbortSignal | undefined,
+  ): Promise<Grant | Refusal> {
+    return new Promise((resolve, reject) => {
+      const end = (): void => {
+        stop?.();
+        signal?.removeEventListener('abort', abort);
+      };
+      const waiter: Waiter = {
+        request,
+        serve: (now) => {
+          end();
+          resolve(this.#grant(now));
+        },
+      };
+      const abort = (): void => {
+        end();
+        reject(signal?.reason);
+        this.#line.remove(waiter);
+      };
+      const late = (): void => {
+        end();
+        const now = this.#clock.now();
+        this.#survey.look(request, now, this.#barriers);
+        resolve(this.#refuse(now, 'deadline'));
+        this.#line.remove(waiter);
+      };
+      const stop =
+        timeoutMs === Number.POSITIVE_INFINITY ? undefined : this.#clock.wake(timeoutMs, late);
+      signal?.addEventListener('abort', abort, { once: true });
+      if (!this.#barriers.includes(this.#line)) this.#barriers.push(this.#line);
+      this.#line.add(waiter);
+    });
+  }
+
+  #meterOf(name: string): Meter {
+    const meter = this.#meters.find((each) => each.name === name);
+    if (meter !== undefined) return meter;
+    const names = this.#meters.map((each) => each.name).join(', ');
+    throw new RateLimitError(
+      'unknown_limit',
+      `there is no limit ${JSON.stringify(name)}; there is ${names}`,
+    );
+  }
+
+  #grant(now: number): Grant {
+    const { by, keys, costs, shadowed } = this.#survey;
+    const marks = this.#survey.take(now);
+    const taken = keys.slice();
+    for (let place = 0; place < keys.length; place++) {
+      if (keys[place] !== undefined) this.#meters[place]!.allowed++;
+    }
+    for (const place of shadowed) {
+      this.#meters[place]!.shadowRefused++;
+      taken[place] = undefined;
+    }
+    const answer = this.#answer(now, by === -1 ? 0 : costs[by]!);
+    const what = { meters: this.#meters, keys: taken, costs: costs.slice(), marks };
+    return new HeldGrant(answer, what, this.#giveBack);
+  }
+
+  #refuse(now: number, why?: Reason): Refusal {
+    const { by, reason, shadowed } = this.#survey;
+    if (by !== -1) this.#meters[by]!.refused++;
+    for (const place of shadowed) this.#meters[place]!.shadowRefused++;
+    return { ...this.#answer(now, 0), allowed: false, reason: why ?? reason };
+  }
+
+  /** About what was surveyed last, after `cost` was taken of the limit that decides. */
+  #answer(now: number, cost: number): Decision {
+    const { by, waitMs, reason, left } = this.#survey;
+    if (by === -1) return unlimited;
+    const meter = this.#meters[by]!;
+    const remaining = left - cost;
+    return {
+      allowed: waitMs === 0,
+      by: meter.name,
+      remaining: Math.max(0, Math.floor(remaining)),
+      limit: meter.max,
+      retryAfterMs: waitMs,
+      resetMs: meter.msFor(meter.max - remaining, now),
+      reason: waitMs === 0 ? undefined : reason,
+    };
+  }
+
+  readonly #giveBack = ({ meters, keys, costs, marks }: Taken, permits: boolean): void => {
+    for (let place = 0; place < keys.length; place++) {
+      const key = keys[place];
+      const meter = meters[place]!;
+      if (key !== undefined && meter.isReleased === permits)
+        meter.giveBack(key, costs[place]!, marks?.[place] ?? 0);
+    }
+    this.#line.run();
+  };
+}

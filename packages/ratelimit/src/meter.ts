@@ -1,0 +1,59 @@
+import type { Limit } from './limit.js';
+import type { LimitRequest } from './request.js';
+
+/** Why a limit refuses. */
+export type Reason =
+  | 'limit' // it is used up
+  | 'blocked' // the key was blocked
+  | 'never' // the cost is more than there can ever be
+  | 'keys' // the key is new, and there is no room for one
+  | 'queue' // somebody who came before is waiting for it
+  | 'deadline' // it would not be ready in time
+  | 'waiting'; // too many wait already
+
+/**
+ * One limit at work. `look` finds what a request would meet and changes nothing but what it says afterwards, and what the next `take`
+ * is about; so all limits are looked at first, and taken from only if each lets the request in.
+ */
+export interface Meter {
+  readonly name: string;
+  readonly shadow: boolean;
+  readonly maxDebt: number | undefined;
+  /** Whether what was taken is given back when the call has ended. */
+  readonly isReleased: boolean;
+  /** Members in its scope. */
+  readonly breadth: number;
+  readonly max: number;
+  /** Keys it remembers. */
+  readonly keys: number;
+  /** All requests by default. */
+  readonly match: ((request: LimitRequest) => boolean) | undefined;
+  readonly keyOf: (request: LimitRequest) => string;
+  costOf(request: LimitRequest): number;
+  /** 0 when `cost` may be taken now; else the ms after which it may, if nobody else takes: infinite when that is never or unknown. */
+  look(key: string, cost: number, now: number): number;
+  /** Of what was looked at last: why it was refused, and what there is now. */
+  readonly reason: Reason;
+  readonly left: number;
+  /** Requests that met it and were let in, that it is named for refusing, and that it would have refused but for its shadow. */
+  allowed: number;
+  refused: number;
+  shadowRefused: number;
+  /** Takes what was looked at last; returns a mark to give it back by. */
+  take(key: string, cost: number, now: number): number;
+  /** Gives back what was taken, but never beyond full, nor to another period than it was taken from. */
+  giveBack(key: string, cost: number, mark: number): void;
+  /** The ms until `used` of the most there can be has come back. */
+  msFor(used: number, now: number): number;
+  reset(key: string): void;
+  /** Takes more of what was taken, although it may not be there, until `debtMost` beyond all there can be; returns what it did not take. */
+  exceed(key: string, cost: number, debtMost: number, mark: number, now: number): number;
+  /** The ms until `cost` is there behind others who want `ahead` of it; 0 where that cannot be told. */
+  msBehind(key: string, ahead: number, cost: number, now: number): number;
+  /** What each key has used, to be restored later; a key that is as good as new is left out. */
+  used(now: number): IterableIterator<readonly [key: string, used: number]>;
+  /** As if so much had been used `passedMs` ago. */
+  restore(key: string, used: number, now: number, passedMs: number): void;
+  /** Goes on as another limit with the same name, scope and kind: what was used stays used. */
+  change(limit: Limit, now: number): void;
+}

@@ -1,0 +1,43 @@
+import type { Decision, Refusal, Taken } from './decision.js';
+import type { LimitRequest } from './request.js';
+
+/** What became of a settled reservation. */
+export interface Settled {
+  /** What went beyond the estimate and beyond the `maxDebt` of a limit, and so is in no budget: the most of any limit. */
+  readonly overspent: number;
+}
+
+/**
+ * An estimate that was taken, until the true cost is known. Nothing has to come: one that is never settled counts as spent at its
+ * estimate, so nothing is lost when a process forgets it.
+ */
+export interface Reservation extends Decision {
+  readonly allowed: true;
+  /** Corrects what was taken to what it did cost, however late. Never fails, and only the first call counts. */
+  settle(actual: number): Settled;
+  /** Gives all of it back. Only the first call of this or `settle` counts. */
+  release(): void;
+}
+
+export type Reserved = Reservation | Refusal;
+
+/** Corrects what was taken for a request to what it did cost; the permits are given back. */
+export function settle(taken: Taken, request: LimitRequest, actual: number, now: number): Settled {
+  let overspent = 0;
+  for (let place = 0; place < taken.keys.length; place++) {
+    const key = taken.keys[place];
+    if (key === undefined) continue;
+    const meter = taken.meters[place]!;
+    const mark = taken.marks?.[place] ?? 0;
+    const estimate = taken.costs[place]!;
+    const more = meter.isReleased
+      ? -estimate
+      : meter.costOf({ ...request, cost: actual }) - estimate;
+    if (more < 0) meter.giveBack(key, -more, mark);
+    else if (more > 0) {
+      const over = meter.exceed(key, more, meter.maxDebt ?? meter.max, mark, now);
+      overspent = Math.max(overspent, over);
+    }
+  }
+  return { overspent };
+}
