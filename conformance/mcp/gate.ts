@@ -44,7 +44,11 @@ export interface CallRecord {
     readonly error?: unknown;
     readonly output?: unknown;
   };
-  readonly security?: { readonly rule?: string; readonly not_enforced?: readonly string[] };
+  readonly security?: {
+    readonly rate_limit_remaining?: number;
+    readonly rule?: string;
+    readonly not_enforced?: readonly string[];
+  };
   readonly details?: Readonly<Record<string, unknown>>;
 }
 

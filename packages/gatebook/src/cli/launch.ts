@@ -1,3 +1,4 @@
+import type { LimitOptions } from '../mcp/call-limits.js';
 import { type LogChoice, withoutToken } from './log-choice.js';
 
 /** What `gatebook mcp` and `gatebook exec` have in common: a command to start, and who it is started for. */
@@ -8,6 +9,8 @@ export interface LaunchOptions {
   readonly channel?: string | undefined;
   readonly agent?: string | undefined;
   readonly onLogFailure: 'refuse' | 'allow';
+  /** Of `gatebook mcp`. */
+  readonly limits?: LimitOptions | undefined;
 }
 
 export async function launchMcp(options: LaunchOptions): Promise<number> {

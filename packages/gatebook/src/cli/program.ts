@@ -4,6 +4,7 @@ import { usageError } from './failure.js';
 import { type KeepingFlags, withKeeping } from './keeping-options.js';
 import { type KeySourceFlags, keySourceOf, keySourceOptions } from './key-source.js';
 import { addKeysCommands } from './keys-commands.js';
+import { addLimits, type LimitFlags, limitOptionsFrom, withLimits } from './limit-options.js';
 import { collect, hostAndPort, nonEmpty } from './option-values.js';
 import type { Outcome } from './outcome.js';
 import { placesOf, withPlaces } from './place-options.js';
@@ -44,6 +45,7 @@ export function buildProgram(options: ProgramOptions): Command {
   addWitness(program, outcome);
   addKeysCommands(program, outcome);
   addAuditCommands(program, outcome);
+  addLimits(program, outcome);
   return program;
 }
 
@@ -144,13 +146,18 @@ interface LaunchFlags extends KeepingFlags {
   readonly onLogFailure: 'refuse' | 'allow';
 }
 
+/** An agent's calls, as they pass. */
+type McpFlags = LaunchFlags & LimitFlags;
+
 function addLaunchCommands(program: Command, options: ProgramOptions): void {
   const kinds = [
     ['mcp', 'start an MCP server and record every call on its way through'],
     ['exec', 'run a command and record it before it starts and when it ends'],
   ] as const;
   for (const [kind, description] of kinds) {
-    withKeeping(withSocket(withPlaces(program.command(kind))))
+    const command = withKeeping(withSocket(withPlaces(program.command(kind))));
+    if (kind === 'mcp') withLimits(command, { wait: true });
+    command
       .usage('[options] -- COMMAND [ARGUMENT...]')
       .description(description)
       .argument('[command...]', 'what to start; its own options are not looked at')
@@ -164,7 +171,7 @@ function addLaunchCommands(program: Command, options: ProgramOptions): void {
           .choices(['refuse', 'allow'])
           .default('refuse'),
       )
-      .action(async (words: readonly string[], flags: LaunchFlags, command: Command) => {
+      .action(async (words: readonly string[], flags: McpFlags, command: Command) => {
         if (words.length === 0) {
           throw usageError(
             `there is no command to start: gatebook ${kind} [options] -- COMMAND [ARGUMENT...]`,
@@ -176,6 +183,7 @@ function addLaunchCommands(program: Command, options: ProgramOptions): void {
         const { user, channel, agent, onLogFailure } = flags;
         options.outcome.exitCode = await launch({
           ...{ user, channel, agent, onLogFailure },
+          ...(kind === 'mcp' ? { limits: await limitOptionsFrom(flags) } : {}),
           log: await logChoiceOf(command),
           command: words,
         });

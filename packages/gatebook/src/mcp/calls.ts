@@ -1,5 +1,6 @@
 import type { AuditEvent, EventType, JsonObject, Result, Trace } from '@gatebook/audit';
 import { cancelledMax, resourceCharsMax } from './bounds.js';
+import { withRemaining } from './call-limits.js';
 import { type RequestId, recordedMethods } from './client-line.js';
 import { Continuations } from './continuations.js';
 import { newCallId } from './ids.js';
@@ -32,6 +33,8 @@ export interface Call {
   /** Milliseconds on the monotonic clock, of the moment it was forwarded, before that of its arrival. */
   sinceMs: number;
   cancelled: boolean;
+  /** What was left in the tightest limit when it was let through. */
+  limitRemaining: number;
 }
 
 interface Pending {
@@ -92,6 +95,7 @@ export class Calls {
       trace: traceOf(params),
       sinceMs: this.#now(),
       cancelled: false,
+      limitRemaining: Number.POSITIVE_INFINITY,
     };
     this.#pending.set(request.id.key, { method, call });
     this.#open++;
@@ -214,12 +218,13 @@ export class Calls {
 
   #outcome(call: Call, result: Result, more: JsonObject = {}): AuditEvent {
     const durationMs = Math.round((this.#now() - call.sinceMs) * 1000) / 1000;
-    return {
+    const event: AuditEvent = {
       ...this.#frame(call),
       action: { phase: 'outcome', ...subjectOf(call) },
       result: { ...result, durationMs },
       details: { ...detailsOf(call), ...more },
     };
+    return withRemaining(event, call.limitRemaining);
   }
 
   #frame(call: Call): AuditEvent {

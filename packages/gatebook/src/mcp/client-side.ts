@@ -1,3 +1,5 @@
+import type { AuditEvent } from '@gatebook/audit';
+import type { Refusal as LimitRefusal } from '@gatebook/ratelimit';
 import {
   lineBytesMax,
   pendingCallsMax,
@@ -6,6 +8,7 @@ import {
   queueLinesMax,
   refusedPreviewBytes,
 } from './bounds.js';
+import { type CallLimits, limitedEvent, refusalText, withRemaining } from './call-limits.js';
 import type { Calls } from './calls.js';
 import {
   type ClientMessage,
@@ -19,6 +22,7 @@ import { type LinePart, LineSplitter } from './line-splitter.js';
 import type { Outcomes } from './outcomes.js';
 import type { LineOutlet, Outlet } from './outlet.js';
 import {
+  limitedCode,
   notMadeLine,
   notRecordedCode,
   refusalLine,
@@ -44,6 +48,7 @@ export interface ClientSideOptions {
   readonly calls: Calls;
   readonly ledger: Ledger;
   readonly outcomes: Outcomes;
+  readonly limits: CallLimits;
   readonly toServer: Outlet;
   readonly toClient: LineOutlet;
 }
@@ -164,14 +169,30 @@ export class ClientSide {
   }
 
   async #call(request: Request, params: NonNullable<Request['params']>): Promise<Verdict> {
-    const { calls, ledger } = this.#o;
+    const { calls, ledger, limits, session } = this.#o;
     const { method, id } = request;
     const { call, intent } = calls.begin({ method, id, params });
-    const failure = await ledger.intent(intent);
+    const { channel, userId } = session.actor();
+    const tool = method === 'tools/call' ? call.subject : undefined;
+    const decision = await limits.take({ actor: userId, channel, session: session.id, tool });
+    if (!decision.allowed) return await this.#limited(request, intent, decision);
+    if (!calls.has(id.key)) {
+      decision.refund();
+      return { answer: notMadeLine(request, notRecordedCode, 'the server ended while it waited') };
+    }
+    call.limitRemaining = decision.remaining;
+    const failure = await ledger.intent(withRemaining(intent, decision.remaining));
     if (failure === undefined) return { forward: () => calls.forwarded(call) };
     calls.drop(id.key);
+    decision.refund();
     const why = `it could not be recorded in the audit log (${failure})`;
     return { answer: notMadeLine(request, notRecordedCode, why) };
+  }
+
+  async #limited(request: Request, intent: AuditEvent, refusal: LimitRefusal): Promise<Verdict> {
+    this.#o.calls.drop(request.id.key);
+    await this.#o.ledger.fact(limitedEvent(intent, refusal));
+    return { answer: notMadeLine(request, limitedCode, refusalText(refusal)) };
   }
 
   async #idInUse(request: Request, line: Buffer): Promise<Verdict> {

@@ -8,6 +8,8 @@ import type { Session } from './session.js';
 export const notRecordedCode = -32010;
 /** The JSON-RPC code of "too much is pending". */
 export const tooManyCode = -32011;
+/** The JSON-RPC code of "a rate limit refuses this". */
+export const limitedCode = -32012;
 
 /** The record of something from the client that was not forwarded. */
 export function refusedEvent(

@@ -2,6 +2,7 @@ import { PassThrough } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { lineBytesMax, pendingCallsMax, queueLinesMax, unexpectedMax } from './bounds.js';
+import { CallLimits } from './call-limits.js';
 import { Calls } from './calls.js';
 import { ClientSide } from './client-side.js';
 import { FixtureBook } from './fixture-book.js';
@@ -25,7 +26,11 @@ async function setUp(onLogFailure: OnLogFailure = 'refuse') {
   const outcomes = new Outcomes(ledger);
   const toClient = new LineOutlet(new Outlet(clientIn));
   const shared = { session, calls, ledger, outcomes, toClient };
-  const clientSide = new ClientSide({ ...shared, toServer: new Outlet(serverIn) });
+  const clientSide = new ClientSide({
+    ...shared,
+    limits: new CallLimits({ limits: [] }),
+    toServer: new Outlet(serverIn),
+  });
   const serverSide = new ServerSide(shared);
   const clientDone = clientSide.run(clientOut);
   const serverDone = serverSide.run(serverOut);

@@ -3,6 +3,7 @@ import type { Readable, Writable } from 'node:stream';
 import type { AuditLogOptions, ServedLogOptions } from '@gatebook/audit';
 import { openLog } from '../open-log.js';
 import { childEnvironment } from '../secret-variables.js';
+import { CallLimits, type LimitOptions } from './call-limits.js';
 import { Calls } from './calls.js';
 import { ClientSide } from './client-side.js';
 import { within } from './delay.js';
@@ -25,6 +26,8 @@ export interface McpOptions {
   readonly agent?: string | undefined;
   readonly log: AuditLogOptions | ServedLogOptions;
   /** What happens to calls that cannot be recorded; default `refuse`. */
+  /** What calls are limited to; nothing by default. */
+  readonly limits?: LimitOptions | undefined;
   readonly onLogFailure?: OnLogFailure | undefined;
   readonly stdin?: Readable | undefined;
   readonly stdout?: Writable | undefined;
@@ -87,8 +90,9 @@ async function relay(
   const session = new Session(options, basename(options.command[0] ?? ''));
   const calls = new Calls(session);
   const outcomes = new Outcomes(ledger);
+  const limits = new CallLimits(options.limits ?? { limits: [] });
   const shared = { session, calls, ledger, outcomes, toClient };
-  const fromClient = new ClientSide({ ...shared, toServer });
+  const fromClient = new ClientSide({ ...shared, limits, toServer });
   const fromServer = new ServerSide(shared);
 
   const shutdown = new Shutdown(server, () => calls.waiting, options.times);

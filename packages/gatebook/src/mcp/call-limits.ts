@@ -1,0 +1,73 @@
+import type { AuditEvent } from '@gatebook/audit';
+import {
+  type Grant,
+  type Limit,
+  Limiter,
+  type LimitRequest,
+  type Refusal,
+} from '@gatebook/ratelimit';
+
+/** The limits of one relay, and whether a call waits for them. */
+export interface LimitOptions {
+  readonly limits: readonly Limit[];
+  /** How long a call waits at most; without it, it is refused at once. */
+  readonly waitMs?: number | undefined;
+}
+
+/** What every recorded call has to pass. */
+export class CallLimits {
+  readonly #limiter: Limiter;
+  readonly #waitMs: number | undefined;
+
+  constructor({ limits, waitMs }: LimitOptions) {
+    this.#limiter = new Limiter({ limits });
+    this.#waitMs = waitMs;
+  }
+
+  async take(request: LimitRequest): Promise<Grant | Refusal> {
+    if (this.#waitMs === undefined) return this.#limiter.take(request);
+    return await this.#limiter.wait(request, { timeoutMs: this.#waitMs });
+  }
+}
+
+/** For the model, which can act on it: which limit, and when to come back. */
+export function refusalText({ by, limit, retryAfterMs, reason }: Refusal): string {
+  const what = `limit \`${by}\` (${limit} at once)`;
+  if (reason === 'never') return `${what} never lets this through`;
+  if (!Number.isFinite(retryAfterMs)) return `${what} is used up, retry later`;
+  return `${what} is used up, retry in ${seconds(retryAfterMs)}`;
+}
+
+function seconds(ms: number): string {
+  return ms < 1_000 ? `${ms} ms` : `${Math.ceil(ms / 1_000)} s`;
+}
+
+/** The record of a call that a limit refused, in the place of its intent. */
+export function limitedEvent(intent: AuditEvent, refusal: Refusal): AuditEvent {
+  const { phase: _, ...action } = intent.action ?? {};
+  const { by, limit, remaining, retryAfterMs, reason } = refusal;
+  return {
+    ...intent,
+    eventType: 'rate_limit_hit',
+    action: { ...action, allowed: false },
+    result: { success: false, status: 'refused' },
+    security: {
+      policyViolation: true,
+      rule: `limit.${by}`,
+      reason: refusalText(refusal),
+      rateLimitRemaining: remaining,
+    },
+    details: {
+      ...intent.details,
+      limit,
+      limit_reason: reason,
+      ...(Number.isFinite(retryAfterMs) ? { retry_after_ms: retryAfterMs } : {}),
+    },
+  };
+}
+
+/** What is left in the tightest limit, in the record of a call that passed. */
+export function withRemaining(event: AuditEvent, remaining: number): AuditEvent {
+  if (!Number.isFinite(remaining)) return event;
+  return { ...event, security: { ...event.security, rateLimitRemaining: remaining } };
+}
