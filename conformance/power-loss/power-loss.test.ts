@@ -21,10 +21,10 @@ const bounds: Bounds = full
  * States checked of each recorded run, and of each opening after a crash: all kept and all dropped at every instant come
  * first, then others, chosen anew by each run. GATEBOOK_STATES=N checks N, all of them if there are fewer; thirty thousand take hours.
  */
-const statesMost = Number(process.env['GATEBOOK_STATES'] ?? (full ? 600 : 4));
+const statesMost = Number(process.env['GATEBOOK_STATES'] ?? (full ? 250 : 4));
 const statesMostAfterCrash = full ? 12 : 3;
 /** Crashes, of each run, after which the opening is crashed too. */
-const crashesMost = full ? 12 : 1;
+const crashesMost = full ? 6 : 1;
 const hours = 3_600_000;
 
 let scenarios: Scenarios;
