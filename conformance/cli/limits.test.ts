@@ -84,7 +84,12 @@ test('what is wrong is named by its line, and nothing else ends well', async () 
     const ran = await run(['limits', 'simulate', '-', ...flags], { input });
     expect(ran.code, input).toBe(1);
     expect(ran.stderr).toContain(message);
+    expect(ran.stderr.split('\n')).toHaveLength(2);
   }
+  const waiting = ['limits', 'simulate', '-', ...flags, '--limit-wait', '1s'];
+  const cost = await run(waiting, { input: '{"at_ms":0,"cost":-1}\n' });
+  expect([cost.code, cost.stderr.split('\n').length]).toEqual([1, 2]);
+  expect(cost.stderr).toContain('line 1: the cost');
   expect((await run(['limits', 'simulate', '-'])).code).toBe(2);
   const missing = await run(['limits', 'simulate', join(folder, 'none'), ...flags]);
   expect([missing.code, missing.stderr.includes('ENOENT')]).toEqual([2, true]);

@@ -18,6 +18,7 @@ export const inspector = modelContextProtocol('inspector', 'cli', 'build', 'cli.
 /** A record as `gatebook audit --format json` gives it; the members these tests look at. */
 export interface CallRecord {
   readonly seq: number;
+  readonly timestamp: string;
   readonly event_type: string;
   readonly session_id?: string;
   readonly call_id?: string;

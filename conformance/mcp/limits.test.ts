@@ -92,6 +92,62 @@ test('a call that may wait is made when its limit lets it through, and in its or
   expect((await records()).filter(({ event_type: type }) => type === 'rate_limit_hit')).toEqual([]);
 });
 
+test('calls behind one that waits wait too, so that the server gets no more at once than a limit lets through', async () => {
+  start('--limit-tool', 'echo=1/2s', '--limit-tool', 'progress=2/s', '--limit-wait', '20s');
+  for (const [at, tool] of ['echo', 'echo', ...Array(6).fill('progress')].entries())
+    gate!.send(toolCall(at + 1, tool, { at }));
+  await texts(8);
+  const found = await records();
+  const order = found
+    .filter(({ action }) => action?.phase === 'intent')
+    .map(({ details }) => details?.['jsonrpc_id']);
+  expect(order).toEqual(['1', '2', '3', '4', '5', '6', '7', '8']);
+  const times = found
+    .filter(({ action }) => action?.phase === 'intent' && action.tool === 'progress')
+    .map(({ timestamp }) => Date.parse(timestamp));
+  // Two at once, the others half a second apart; a little less, for the clock of the records is another.
+  expect(times.at(-1)! - times[0]!).toBeGreaterThan(1_500);
+});
+
+test('a call that is cancelled while it waits is not made, and one whose server ends neither', async () => {
+  start('--limit', '2/hour', '--limit-wait', '50m');
+  gate!.send(toolCall(1, 'echo'));
+  await gate!.answer(1);
+  gate!.send(toolCall(2, 'silent'));
+  gate!.send(toolCall(3, 'echo', { never: true }));
+  gate!.send({ method: 'notifications/cancelled', params: { requestId: 3 } });
+  expect((await gate!.answer(3)).result!.content![0]!.text).toContain(
+    'it was cancelled while it waited',
+  );
+  gate!.send(toolCall(4, 'echo', { never: true }));
+  const since = performance.now();
+  process.kill(
+    Number(
+      (await readFile(`/proc/${gate!.child.pid}/task/${gate!.child.pid}/children`, 'utf8')).trim(),
+    ),
+    'SIGKILL',
+  );
+  expect((await gate!.answer(4)).result!.content![0]!.text).toContain('ended while it waited');
+  await gate!.ended;
+  expect(performance.now() - since).toBeLessThan(20_000);
+  expect(await readFile(tap, 'utf8')).not.toContain('never');
+  const found = await callRecords(bench);
+  expect(
+    found.map(({ event_type: type, action, details }) => [
+      type,
+      action?.phase,
+      details?.['jsonrpc_id'],
+    ]),
+  ).toEqual([
+    ['tool_execution', 'intent', '1'],
+    ['tool_execution', 'outcome', '1'],
+    ['tool_execution', 'intent', '2'],
+    ['rate_limit_hit', undefined, '3'],
+    ['rate_limit_hit', undefined, '4'],
+    ['tool_execution', 'outcome', '2'],
+  ]);
+});
+
 test('a call that cannot be ready in time is refused at once', async () => {
   start('--limit', '1/hour', '--limit-wait', '2s');
   const since = performance.now();

@@ -11,16 +11,15 @@ interface Block {
 /** Keys that were blocked for a while. One is forgotten when as long again has passed as it was blocked for. */
 export class Blocks implements Barrier {
   readonly reason: Reason = 'blocked';
-  readonly #byMeter = new Map<Meter, Map<string, Block>>();
+  readonly #byMeter = new Map<
+    Meter,
+    { blocks: Map<string, Block>; sweep: MapIterator<[string, Block]> }
+  >();
 
   /** Each time doubles the last, while it is not forgotten, up to a day or `ms`. Returns the ms it is blocked for. */
   block(meter: Meter, key: string, ms: number, now: number): number {
-    let blocks = this.#byMeter.get(meter);
-    if (blocks === undefined) {
-      blocks = new Map();
-      this.#byMeter.set(meter, blocks);
-    }
-    this.#forgetSome(blocks, now);
+    const { blocks } = this.#of(meter);
+    this.#forgetSome(meter, now);
     const before = blocks.get(key);
     const times = before === undefined || before.forgotten <= now ? 0 : before.times;
     const blockedMs = Math.min(ms * 2 ** times, Math.max(ms, dayMs));
@@ -30,20 +29,42 @@ export class Blocks implements Barrier {
   }
 
   unblock(meter: Meter, key: string): void {
-    this.#byMeter.get(meter)?.delete(key);
+    this.#byMeter.get(meter)?.blocks.delete(key);
   }
 
   barredMs(meter: Meter, key: string, now: number): number {
-    const block = this.#byMeter.get(meter)?.get(key);
+    const block = this.#byMeter.get(meter)?.blocks.get(key);
     return block === undefined || block.until <= now ? 0 : Math.ceil(block.until - now);
   }
 
-  /** The oldest come first; what is forgotten among them goes. */
-  #forgetSome(blocks: Map<string, Block>, now: number): void {
-    let looked = 0;
-    for (const [key, { forgotten }] of blocks) {
-      if (forgotten <= now) blocks.delete(key);
-      if (++looked === 8) return;
+  /** Forgets those of limits that are no more. */
+  keepOnly(meters: readonly Meter[]): void {
+    for (const meter of this.#byMeter.keys())
+      if (!meters.includes(meter)) this.#byMeter.delete(meter);
+  }
+
+  #of(meter: Meter): { blocks: Map<string, Block>; sweep: MapIterator<[string, Block]> } {
+    let of = this.#byMeter.get(meter);
+    if (of === undefined) {
+      const blocks = new Map<string, Block>();
+      of = { blocks, sweep: blocks.entries() };
+      this.#byMeter.set(meter, of);
+    }
+    return of;
+  }
+
+  /** A few at each new block, going round: so there are at most a few more than are not forgotten. */
+  #forgetSome(meter: Meter, now: number): void {
+    const of = this.#of(meter);
+    for (let left = Math.min(8, of.blocks.size); left > 0; left--) {
+      let next = of.sweep.next();
+      if (next.done === true) {
+        of.sweep = of.blocks.entries();
+        next = of.sweep.next();
+        if (next.done === true) return;
+      }
+      const [key, { forgotten }] = next.value;
+      if (forgotten <= now) of.blocks.delete(key);
     }
   }
 }

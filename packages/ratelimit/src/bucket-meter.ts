@@ -1,6 +1,6 @@
 import { Column } from './column.js';
 import { KeyedRows } from './keyed-rows.js';
-import type { RateLimit } from './limit.js';
+import { burstOf, type RateLimit } from './limit.js';
 import type { Meter } from './meter.js';
 import { MeterBase } from './meter-base.js';
 import { Refill } from './refill.js';
@@ -26,7 +26,7 @@ export class BucketMeter extends MeterBase implements Meter {
     super(limit);
     this.#now = now;
     this.#refill = new Refill(limit.rate, now);
-    this.max = limit.burst ?? limit.rate.count;
+    this.max = burstOf(limit);
     this.#burst = this.max * this.#refill.perToken;
     this.#rows = new KeyedRows(
       this.maxKeys,
@@ -67,14 +67,18 @@ export class BucketMeter extends MeterBase implements Meter {
     const found = this.#row;
     const row = found === -1 ? this.#rows.add(key) : found;
     const level = found === -1 ? come : Math.max(this.#levels.get(row), come);
-    this.#levels.set(row, level + cost * this.#refill.perToken);
-    return 0;
+    const taken = level + cost * this.#refill.perToken;
+    this.#levels.set(row, taken);
+    return taken;
   }
 
-  giveBack(key: string, cost: number): void {
+  /** `mark` is the level right after it was taken: what has come in up to there since then has come back already. */
+  giveBack(key: string, cost: number, mark: number, now: number): void {
     const row = this.#rows.find(key);
     // A bucket that was forgotten is full.
-    if (row !== -1) this.#levels.set(row, this.#levels.get(row) - cost * this.#refill.perToken);
+    if (row === -1) return;
+    const back = Math.min(cost * this.#refill.perToken, mark - this.#refill.at(now));
+    if (back > 0) this.#levels.set(row, this.#levels.get(row) - back);
   }
 
   msFor(used: number): number {
@@ -107,16 +111,16 @@ export class BucketMeter extends MeterBase implements Meter {
 
   restore(key: string, used: number, now: number, passedMs: number): void {
     const lacking = used * this.#refill.perToken - this.#refill.in(passedMs);
-    if (lacking > 0) this.#setLacking(key, lacking, now);
+    if (lacking > this.#lackingOf(key, now)) this.#setLacking(key, lacking, now);
   }
 
   /** Tokens that were used stay used; so a smaller burst may leave less than none, until they have come back. */
   change(limit: RateLimit, now: number): void {
-    const { rate, burst = rate.count } = limit;
     this.adopt(limit);
-    this.#refill.change(rate, now);
-    this.max = burst;
-    this.#burst = burst * this.#refill.perToken;
+    this.#refill.change(limit.rate, now);
+    this.max = burstOf(limit);
+    this.#burst = this.max * this.#refill.perToken;
+    this.#rows.most = this.maxKeys;
   }
 
   #setLacking(key: string, lacking: number, now: number): void {

@@ -88,6 +88,7 @@ export class CalendarMeter extends MeterBase implements Meter {
 
   change(limit: QuotaLimit): void {
     this.adopt(limit);
+    this.#rows.most = this.maxKeys;
     this.max = limit.max;
   }
 

@@ -16,7 +16,13 @@ export const systemClock: Clock = {
   now: () => performance.now(),
   wall: () => Date.now(),
   wake: (ms, call) => {
-    const timer = setTimeout(call, Math.min(ms, timerMostMs));
+    const end = performance.now() + ms;
+    let timer: NodeJS.Timeout;
+    const arm = (left: number): void => {
+      if (left > timerMostMs) timer = setTimeout(() => arm(end - performance.now()), timerMostMs);
+      else timer = setTimeout(call, left);
+    };
+    arm(ms);
     return () => clearTimeout(timer);
   },
 };

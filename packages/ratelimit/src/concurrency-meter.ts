@@ -36,7 +36,8 @@ export class ConcurrencyMeter extends MeterBase implements Meter {
 
   giveBack(key: string, cost: number): void {
     const count = (this.#inFlight.get(key) ?? 0) - cost;
-    if (count > 0) this.#inFlight.set(key, count);
+    // Fractions of a permit do not add up to nothing exactly.
+    if (count > 1e-9) this.#inFlight.set(key, count);
     else this.#inFlight.delete(key);
   }
 

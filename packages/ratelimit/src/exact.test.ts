@@ -42,6 +42,14 @@ const step = fc.oneof(
   fc.record({ kind: fc.constant('refund' as const), which: fc.nat(50) }),
 );
 
+interface Given {
+  readonly request: { readonly actor: string; readonly tool: string };
+  readonly cost: number;
+  readonly grant: Grant;
+  readonly lacking: readonly bigint[];
+  readonly atMs: number;
+}
+
 function exactOf(limit: RateLimit): ExactLimit {
   const { name, rate, burst = rate.count, scope = [] } = limit;
   return {
@@ -70,8 +78,7 @@ test('decides as buckets of exact numbers do, at whole milliseconds, over years'
         );
         const limiter = new Limiter({ limits: all, clock });
         const exact = new ExactBuckets(all.map(exactOf));
-        const granted: { request: { actor: string; tool: string }; cost: number; grant: Grant }[] =
-          [];
+        const granted: Given[] = [];
         let skipped = 0;
         let last: { actor: string; tool: string; cost: number } | undefined;
         for (const each of steps) {
@@ -82,7 +89,7 @@ test('decides as buckets of exact numbers do, at whole milliseconds, over years'
             granted.splice(each.which, 1);
             one.grant.refund();
             one.grant.refund();
-            exact.giveBack(one.request, one.cost, clock.now());
+            exact.giveBack(one.request, one.cost, clock.now(), one);
           }
           if (each.kind === 'untilReady' && last !== undefined) {
             const { retryAfterMs } = limiter.peek(last);
@@ -104,8 +111,10 @@ test('decides as buckets of exact numbers do, at whole milliseconds, over years'
           const decision = limiter.take({ actor, tool, cost });
           expect(decision.allowed).toBe(wait === 0);
           expect(exact.take(request, cost, now)).toBe(decision.allowed);
-          if (decision.allowed) granted.push({ request, cost, grant: decision });
-          else if (wait !== Number.POSITIVE_INFINITY)
+          if (decision.allowed) {
+            const lacking = exact.lacking(request, now);
+            granted.push({ request, cost, grant: decision, lacking, atMs: now });
+          } else if (wait !== Number.POSITIVE_INFINITY)
             expect(Math.abs(decision.retryAfterMs - wait)).toBeLessThanOrEqual(1);
           else expect(decision.retryAfterMs).toBe(Number.POSITIVE_INFINITY);
         }

@@ -10,14 +10,16 @@ const sweptWhenFull = 256;
 export class KeyedRows {
   readonly #rows = new Map<string, number>();
   readonly #free: number[] = [];
-  readonly #most: number;
   readonly #isIdle: (row: number) => boolean;
   #sweep: MapIterator<[string, number]>;
   #made = 0;
 
+  /** How many keys it has at most. */
+  most: number;
+
   /** At most `most` keys; `isIdle` tells a row that is as good as none. */
   constructor(most: number, isIdle: (row: number) => boolean) {
-    this.#most = most;
+    this.most = most;
     this.#isIdle = isIdle;
     this.#sweep = this.#rows.entries();
   }
@@ -33,9 +35,9 @@ export class KeyedRows {
 
   /** Whether `add` would find room; makes some if it can. */
   hasRoom(): boolean {
-    if (this.#rows.size < this.#most) return true;
+    if (this.#rows.size < this.most) return true;
     this.#forget(sweptWhenFull);
-    return this.#rows.size < this.#most;
+    return this.#rows.size < this.most;
   }
 
   /** A row for a key that has none. */
@@ -59,11 +61,12 @@ export class KeyedRows {
 
   /** Looks at the next few entries; a Map's iterator goes on through changes, and begins anew at the end. */
   #forget(most: number): void {
-    for (let i = 0; i < most; i++) {
-      const next = this.#sweep.next();
+    for (let left = Math.min(most, this.#rows.size); left > 0; left--) {
+      let next = this.#sweep.next();
       if (next.done === true) {
         this.#sweep = this.#rows.entries();
-        return;
+        next = this.#sweep.next();
+        if (next.done === true) return;
       }
       const [key, row] = next.value;
       if (this.#isIdle(row)) this.remove(key);

@@ -1,3 +1,4 @@
+import { Calendar } from './calendar.js';
 import { RateLimitError } from './errors.js';
 import { type LimitRequest, type Member, members, type Scope } from './request.js';
 
@@ -25,7 +26,7 @@ interface Common {
 export interface RateLimit extends Common {
   readonly kind?: 'rate' | undefined;
   readonly rate: Rate;
-  /** `rate.count` by default. */
+  /** `rate.count` by default, but 1 where that is less than 1. */
   readonly burst?: number | undefined;
 }
 
@@ -53,6 +54,10 @@ export type Limit = RateLimit | ConcurrencyLimit | QuotaLimit;
 export interface Rate {
   readonly count: number;
   readonly perMs: number;
+}
+
+export function burstOf({ rate, burst }: RateLimit): number {
+  return burst ?? (rate.count > 0 ? Math.max(1, rate.count) : 0);
 }
 
 const units: ReadonlyMap<string, number> = new Map([
@@ -103,18 +108,43 @@ export function checkLimit(limit: Limit): void {
   const { maxKeys = 1 } = limit;
   if (!Number.isSafeInteger(maxKeys) || maxKeys < 1)
     refuse(`maxKeys is ${maxKeys}, not a whole number of 1 or more`);
-  if (limit.kind === 'concurrency' || limit.kind === 'quota') {
+  if (limit.kind === 'concurrency') {
     notNegative(limit.max, 'max');
-    if (limit.kind === 'concurrency') return;
-    if (
-      'rollingMs' in limit.period &&
-      !(limit.period.rollingMs > 0 && limit.period.rollingMs < Number.POSITIVE_INFINITY)
-    )
-      refuse(`rollingMs is ${limit.period.rollingMs}, not a number above 0`);
+  } else if (limit.kind === 'quota') {
+    notNegative(limit.max, 'max');
+    checkPeriod(limit, refuse);
+  } else if (limit.kind === undefined || limit.kind === 'rate') {
+    const { rate } = limit;
+    if (typeof rate !== 'object' || rate === null) refuse('it has no rate');
+    notNegative(rate.count, 'the rate’s count');
+    if (!(rate.perMs > 0 && rate.perMs < Number.POSITIVE_INFINITY))
+      refuse(`perMs is ${rate.perMs}, not a number above 0`);
+    notNegative(limit.burst ?? 0, 'burst');
+    if (burstOf(limit) * rate.perMs > 2 ** 53 || rate.count > 2 ** 53)
+      refuse('its numbers are too large to count with');
+  } else {
+    refuse(
+      `its kind is ${JSON.stringify((limit as { kind: unknown }).kind)}; there is rate, concurrency, quota`,
+    );
+  }
+}
+
+const calendars = ['minute', 'hour', 'day', 'week', 'month'];
+/** A part of a rolling window lasts a millisecond at least. */
+const rollingMostShort = 60;
+
+function checkPeriod({ period }: QuotaLimit, refuse: (what: string) => never): void {
+  if (typeof period !== 'object' || period === null) refuse('it has no period');
+  if ('rollingMs' in period) {
+    const { rollingMs } = period;
+    if (!(rollingMs >= rollingMostShort && rollingMs < Number.POSITIVE_INFINITY))
+      refuse(`rollingMs is ${rollingMs}, not a number of ${rollingMostShort} or more`);
     return;
   }
-  notNegative(limit.rate.count, 'the rate’s count');
-  if (!(limit.rate.perMs > 0 && limit.rate.perMs < Number.POSITIVE_INFINITY))
-    refuse(`perMs is ${limit.rate.perMs}, not a number above 0`);
-  notNegative(limit.burst ?? 0, 'burst');
+  if (!calendars.includes(period.calendar))
+    refuse(
+      `its calendar period is ${JSON.stringify(period.calendar)}; there is ${calendars.join(', ')}`,
+    );
+  // Throws for a zone that is not known.
+  new Calendar(period);
 }

@@ -223,3 +223,115 @@ describe('who waits', () => {
     expect(served).toBe(false);
   });
 });
+
+describe('who cannot wait any more', () => {
+  test('leaves nothing barred behind', async () => {
+    const { limiter, clock } = open({ name: 'flight', kind: 'concurrency', max: 1 });
+    const first = limiter.take({});
+    const abort = new AbortController();
+    const waiting = limiter.wait({}, { signal: abort.signal }).catch(() => 'aborted');
+    await Promise.resolve();
+    abort.abort();
+    expect(await waiting).toBe('aborted');
+    const late = limiter.wait({}, { timeoutMs: 10 });
+    await Promise.resolve();
+    clock.advance(10);
+    expect((await late).reason).toBe('deadline');
+    if (first.allowed) first.release();
+    expect(limiter.take({}).allowed).toBe(true);
+  });
+
+  test('because it never fits is refused, whatever else it lacks, also after the limits changed', async () => {
+    const { limiter } = open({ name: 'flight', kind: 'concurrency', max: 1 }, perMin('all', 5));
+    limiter.take({});
+    expect(await limiter.wait({ cost: 6 })).toMatchObject({ reason: 'never', by: 'all' });
+    const { limiter: other } = open(perMin('all', 10));
+    other.take({ cost: 10 });
+    const heavy = other.wait({ cost: 8 });
+    await Promise.resolve();
+    other.setLimits([perMin('all', 5)]);
+    expect(await heavy).toMatchObject({ allowed: false, reason: 'never' });
+  });
+
+  test('because its request is wrong is told so, and the others go on', async () => {
+    let broken = false;
+    const cost = ({ actor }: { actor?: string | undefined }): number => {
+      if (broken && actor === 'a') throw new Error('no cost');
+      return 1;
+    };
+    const { limiter, clock } = open(perMin('all', 60, { burst: 1, cost }));
+    limiter.take({ actor: 'b' });
+    const bad = limiter.wait({ actor: 'a' }).catch((error: Error) => error.message);
+    const good = limiter.wait({ actor: 'b' });
+    await Promise.resolve();
+    broken = true;
+    clock.advance(1_000);
+    expect(await bad).toBe('no cost');
+    expect((await good).allowed).toBe(true);
+  });
+});
+
+describe('limits side by side', () => {
+  const a: Limit = { name: 'A', scope: ['actor'], rate: parseRate('1/10min') };
+  const b: Limit = { name: 'B', scope: ['tool'], rate: parseRate('1/s') };
+
+  test('who waits for one of them lets others at what it does not lack any more', async () => {
+    const { limiter, clock } = open(a, b);
+    limiter.take({ actor: 'a', tool: 't' });
+    void limiter.wait({ actor: 'a', tool: 't' });
+    const other = limiter.wait({ actor: 'b', tool: 't' });
+    let served = -1;
+    void other.then(() => {
+      served = clock.now();
+    });
+    await Promise.resolve();
+    clock.advance(1_000);
+    await other;
+    expect(served).toBe(1_000);
+  });
+
+  test('nobody is passed for ever by those who need only one of them', async () => {
+    const { limiter, clock } = open({ ...a, rate: parseRate('1/s') }, b);
+    limiter.take({ actor: 'b', tool: 't' });
+    let served = -1;
+    void limiter.wait({ actor: 'a', tool: 't' }).then(() => {
+      served = clock.now();
+    });
+    await Promise.resolve();
+    for (let i = 0; i < 20 && served === -1; i++) {
+      clock.advance(900);
+      limiter.take(i % 2 === 0 ? { actor: 'a', tool: 'u' } : { actor: 'b', tool: 't' });
+      await Promise.resolve();
+      await Promise.resolve();
+    }
+    expect(served).toBeGreaterThan(0);
+    expect(served).toBeLessThan(4_000);
+  });
+});
+
+test('at its deadline who can be served is, and a refusal says when to come back', async () => {
+  const { limiter, clock } = open({ name: 'all', rate: parseRate('1/s') });
+  limiter.take({});
+  const inTime = limiter.wait({}, { timeoutMs: 1_000 });
+  const late = await limiter.wait({}, { timeoutMs: 1_500 });
+  expect(late).toMatchObject({ allowed: false, reason: 'deadline', retryAfterMs: 2_000 });
+  clock.advance(1_000);
+  expect((await inTime).allowed).toBe(true);
+});
+
+test('what came back by itself is not given back once more', () => {
+  const { limiter, clock } = open(perMin('all', 1_000));
+  const first = limiter.reserve({}, 1_000);
+  clock.advance(60_000);
+  limiter.reserve({}, 1_000);
+  if (first.allowed) first.settle(0);
+  expect(limiter.take({}).allowed).toBe(false);
+});
+
+test('a rate below one a unit lets one through at a time', () => {
+  const { limiter, clock } = open({ name: 'slow', rate: parseRate('0.5/s') });
+  expect(limiter.take({}).allowed).toBe(true);
+  expect(limiter.take({}).retryAfterMs).toBe(2_000);
+  clock.advance(2_000);
+  expect(limiter.take({}).allowed).toBe(true);
+});

@@ -61,6 +61,7 @@ export class Limiter {
 
   /** Takes at once or refuses; what somebody waits for is refused too. */
   take(request: LimitRequest): Grant | Refusal {
+    this.#line.settle();
     const now = this.#clock.now();
     this.#survey.look(request, now, this.#barriers);
     return this.#survey.waitMs === 0 ? this.#grant(now) : this.#refuse(now);
@@ -68,6 +69,7 @@ export class Limiter {
 
   /** What `take` would say; takes nothing, and is not counted. */
   peek(request: LimitRequest): Decision {
+    this.#line.settle();
     const now = this.#clock.now();
     this.#survey.look(request, now, this.#barriers);
     return this.#answer(now, 0);
@@ -80,15 +82,14 @@ export class Limiter {
   async wait(request: LimitRequest, options: WaitOptions = {}): Promise<Grant | Refusal> {
     const { signal, timeoutMs = Number.POSITIVE_INFINITY } = options;
     signal?.throwIfAborted();
+    this.#line.settle();
     const now = this.#clock.now();
     this.#survey.look(request, now, this.#barriers);
     if (this.#survey.waitMs === 0) return this.#grant(now);
     if (this.#survey.reason === 'never') return this.#refuse(now);
     if (this.#line.length >= this.#maxWaiting) return this.#refuse(now, 'waiting');
-    if (timeoutMs !== Number.POSITIVE_INFINITY && this.#line.msFor(request, now) > timeoutMs) {
-      this.#survey.look(request, now, this.#barriers);
-      return this.#refuse(now, 'deadline');
-    }
+    if (timeoutMs !== Number.POSITIVE_INFINITY && this.#line.msFor(request, now) > timeoutMs)
+      return this.#refuseLate(request, now);
     return await this.#waitInLine(request, timeoutMs, signal);
   }
 
@@ -115,7 +116,7 @@ export class Limiter {
         if (!open) return { overspent: 0 };
         open = false;
         const settled = settle(taken, asked, actual, this.#clock.now());
-        this.#line.run();
+        this.#line.changed();
         return settled;
       },
       release: () => {
@@ -142,7 +143,7 @@ export class Limiter {
     const key = meter.keyOf(request);
     meter.reset(key);
     this.#blocks.unblock(meter, key);
-    this.#line.run();
+    this.#line.changed();
   }
 
   /**
@@ -156,17 +157,17 @@ export class Limiter {
     checkLimits(limits);
     const now = this.#clock.now();
     const old = new Map(this.#limits.map((limit, place) => [shapeOf(limit), this.#meters[place]!]));
-    this.#meters = limits.map((limit) => {
-      const inherited = old.get(shapeOf(limit));
-      inherited?.change(limit, now);
-      return inherited ?? meterOf(limit, this.#clock);
-    });
+    // Whatever may throw does so before anything has changed.
+    const made = limits.map((limit) => old.get(shapeOf(limit)) ?? meterOf(limit, this.#clock));
+    for (const [place, limit] of limits.entries()) made[place]!.change(limit, now);
+    this.#meters = made;
     this.#limits = [...limits];
-    this.#survey = new Survey(this.#meters);
-    const line = new Line(this.#survey, this.#clock, this.#blocks);
-    line.takeOver(this.#line);
-    this.#barriers = this.#barriers.map((barrier) => (barrier === this.#line ? line : barrier));
-    this.#line = line;
+    this.#blocks.keepOnly(made);
+    this.#survey = new Survey(made);
+    const before = this.#line;
+    this.#line = new Line(this.#survey, this.#clock, this.#blocks);
+    this.#barriers = this.#barriers.map((barrier) => (barrier === before ? this.#line : barrier));
+    this.#line.takeOver(before);
   }
 
   counters(): LimitCounters[] {
@@ -192,7 +193,7 @@ export class Limiter {
    */
   restore(snapshot: Snapshot): void {
     readSnapshot(snapshot, this.#limits, this.#meters, this.#clock);
-    this.#line.run();
+    this.#line.changed();
   }
 
   #waitInLine(
@@ -201,7 +202,9 @@ export class Limiter {
     signal: AbortSignal | undefined,
   ): Promise<Grant | Refusal> {
     return new Promise((resolve, reject) => {
+      let isOpen = true;
       const end = (): void => {
+        isOpen = false;
         stop?.();
         signal?.removeEventListener('abort', abort);
       };
@@ -211,6 +214,14 @@ export class Limiter {
           end();
           resolve(this.#grant(now));
         },
+        refuse: (now) => {
+          end();
+          resolve(this.#refuse(now));
+        },
+        fail: (error) => {
+          end();
+          reject(error);
+        },
       };
       const abort = (): void => {
         end();
@@ -218,11 +229,13 @@ export class Limiter {
         this.#line.remove(waiter);
       };
       const late = (): void => {
+        // It may be its turn in this very moment.
+        this.#line.run();
+        if (!isOpen) return;
         end();
-        const now = this.#clock.now();
-        this.#survey.look(request, now, this.#barriers);
-        resolve(this.#refuse(now, 'deadline'));
         this.#line.remove(waiter);
+        this.#line.settle();
+        resolve(this.#refuseLate(request, this.#clock.now()));
       };
       const stop =
         timeoutMs === Number.POSITIVE_INFINITY ? undefined : this.#clock.wake(timeoutMs, late);
@@ -258,6 +271,14 @@ export class Limiter {
     return new HeldGrant(answer, what, this.#giveBack);
   }
 
+  /** Says when it may be ready behind those who wait. */
+  #refuseLate(request: LimitRequest, now: number): Refusal {
+    const retryAfterMs = this.#line.msFor(request, now);
+    this.#survey.look(request, now, this.#barriers);
+    const refusal = this.#refuse(now, 'deadline');
+    return retryAfterMs === 0 ? refusal : { ...refusal, retryAfterMs };
+  }
+
   #refuse(now: number, why?: Reason): Refusal {
     const { by, reason, shadowed } = this.#survey;
     if (by !== -1) this.#meters[by]!.refused++;
@@ -283,12 +304,13 @@ export class Limiter {
   }
 
   readonly #giveBack = ({ meters, keys, costs, marks }: Taken, permits: boolean): void => {
+    const now = this.#clock.now();
     for (let place = 0; place < keys.length; place++) {
       const key = keys[place];
       const meter = meters[place]!;
       if (key !== undefined && meter.isReleased === permits)
-        meter.giveBack(key, costs[place]!, marks?.[place] ?? 0);
+        meter.giveBack(key, costs[place]!, marks?.[place] ?? 0, now);
     }
-    this.#line.run();
+    this.#line.changed();
   };
 }

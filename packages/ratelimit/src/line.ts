@@ -3,10 +3,15 @@ import type { Meter, Reason } from './meter.js';
 import type { LimitRequest } from './request.js';
 import type { Barrier, Survey } from './survey.js';
 
+/** Somebody who waits. One of the three is called, once, right after the survey has looked at the request. */
 export interface Waiter {
   readonly request: LimitRequest;
-  /** Called when it may take, right after the survey has looked at its request. */
+  /** It may take. */
   serve(now: number): void;
+  /** It can never fit any more. */
+  refuse(now: number): void;
+  /** Its request is wrong. */
+  fail(error: unknown): void;
 }
 
 /**
@@ -24,6 +29,7 @@ export class Line implements Barrier {
   readonly #claims = new Map<Meter, Set<string>>();
   #stop: (() => void) | undefined;
   #wakeAt = Number.POSITIVE_INFINITY;
+  #isDirty = false;
 
   constructor(survey: Survey, clock: Clock, other: Barrier) {
     this.#survey = survey;
@@ -42,14 +48,31 @@ export class Line implements Barrier {
     return this.#claims.get(meter)!.has(key) ? Number.POSITIVE_INFINITY : 0;
   }
 
+  /** The claims are those of everybody before, so only the new one is looked at. */
   add(waiter: Waiter): void {
+    this.settle();
     this.#waiters.add(waiter);
-    this.run();
+    if (this.#nobodyPasses()) return;
+    const now = this.#clock.now();
+    const ms = this.#try(waiter, now);
+    if (now + ms < this.#wakeAt) this.#wake(now, ms);
   }
 
   /** What it claimed is free for those behind it. */
   remove(waiter: Waiter): void {
-    if (this.#waiters.delete(waiter)) this.run();
+    if (this.#waiters.delete(waiter)) this.changed();
+  }
+
+  /** Something was given back: whoever may be served by it is, as soon as what runs now is done. */
+  changed(): void {
+    if (this.#isDirty) return;
+    this.#isDirty = true;
+    queueMicrotask(() => this.settle());
+  }
+
+  /** What has changed counts from now on. */
+  settle(): void {
+    if (this.#isDirty) this.run();
   }
 
   /** Those who wait in another line wait in this one from now on, in their order. */
@@ -73,9 +96,9 @@ export class Line implements Barrier {
       this.#survey.look(waiter.request, now, this.#others);
       const narrowest = this.#narrowest();
       for (let place = 0; place < meters.length; place++) {
-        const same = keys[place] !== undefined && this.#survey.keys[place] === keys[place];
-        if (same && meters[place]!.breadth >= narrowest)
-          ahead[place]! += this.#survey.costs[place]!;
+        const isSame = keys[place] !== undefined && this.#survey.keys[place] === keys[place];
+        const isAhead = this.#survey.waits[place]! > 0 && meters[place]!.breadth >= narrowest;
+        if (isSame && isAhead) ahead[place]! += this.#survey.costs[place]!;
       }
     }
     for (let place = 0; place < meters.length; place++) {
@@ -90,22 +113,31 @@ export class Line implements Barrier {
 
   /** Serves everybody who may be served now, and sets the timer for the next. */
   run(): void {
-    if (this.#waiters.size === 0 && this.#stop === undefined) return;
+    this.#isDirty = false;
     for (const claims of this.#claims.values()) claims.clear();
     const now = this.#clock.now();
     let nextMs = Number.POSITIVE_INFINITY;
     for (const waiter of this.#waiters) {
-      this.#survey.look(waiter.request, now, this.#all);
-      if (this.#survey.waitMs === 0) {
-        this.#waiters.delete(waiter);
-        waiter.serve(now);
-        continue;
-      }
-      nextMs = Math.min(nextMs, this.#survey.waitMs);
-      this.#claim();
+      nextMs = Math.min(nextMs, this.#try(waiter, now));
       if (this.#nobodyPasses()) break;
     }
     this.#wake(now, nextMs);
+  }
+
+  /** Serves one of those who wait, or claims what it lacks; returns the ms after which that has to be looked at again. */
+  #try(waiter: Waiter, now: number): number {
+    try {
+      this.#survey.look(waiter.request, now, this.#all);
+    } catch (error) {
+      this.#waiters.delete(waiter);
+      waiter.fail(error);
+      return Number.POSITIVE_INFINITY;
+    }
+    if (this.#survey.waitMs > 0 && this.#survey.reason !== 'never') return this.#claim(now);
+    this.#waiters.delete(waiter);
+    if (this.#survey.waitMs === 0) waiter.serve(now);
+    else waiter.refuse(now);
+    return Number.POSITIVE_INFINITY;
   }
 
   /** The most members in the scope of a limit that the surveyed request lacks something of; -1 if it lacks nothing. */
@@ -119,16 +151,28 @@ export class Line implements Barrier {
     return breadth;
   }
 
-  #claim(): void {
+  /** Returns the ms after which the first of what it claimed is there: the claim may end then. */
+  #claim(now: number): number {
     const { meters, keys, waits } = this.#survey;
     const narrowest = this.#narrowest();
+    let ms = Number.POSITIVE_INFINITY;
     for (let place = 0; place < meters.length; place++) {
       const key = keys[place];
       const meter = meters[place]!;
-      if (key === undefined || waits[place] === 0 || meter.shadow || meter.breadth < narrowest)
-        continue;
+      if (key === undefined || meter.shadow || meter.breadth < narrowest) continue;
+      const wait = waits[place]!;
+      if (wait > 0) ms = Math.min(ms, wait);
+      else if (!this.#isNeeded(place, key, now)) continue;
       this.#claims.get(meter)!.add(key);
     }
+    return ms;
+  }
+
+  /** Whether somebody else who took as much of what is there now would keep it from being there in time. */
+  #isNeeded(place: number, key: string, now: number): boolean {
+    const { meters, costs, waitMs } = this.#survey;
+    const cost = costs[place]!;
+    return cost > 0 && meters[place]!.msBehind(key, cost, cost, now) > waitMs;
   }
 
   /** Whether a limit that every request meets, under one key, is claimed. */
@@ -146,6 +190,7 @@ export class Line implements Barrier {
     if (ms === Number.POSITIVE_INFINITY) return;
     this.#stop = this.#clock.wake(ms, () => {
       this.#stop = undefined;
+      this.#wakeAt = Number.POSITIVE_INFINITY;
       this.run();
     });
   }

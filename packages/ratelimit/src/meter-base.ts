@@ -13,7 +13,7 @@ export abstract class MeterBase {
   readonly breadth: number;
   match: ((request: LimitRequest) => boolean) | undefined;
   readonly keyOf: (request: LimitRequest) => string;
-  readonly maxKeys: number;
+  maxKeys = defaultMaxKeys;
   reason: Reason = 'limit';
   left = 0;
   allowed = 0;
@@ -23,17 +23,17 @@ export abstract class MeterBase {
   #cost: Limit['cost'];
 
   constructor(limit: Limit) {
-    const { kind, name, scope = [], maxKeys } = limit;
+    const { kind, name, scope = [] } = limit;
     this.name = name;
     this.isReleased = kind === 'concurrency';
     this.breadth = scope.length;
     this.keyOf = keyMaker(scope);
-    this.maxKeys = maxKeys ?? defaultMaxKeys;
     this.adopt(limit);
   }
 
   /** What may differ in a limit without its keys meaning something else. */
-  adopt({ kind, shadow = false, match, cost, maxDebt }: Limit): void {
+  adopt({ kind, shadow = false, match, cost, maxDebt, maxKeys = defaultMaxKeys }: Limit): void {
+    this.maxKeys = maxKeys;
     this.shadow = shadow;
     this.match = match;
     this.maxDebt = maxDebt;

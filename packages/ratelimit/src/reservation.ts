@@ -1,4 +1,5 @@
 import type { Decision, Refusal, Taken } from './decision.js';
+import type { Meter } from './meter.js';
 import type { LimitRequest } from './request.js';
 
 /** What became of a settled reservation. */
@@ -30,14 +31,21 @@ export function settle(taken: Taken, request: LimitRequest, actual: number, now:
     const meter = taken.meters[place]!;
     const mark = taken.marks?.[place] ?? 0;
     const estimate = taken.costs[place]!;
-    const more = meter.isReleased
-      ? -estimate
-      : meter.costOf({ ...request, cost: actual }) - estimate;
-    if (more < 0) meter.giveBack(key, -more, mark);
+    const more = meter.isReleased ? -estimate : costIn(meter, request, actual, estimate) - estimate;
+    if (more < 0) meter.giveBack(key, -more, mark, now);
     else if (more > 0) {
       const over = meter.exceed(key, more, meter.maxDebt ?? meter.max, mark, now);
       overspent = Math.max(overspent, over);
     }
   }
   return { overspent };
+}
+
+/** Where nobody can say what it did cost, the estimate stands: settling never fails. */
+function costIn(meter: Meter, request: LimitRequest, actual: number, estimate: number): number {
+  try {
+    return meter.costOf({ ...request, cost: actual });
+  } catch {
+    return estimate;
+  }
 }

@@ -119,6 +119,7 @@ export class RollingMeter extends MeterBase implements Meter {
 
   change(limit: QuotaLimit): void {
     this.adopt(limit);
+    this.#rows.most = this.maxKeys;
     this.max = limit.max;
   }
 

@@ -32,31 +32,43 @@ export function takeSnapshot(
   };
 }
 
-/** @throws RateLimitError `bad_snapshot` */
+/** @throws RateLimitError `bad_snapshot`; nothing has changed then */
 export function readSnapshot(
   snapshot: Snapshot,
   limits: readonly Limit[],
   meters: readonly Meter[],
   clock: Clock,
 ): void {
-  if (
-    snapshot.version !== 1 ||
-    !Number.isFinite(snapshot.wallMs) ||
-    !Array.isArray(snapshot.limits)
-  )
-    throw new RateLimitError('bad_snapshot', 'this is no snapshot of version 1 of a limiter');
+  const byShape = checked(snapshot);
   const passedMs = Math.max(0, clock.wall() - snapshot.wallMs);
-  const byShape = new Map(snapshot.limits.map(({ shape, used }) => [shape, used]));
+  const now = clock.now();
   for (const [place, limit] of limits.entries()) {
     const meter = meters[place]!;
+    const known = new Map(meter.used(now));
     for (const [key, used] of byShape.get(shapeOf(limit)) ?? []) {
-      if (typeof key !== 'string' || !(used >= 0 && used < Number.POSITIVE_INFINITY)) {
-        throw new RateLimitError(
-          'bad_snapshot',
-          `the snapshot of ${JSON.stringify(limit.name)} is damaged`,
-        );
-      }
-      meter.restore(key, used, clock.now(), passedMs);
+      // What was used since counts where it is more.
+      if ((known.get(key) ?? 0) < used) meter.restore(key, used, now, passedMs);
     }
   }
+}
+
+function checked(snapshot: Snapshot): Map<string, readonly (readonly [string, number])[]> {
+  const bad = (what: string): RateLimitError =>
+    new RateLimitError('bad_snapshot', `this is no snapshot of version 1 of a limiter: ${what}`);
+  const { version, wallMs, limits } = Object(snapshot) as Partial<Snapshot>;
+  if (version !== 1) throw bad('its version is another');
+  if (!Number.isFinite(wallMs)) throw bad('it has no time');
+  if (!Array.isArray(limits)) throw bad('it has no limits');
+  const byShape = new Map<string, readonly (readonly [string, number])[]>();
+  for (const limit of limits as readonly unknown[]) {
+    const { shape, used } = Object(limit) as Partial<Snapshot['limits'][number]>;
+    if (typeof shape !== 'string' || !Array.isArray(used)) throw bad('a limit is damaged');
+    for (const entry of used as readonly unknown[]) {
+      const [key, value] = Array.isArray(entry) ? (entry as unknown[]) : [];
+      if (typeof key !== 'string' || typeof value !== 'number' || !(value >= 0 && value < 2 ** 53))
+        throw bad(`a key of ${shape} is damaged`);
+    }
+    byShape.set(shape, used);
+  }
+  return byShape;
 }

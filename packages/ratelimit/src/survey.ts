@@ -39,6 +39,7 @@ export class Survey {
   look(request: LimitRequest, now: number, barriers: readonly Barrier[]): void {
     this.waitMs = 0;
     this.by = -1;
+    this.reason = 'limit';
     if (this.shadowed.length > 0) this.shadowed = [];
     let least = Number.POSITIVE_INFINITY;
     for (let place = 0; place < this.meters.length; place++) {
@@ -64,7 +65,9 @@ export class Survey {
         this.shadowed.push(place);
         continue;
       }
-      if (wait > this.waitMs) {
+      // What can never be outweighs what nobody can tell the end of.
+      const isWorse = reason === 'never' && this.reason !== 'never';
+      if (wait > this.waitMs || (wait > 0 && isWorse)) {
         this.waitMs = wait;
         this.by = place;
         this.reason = reason;

@@ -104,17 +104,28 @@ class Simulation {
 
   async #decide(held: Held, number: number): Promise<void> {
     const { waitMs } = this.#options;
-    try {
-      if (waitMs === undefined) held.decision = this.#limiter.take(held.request);
-      else
-        void this.#limiter.wait(held.request, { timeoutMs: waitMs }).then((decision) => {
-          held.decision = decision;
-          held.decidedMs = this.#clock.now();
-        });
-    } catch (error) {
-      throw new CliError(1, `line ${number}: ${reasonOf(error)}`, { cause: error });
+    const named = (error: unknown): CliError =>
+      new CliError(1, `line ${number}: ${reasonOf(error)}`, { cause: error });
+    if (waitMs === undefined) {
+      try {
+        held.decision = this.#limiter.take(held.request);
+      } catch (error) {
+        throw named(error);
+      }
+      return;
     }
+    let failed: CliError | undefined;
+    this.#limiter.wait(held.request, { timeoutMs: waitMs }).then(
+      (decision) => {
+        held.decision = decision;
+        held.decidedMs = this.#clock.now();
+      },
+      (error: unknown) => {
+        failed = named(error);
+      },
+    );
     await settled();
+    if (failed !== undefined) throw failed;
   }
 
   /** What is decided on the way is told before the time goes on. */
@@ -213,7 +224,8 @@ function readRequest(bytes: Buffer | undefined, number: number): TimedRequest {
     session_id: session,
     cost,
   } = value as Record<string, unknown>;
-  if (typeof atMs !== 'number' || !(atMs >= 0)) throw wrong('at_ms is no number of 0 or more');
+  if (typeof atMs !== 'number' || !(atMs >= 0 && atMs <= Number.MAX_SAFE_INTEGER))
+    throw wrong('at_ms is no number of 0 or more');
   if (typeof actor !== 'object' || actor === null) throw wrong('actor is no object');
   if (cost !== undefined && typeof cost !== 'number') throw wrong('cost is no number');
   const { user_id: user, channel } = actor as Record<string, unknown>;

@@ -14,19 +14,34 @@ export interface LimitOptions {
   readonly waitMs?: number | undefined;
 }
 
-/** What every recorded call has to pass. */
+/** What every recorded call has to pass. Where calls wait, they do so one after the other, in the order in which they came. */
 export class CallLimits {
   readonly #limiter: Limiter;
   readonly #waitMs: number | undefined;
+  readonly #over = new AbortController();
+  #before: Promise<unknown> = Promise.resolve();
 
   constructor({ limits, waitMs }: LimitOptions) {
     this.#limiter = new Limiter({ limits });
     this.#waitMs = waitMs;
   }
 
-  async take(request: LimitRequest): Promise<Grant | Refusal> {
+  /** Rejects when the wait was given up: by `signal`, or because all is over. */
+  async take(request: LimitRequest, signal: AbortSignal): Promise<Grant | Refusal> {
     if (this.#waitMs === undefined) return this.#limiter.take(request);
-    return await this.#limiter.wait(request, { timeoutMs: this.#waitMs });
+    const deadline = performance.now() + this.#waitMs;
+    const either = AbortSignal.any([signal, this.#over.signal]);
+    const mine = this.#before.then(() => {
+      const timeoutMs = Math.max(0, deadline - performance.now());
+      return this.#limiter.wait(request, { timeoutMs, signal: either });
+    });
+    this.#before = mine.catch(() => {});
+    return await mine;
+  }
+
+  /** Nobody needs to wait any more: the server or the client has gone. */
+  end(): void {
+    this.#over.abort();
   }
 }
 
@@ -63,6 +78,19 @@ export function limitedEvent(intent: AuditEvent, refusal: Refusal): AuditEvent {
       limit_reason: reason,
       ...(Number.isFinite(retryAfterMs) ? { retry_after_ms: retryAfterMs } : {}),
     },
+  };
+}
+
+/** The record of a call that waited for a limit and was given up before it was made. */
+export function givenUpEvent(intent: AuditEvent, reason: string): AuditEvent {
+  const { phase: _, ...action } = intent.action ?? {};
+  return {
+    ...intent,
+    eventType: 'rate_limit_hit',
+    action: { ...action, allowed: false },
+    result: { success: false, status: 'refused' },
+    security: { rule: 'limit.wait', reason },
+    details: { ...intent.details, limit_reason: 'given_up' },
   };
 }
 

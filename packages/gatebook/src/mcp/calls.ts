@@ -35,6 +35,10 @@ export interface Call {
   cancelled: boolean;
   /** What was left in the tightest limit when it was let through. */
   limitRemaining: number;
+  /** False while its limits have not let it through: nothing is recorded of it then but that. */
+  begun: boolean;
+  /** Ends its wait for a limit. */
+  readonly giveUp: AbortController;
 }
 
 interface Pending {
@@ -96,6 +100,8 @@ export class Calls {
       sinceMs: this.#now(),
       cancelled: false,
       limitRemaining: Number.POSITIVE_INFINITY,
+      begun: true,
+      giveUp: new AbortController(),
     };
     this.#pending.set(request.id.key, { method, call });
     this.#open++;
@@ -115,7 +121,7 @@ export class Calls {
   /** The outcome of a call that the client cancels, or undefined when there is no such call. */
   cancel(key: string, reason: string | undefined): AuditEvent | undefined {
     const call = this.#pending.get(key)?.call;
-    if (call === undefined || call.cancelled) return undefined;
+    if (call === undefined || call.cancelled || !call.begun) return undefined;
     call.cancelled = true;
     this.#open--;
     this.#cancelled++;
@@ -126,7 +132,8 @@ export class Calls {
 
   /** Takes an answer by the first of its keys that anybody waits for. `facts` is only read when it matters. */
   answer(keys: readonly string[], facts: () => AnswerFacts): Answered {
-    const key = keys.find((candidate) => this.#pending.has(candidate));
+    // Of a call that still waits for a limit the server knows nothing.
+    const key = keys.find((candidate) => this.#isAsked(candidate));
     if (key === undefined) return { event: undefined, expected: false };
     const { call, method } = this.#pending.get(key)!;
     this.#remove(key);
@@ -149,13 +156,26 @@ export class Calls {
   abandon(error: string): AuditEvent[] {
     const events: AuditEvent[] = [];
     for (const { call } of this.#pending.values()) {
-      if (call === undefined || call.cancelled) continue;
+      if (call === undefined || call.cancelled || !call.begun) continue;
       events.push(this.#outcome(call, { success: false, status: 'server_died', error }));
     }
     this.#pending.clear();
     this.#open = 0;
     this.#cancelled = 0;
     return events;
+  }
+
+  #isAsked(key: string): boolean {
+    const pending = this.#pending.get(key);
+    return pending !== undefined && pending.call?.begun !== false;
+  }
+
+  /** Ends the wait of a call for a limit; false when there is none with this key that waits. */
+  giveUp(key: string): boolean {
+    const call = this.#pending.get(key)?.call;
+    if (call === undefined || call.begun) return false;
+    call.giveUp.abort();
+    return true;
   }
 
   #remove(key: string): void {

@@ -8,8 +8,14 @@ import {
   queueLinesMax,
   refusedPreviewBytes,
 } from './bounds.js';
-import { type CallLimits, limitedEvent, refusalText, withRemaining } from './call-limits.js';
-import type { Calls } from './calls.js';
+import {
+  type CallLimits,
+  givenUpEvent,
+  limitedEvent,
+  refusalText,
+  withRemaining,
+} from './call-limits.js';
+import type { Call, Calls } from './calls.js';
 import {
   type ClientMessage,
   type Refusal,
@@ -134,6 +140,7 @@ export class ClientSide {
       case 'request':
         return { line, verdict: this.#request(message, line) };
       case 'notification':
+        this.#giveUp(message);
         return { line, verdict: Promise.resolve({ forward: () => this.#notified(message) }) };
       case 'response':
         return { line, verdict: Promise.resolve({ forward: () => undefined }) };
@@ -174,12 +181,15 @@ export class ClientSide {
     const { call, intent } = calls.begin({ method, id, params });
     const { channel, userId } = session.actor();
     const tool = method === 'tools/call' ? call.subject : undefined;
-    const decision = await limits.take({ actor: userId, channel, session: session.id, tool });
-    if (!decision.allowed) return await this.#limited(request, intent, decision);
-    if (!calls.has(id.key)) {
-      decision.refund();
-      return { answer: notMadeLine(request, notRecordedCode, 'the server ended while it waited') };
+    call.begun = false;
+    const wanted = { actor: userId, channel, session: session.id, tool };
+    const decision = await limits.take(wanted, call.giveUp.signal).catch(() => undefined);
+    if (decision === undefined || !calls.has(id.key)) {
+      if (decision?.allowed) decision.refund();
+      return await this.#givenUp(request, call, intent);
     }
+    if (!decision.allowed) return await this.#limited(request, intent, decision);
+    call.begun = true;
     call.limitRemaining = decision.remaining;
     const failure = await ledger.intent(withRemaining(intent, decision.remaining));
     if (failure === undefined) return { forward: () => calls.forwarded(call) };
@@ -187,6 +197,15 @@ export class ClientSide {
     decision.refund();
     const why = `it could not be recorded in the audit log (${failure})`;
     return { answer: notMadeLine(request, notRecordedCode, why) };
+  }
+
+  async #givenUp(request: Request, call: Call, intent: AuditEvent): Promise<Verdict> {
+    const { calls, ledger } = this.#o;
+    calls.drop(request.id.key);
+    const who = call.giveUp.signal.aborted ? 'it was cancelled' : 'the server or the client ended';
+    const why = `${who} while it waited for a limit`;
+    await ledger.fact(givenUpEvent(intent, why));
+    return { answer: notMadeLine(request, limitedCode, why) };
   }
 
   async #limited(request: Request, intent: AuditEvent, refusal: LimitRefusal): Promise<Verdict> {
@@ -209,12 +228,26 @@ export class ClientSide {
     return { answer: notMadeLine(request, tooManyCode, why) };
   }
 
+  /** A call that still waits for a limit need not be made when it is cancelled; what is behind it in line need not wait for that. */
+  #giveUp(message: Extract<ClientMessage, { kind: 'notification' }>): void {
+    const key = cancelledKey(message);
+    if (key !== undefined) this.#o.calls.giveUp(key);
+  }
+
   #notified(message: Extract<ClientMessage, { kind: 'notification' }>): void {
-    if (message.method !== 'notifications/cancelled' || message.params === undefined) return;
     const { calls, outcomes } = this.#o;
-    const key = stringValue(message.params, 'requestId') ?? rawText(message.params, 'requestId');
+    const key = cancelledKey(message);
     if (key === undefined) return;
-    const event = calls.cancel(key, stringValue(message.params, 'reason'));
+    const event = calls.cancel(key, stringValue(message.params!, 'reason'));
     if (event !== undefined) outcomes.record(event);
   }
+}
+
+/** The id of the request that a notification cancels. */
+function cancelledKey({
+  method,
+  params,
+}: Extract<ClientMessage, { kind: 'notification' }>): string | undefined {
+  if (method !== 'notifications/cancelled' || params === undefined) return undefined;
+  return stringValue(params, 'requestId') ?? rawText(params, 'requestId');
 }

@@ -107,7 +107,11 @@ async function relay(
     for (const event of calls.abandon(deathNote(server.exit))) outcomes.record(event);
     closeInput();
   });
-  void client.gone.then(closeInput);
+  void client.gone.then(() => {
+    limits.end();
+    closeInput();
+  });
+  void Promise.race([server.exited, serverDone]).then(() => limits.end());
 
   const exit = await server.exited;
   await shutdown.drained(serverDone, () => fromServer.chunks, client);

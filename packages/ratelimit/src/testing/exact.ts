@@ -29,12 +29,29 @@ export class ExactBuckets {
     return fits;
   }
 
-  giveBack(request: { actor: string; tool: string }, cost: number, nowMs: number): void {
+  /** What each limit lacks to be full: right after a take, what has to come in until what was taken is back by itself. */
+  lacking(request: { actor: string; tool: string }, nowMs: number): bigint[] {
+    return this.#limits.map((limit, at) => {
+      const { units } = this.#now(at, limit.keyOf(request), nowMs);
+      return this.#units(at, limit.burst) - units;
+    });
+  }
+
+  /** Gives back what has not come back by itself since it was taken, when so much was lacking. */
+  giveBack(
+    request: { actor: string; tool: string },
+    cost: number,
+    nowMs: number,
+    taken: { readonly lacking: readonly bigint[]; readonly atMs: number },
+  ): void {
     for (const [at, limit] of this.#limits.entries()) {
       const bucket = this.#now(at, limit.keyOf(request), nowMs);
+      const come = BigInt(nowMs - taken.atMs) * BigInt(limit.count);
+      const left = taken.lacking[at]! - come;
+      const back = left < this.#units(at, cost) ? left : this.#units(at, cost);
+      if (back > 0n) bucket.units += back;
       const full = this.#units(at, limit.burst);
-      const units = bucket.units + this.#units(at, cost);
-      bucket.units = units > full ? full : units;
+      if (bucket.units > full) bucket.units = full;
     }
   }
 
