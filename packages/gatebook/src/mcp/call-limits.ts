@@ -18,7 +18,8 @@ export interface LimitOptions {
 export class CallLimits {
   readonly #limiter: Limiter;
   readonly #waitMs: number | undefined;
-  readonly #over = new AbortController();
+  readonly #waiting = new Set<AbortController>();
+  #isOver = false;
   #before: Promise<unknown> = Promise.resolve();
 
   constructor({ limits, waitMs }: LimitOptions) {
@@ -26,24 +27,32 @@ export class CallLimits {
     this.#waitMs = waitMs;
   }
 
-  /** Rejects when the wait was given up: by `signal`, or because all is over. */
-  async take(request: LimitRequest, signal: AbortSignal): Promise<Grant | Refusal> {
+  /** Rejects when the wait is given up; `giveUp` is aborted too when nobody needs to wait any more. */
+  async take(request: LimitRequest, giveUp: AbortController): Promise<Grant | Refusal> {
     if (this.#waitMs === undefined) return this.#limiter.take(request);
     const deadline = performance.now() + this.#waitMs;
-    const either = AbortSignal.any([signal, this.#over.signal]);
+    if (this.#isOver) giveUp.abort(overReason);
+    this.#waiting.add(giveUp);
     const mine = this.#before.then(() => {
       const timeoutMs = Math.max(0, deadline - performance.now());
-      return this.#limiter.wait(request, { timeoutMs, signal: either });
+      return this.#limiter.wait(request, { timeoutMs, signal: giveUp.signal });
     });
     this.#before = mine.catch(() => {});
-    return await mine;
+    try {
+      return await mine;
+    } finally {
+      this.#waiting.delete(giveUp);
+    }
   }
 
   /** Nobody needs to wait any more: the server or the client has gone. */
   end(): void {
-    this.#over.abort();
+    this.#isOver = true;
+    for (const giveUp of this.#waiting) giveUp.abort(overReason);
   }
 }
+
+export const overReason = 'the server or the client ended';
 
 /** For the model, which can act on it: which limit, and when to come back. */
 export function refusalText({ by, limit, retryAfterMs, reason }: Refusal): string {

@@ -248,3 +248,16 @@ test('a trace context that is none is left out', () => {
   expect(begin(toolCall(2, { _meta: { traceparent: 'x' } })).intent.trace).toBeUndefined();
   expect(begin(toolCall(3, { _meta: { traceparent: 5 } })).intent.trace).toBeUndefined();
 });
+
+test('of a call that waits for a limit nothing is said but by who lets it wait', () => {
+  const { calls, begin, answer } = setUp();
+  const { call } = begin(toolCall(1));
+  call.begun = false;
+  expect(answer({ id: 1, result: { content: [] } })).toEqual({ event: undefined, expected: false });
+  expect(calls.cancel('1', undefined)).toBeUndefined();
+  expect(calls.has('1')).toBe(true);
+  expect(calls.giveUp('1')).toBe(true);
+  expect(call.giveUp.signal.aborted).toBe(true);
+  expect(calls.abandon('it died')).toEqual([]);
+  expect(calls.giveUp('1')).toBe(false);
+});

@@ -174,7 +174,7 @@ export class Calls {
   giveUp(key: string): boolean {
     const call = this.#pending.get(key)?.call;
     if (call === undefined || call.begun) return false;
-    call.giveUp.abort();
+    call.giveUp.abort('it was cancelled');
     return true;
   }
 

@@ -12,6 +12,7 @@ import {
   type CallLimits,
   givenUpEvent,
   limitedEvent,
+  overReason,
   refusalText,
   withRemaining,
 } from './call-limits.js';
@@ -183,7 +184,7 @@ export class ClientSide {
     const tool = method === 'tools/call' ? call.subject : undefined;
     call.begun = false;
     const wanted = { actor: userId, channel, session: session.id, tool };
-    const decision = await limits.take(wanted, call.giveUp.signal).catch(() => undefined);
+    const decision = await limits.take(wanted, call.giveUp).catch(() => undefined);
     if (decision === undefined || !calls.has(id.key)) {
       if (decision?.allowed) decision.refund();
       return await this.#givenUp(request, call, intent);
@@ -202,8 +203,8 @@ export class ClientSide {
   async #givenUp(request: Request, call: Call, intent: AuditEvent): Promise<Verdict> {
     const { calls, ledger } = this.#o;
     calls.drop(request.id.key);
-    const who = call.giveUp.signal.aborted ? 'it was cancelled' : 'the server or the client ended';
-    const why = `${who} while it waited for a limit`;
+    const { aborted, reason } = call.giveUp.signal;
+    const why = `${aborted ? reason : overReason} while it waited for a limit`;
     await ledger.fact(givenUpEvent(intent, why));
     return { answer: notMadeLine(request, limitedCode, why) };
   }

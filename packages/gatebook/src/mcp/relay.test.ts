@@ -2,7 +2,7 @@ import { PassThrough } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { lineBytesMax, pendingCallsMax, queueLinesMax, unexpectedMax } from './bounds.js';
-import { CallLimits } from './call-limits.js';
+import { CallLimits, type LimitOptions } from './call-limits.js';
 import { Calls } from './calls.js';
 import { ClientSide } from './client-side.js';
 import { FixtureBook } from './fixture-book.js';
@@ -13,7 +13,10 @@ import { ServerSide } from './server-side.js';
 import { Session } from './session.js';
 
 /** Both directions of the relay between streams in memory, with a book in memory. */
-async function setUp(onLogFailure: OnLogFailure = 'refuse') {
+async function setUp(
+  onLogFailure: OnLogFailure = 'refuse',
+  limited: LimitOptions = { limits: [] },
+) {
   const book = new FixtureBook();
   const ledger = new Ledger({ open: async () => book, onLogFailure, report: () => undefined });
   await ledger.open({ passUnavailable: true });
@@ -28,7 +31,7 @@ async function setUp(onLogFailure: OnLogFailure = 'refuse') {
   const shared = { session, calls, ledger, outcomes, toClient };
   const clientSide = new ClientSide({
     ...shared,
-    limits: new CallLimits({ limits: [] }),
+    limits: new CallLimits(limited),
     toServer: new Outlet(serverIn),
   });
   const serverSide = new ServerSide(shared);
@@ -305,4 +308,18 @@ test('a client that does not read stops the reading of the server', async () => 
   expect(relay.serverOut.writableLength).toBeGreaterThan(4_000_000);
   relay.clientIn.resume();
   await until(() => relay.serverOut.writableLength === 0);
+});
+
+test('a call that the log refuses costs no limit anything', async () => {
+  const rate = { count: 2, perMs: 3_600_000 };
+  const relay = await setUp('refuse', { limits: [{ name: 'all', rate }] });
+  relay.book.failWith = 'too_large';
+  relay.clientOut.write(toolCall(1) + toolCall(2));
+  await until(() => relay.atClient().split('\n').length === 3);
+  expect(relay.atClient()).not.toContain('limit `all`');
+  relay.book.failWith = undefined;
+  relay.clientOut.write(toolCall(4) + toolCall(5) + toolCall(6));
+  await until(() => relay.atClient().split('\n').length === 4);
+  expect(relay.atClient()).toContain('limit `all` (2 at once) is used up');
+  expect(relay.atServer()).toBe(toolCall(4) + toolCall(5));
 });
