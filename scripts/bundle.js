@@ -23,7 +23,18 @@ const bundles = [
       'archive-thread': 'archive-thread.js',
     },
   },
-  { folder: 'packages/ratelimit/dist', entries: { index: 'index.js' } },
+  {
+    folder: 'packages/ratelimit/dist',
+    entries: {
+      index: 'index.js',
+      http: 'http/index.js',
+      'node-http': 'node-http/index.js',
+      express: 'express/index.js',
+      fastify: 'fastify/index.js',
+      hono: 'hono/index.js',
+      fetch: 'fetch/index.js',
+    },
+  },
   { folder: 'packages/gatebook/dist', entries: { cli: 'cli/main.js' } },
 ];
 

@@ -5,6 +5,8 @@ export type RateLimitErrorCode =
   | 'duplicate_limit' // two limits have one name
   | 'unknown_limit' // no limit has the name asked for
   | 'idempotency_conflict' // an idempotency key was used before, with another request
+  | 'bad_option' // a middleware or the fetch wrapper is set up in a way that cannot work
+  | 'too_late' // a request of the fetch wrapper may not be sent as soon as it would have to be
   | 'bad_snapshot' // what is to be restored is no snapshot of this limiter
   | 'closed';
 
