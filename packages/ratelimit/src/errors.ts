@@ -6,7 +6,7 @@ export type RateLimitErrorCode =
   | 'unknown_limit' // no limit has the name asked for
   | 'idempotency_conflict' // an idempotency key was used before, with another request
   | 'bad_option' // a middleware or the fetch wrapper is set up in a way that cannot work
-  | 'too_late' // a request of the fetch wrapper may not be sent as soon as it would have to be
+  | 'not_sent' // the fetch wrapper did not send a request, since it would have had to wait too long
   | 'bad_snapshot' // what is to be restored is no snapshot of this limiter
   | 'closed';
 
