@@ -215,6 +215,17 @@ describe('RateLimit of a success', () => {
   });
 });
 
+test('a turn that comes while silence is asked for costs nothing', async () => {
+  const silence = { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': '1.2' };
+  const { call, sent, pass } = open([() => new Response('ok', { headers: silence })], {
+    rate: parseRate('1/s'),
+  });
+  const all = [call(url), call(url)];
+  await pass(1_200);
+  await Promise.all(all);
+  expect(sent).toEqual([0, 1_200]);
+});
+
 describe('the pace', () => {
   const refused = { isRefusal: true, pauseMs: 0, allowance: undefined };
   const fine = { ...refused, isRefusal: false };
@@ -281,6 +292,18 @@ describe('what it keeps', () => {
     expect((await paused).status).toBe(200);
   });
 
+  test('is not forgotten while an origin that refused nothing wants silence', async () => {
+    const { call, pass } = open(
+      [() => new Response('ok', { headers: { ratelimit: '"a";r=0;t=30' } })],
+      { maxKeys: 1 },
+    );
+    await call('https://a.example/');
+    await pass(29_000);
+    await expect(call('https://b.example/')).rejects.toMatchObject({ code: 'not_sent' });
+    await pass(1_000);
+    expect((await call('https://b.example/')).status).toBe(200);
+  });
+
   test('has no more paces than keys', async () => {
     const clock = new ManualClock();
     const paces = new Paces(planOf({ rate: parseRate('10/s'), clock, maxKeys: 10 }));
@@ -299,6 +322,9 @@ describe('what it keeps', () => {
       'rejected',
       'rejected',
     ]);
+    const later = [call(url), call(url)];
+    await pass(1_000);
+    expect(await Promise.all(later)).toHaveLength(2);
   });
 });
 
