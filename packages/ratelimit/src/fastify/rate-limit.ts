@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { nodeConnection } from '../http/connection.js';
-import { joinField } from '../http/fields.js';
+import { fieldAfter } from '../http/fields.js';
 import { HttpLimit } from '../http/http-limit.js';
 import type { HttpLimitOptions } from '../http/options.js';
 import { originOfNode } from '../node-http/node-request.js';
@@ -23,8 +23,7 @@ export function rateLimit(options: HttpLimitOptions<FastifyRequest>): FastifyRat
       return reply;
     }
     for (const [name, value] of verdict.fields) {
-      const isList = name.startsWith('RateLimit');
-      reply.header(name, isList ? joinField(reply.getHeader(name), value) : value);
+      reply.header(name, fieldAfter(reply.getHeader(name), name, value));
     }
     if (verdict.kind === 'pass') return undefined;
     // As bytes: to a text Fastify adds a charset, which JSON has none of.

@@ -368,6 +368,16 @@ test('a fetch that fails is not tried again', async () => {
 });
 
 test.each<[Partial<LimitedFetchOptions>, string]>([
+  [{ rate: undefined as never }, 'no rate'],
+  [{ rate: { count: 1, perMs: 0 } }, 'perMs is 0'],
+  [{ burst: Number.POSITIVE_INFINITY }, 'burst is Infinity'],
+])('a rate that no limit can have is refused before the first call: %o', (options, message) => {
+  expect(() => limitedFetch(fetch, { rate: parseRate('1/s'), ...options })).toThrow(
+    expect.objectContaining({ code: 'bad_limit', message: expect.stringContaining(message) }),
+  );
+});
+
+test.each<[Partial<LimitedFetchOptions>, string]>([
   [{ rate: { count: 0, perMs: 1 } }, 'rate.count is 0'],
   [{ burst: 0.5 }, 'burst is 0.5'],
   [{ maxWaitMs: Number.NaN }, 'maxWaitMs is NaN'],

@@ -13,7 +13,7 @@ export type Fetch = (input: string | URL | Request, init?: RequestInit) => Promi
  * where that is safe and in time; otherwise the refusal is returned as it came. Redirects are followed by the `fetch` inside and count
  * for the origin that was asked.
  *
- * @throws RateLimitError `bad_option`; the calls reject with `not_sent` when a request would have to wait longer than `maxWaitMs`,
+ * @throws RateLimitError `bad_option`, `bad_limit`; the calls reject with `not_sent` when a request would have to wait longer than `maxWaitMs`,
  *   and with the signal's reason when it is aborted
  */
 export function limitedFetch(fetch: Fetch, options: LimitedFetchOptions): Fetch {

@@ -1,6 +1,7 @@
 import { type Clock, systemClock } from '../clock.js';
 import { RateLimitError } from '../errors.js';
 import { burstOf, type Rate } from '../limit.js';
+import { checkLimits } from '../meters.js';
 
 export interface LimitedFetchOptions {
   /** How fast each origin is asked, as long as it does not object. */
@@ -36,8 +37,9 @@ export type FetchPlan = {
 /** RFC 9110, section 9.2.2. */
 const idempotent = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);
 
-/** @throws RateLimitError `bad_option` */
+/** @throws RateLimitError `bad_option`; `bad_limit` for a rate or burst that no limit can have */
 export function planOf(options: LimitedFetchOptions): FetchPlan {
+  checkLimits([{ name: 'own', rate: options.rate, burst: options.burst }]);
   const plan: FetchPlan = {
     rate: options.rate,
     burst: options.burst ?? Math.max(1, burstOf({ name: 'own', rate: options.rate })),

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Context, MiddlewareHandler } from 'hono';
 import { type Connection, nodeConnection, OpenConnection } from '../http/connection.js';
-import { joinField } from '../http/fields.js';
+import { fieldAfter } from '../http/fields.js';
 import { HttpLimit, type Verdict } from '../http/http-limit.js';
 import type { HttpLimitOptions } from '../http/options.js';
 
@@ -55,7 +55,7 @@ async function go(
   }
   await next();
   for (const [name, value] of verdict.fields) {
-    context.header(name, joinField(context.res.headers.get(name), value));
+    context.header(name, fieldAfter(context.res.headers.get(name), name, value));
   }
   return undefined;
 }

@@ -33,9 +33,15 @@ const noAddress = 'no address';
 export function clientKeys(options: ClientKeyOptions = {}): (origin: RequestOrigin) => string {
   const { trustedProxies = [], forwardedField = 'x-forwarded-for', ipv6Prefix = 64 } = options;
   if (!Number.isInteger(ipv6Prefix) || ipv6Prefix < 1 || ipv6Prefix > 128)
-    throw badOption(`ipv6Prefix is ${ipv6Prefix}, not a whole number from 1 to 128`);
+    throw new RateLimitError(
+      'bad_option',
+      `ipv6Prefix is ${ipv6Prefix}, not a whole number from 1 to 128`,
+    );
   if (forwardedField !== 'x-forwarded-for' && forwardedField !== 'forwarded')
-    throw badOption(`forwardedField is ${forwardedField}; there is x-forwarded-for, forwarded`);
+    throw new RateLimitError(
+      'bad_option',
+      `forwardedField is ${forwardedField}; there is x-forwarded-for, forwarded`,
+    );
   const list = listOf(trustedProxies.filter((each) => each !== 'unix'));
   const isUnixTrusted = trustedProxies.includes('unix');
   const isTrusted = (address: IpAddress): boolean => list.check(address.text, address.family);
@@ -68,15 +74,12 @@ function listOf(ranges: readonly string[]): BlockList {
     // A prefix of IPv4 mapped into IPv6 would count other bits than it seems to.
     const isMapped = address?.family === 'ipv4' && text.includes(':');
     if (address === undefined || !isWritten || prefix > most || isMapped) {
-      throw badOption(
+      throw new RateLimitError(
+        'bad_option',
         `trustedProxies has ${JSON.stringify(range)}; write an address, a range like 10.0.0.0/8, or unix`,
       );
     }
     list.addSubnet(address.text, prefix, address.family);
   }
   return list;
-}
-
-function badOption(message: string): RateLimitError {
-  return new RateLimitError('bad_option', message);
 }

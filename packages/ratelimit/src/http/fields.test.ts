@@ -5,7 +5,7 @@ import type { Decision, Refusal } from '../decision.js';
 import { type Limit, parseRate } from '../limit.js';
 import { Limiter } from '../limiter.js';
 import { ManualClock } from '../manual-clock.js';
-import { FieldWriter, joinField, retryAfterS } from './fields.js';
+import { FieldWriter, fieldAfter, retryAfterS } from './fields.js';
 import { policiesOf, policyField, policyName } from './policy.js';
 import { problemOf } from './problem.js';
 
@@ -144,8 +144,9 @@ describe('RateLimit', () => {
   });
 
   test('is joined to what is there already', () => {
-    expect(joinField(undefined, 'b')).toBe('b');
-    expect(joinField(['x', 'a'], 'b')).toBe('x, a, b');
+    expect(fieldAfter(undefined, 'RateLimit', 'b')).toBe('b');
+    expect(fieldAfter('a', 'Retry-After', 'b')).toBe('b');
+    expect(fieldAfter(['x', 'a'], 'RateLimit', 'b')).toBe('x, a, b');
   });
 });
 

@@ -60,9 +60,10 @@ export function retryAfterS({ retryAfterMs }: Decision): number | undefined {
   return Math.max(1, integer(Math.ceil(retryAfterMs / 1_000)));
 }
 
-/** Adds an item to what an outer middleware has said already: both fields are lists. */
-export function joinField(before: unknown, value: string): string {
-  if (before === undefined || before === null || before === '') return value;
+/** The value to send of a field that an outer middleware may have set already: the two that are lists go on after its items. */
+export function fieldAfter(before: unknown, name: string, value: string): string {
+  const isList = name.startsWith('RateLimit');
+  if (!isList || before === undefined || before === null || before === '') return value;
   return `${Array.isArray(before) ? before.join(', ') : String(before)}, ${value}`;
 }
 

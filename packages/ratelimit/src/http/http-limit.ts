@@ -32,11 +32,15 @@ export class HttpLimit<Request> {
   /** @throws RateLimitError `bad_option` */
   constructor(options: HttpLimitOptions<Request>, originOf: (request: Request) => RequestOrigin) {
     const { limits = [], partitionSecret, waitMs = 0, limiter, onFailure } = options;
-    if (!(waitMs >= 0)) throw badOption(`waitMs is ${waitMs}, not a number of 0 or more`);
+    if (!(waitMs >= 0))
+      throw new RateLimitError('bad_option', `waitMs is ${waitMs}, not a number of 0 or more`);
     if (waitMs > 0 && limiter.wait === undefined)
-      throw badOption('waitMs needs a limiter that has `wait`');
+      throw new RateLimitError('bad_option', 'waitMs needs a limiter that has `wait`');
     if (onFailure !== undefined && onFailure !== 'deny' && onFailure !== 'allow')
-      throw badOption(`onFailure is ${JSON.stringify(onFailure)}; there is deny, allow`);
+      throw new RateLimitError(
+        'bad_option',
+        `onFailure is ${JSON.stringify(onFailure)}; there is deny, allow`,
+      );
     this.#options = options;
     this.#originOf = originOf;
     this.#keyOf = clientKeys(options);
@@ -137,8 +141,4 @@ function reply(problem: Problem, fields: Fields, own?: RefusalBody): Verdict {
     ],
     body: own?.body ?? JSON.stringify(problem),
   };
-}
-
-function badOption(message: string): RateLimitError {
-  return new RateLimitError('bad_option', message);
 }

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { RequestOrigin } from '../http/client-keys.js';
-import { type Fields, joinField } from '../http/fields.js';
+import { type Fields, fieldAfter } from '../http/fields.js';
 import type { Verdict } from '../http/http-limit.js';
 
 export function originOfNode(request: IncomingMessage): RequestOrigin {
@@ -22,7 +22,6 @@ export function applyToNode(response: ServerResponse, verdict: Verdict): boolean
 
 function setFields(response: ServerResponse, fields: Fields): void {
   for (const [name, value] of fields) {
-    const isList = name.startsWith('RateLimit');
-    response.setHeader(name, isList ? joinField(response.getHeader(name), value) : value);
+    response.setHeader(name, fieldAfter(response.getHeader(name), name, value));
   }
 }
