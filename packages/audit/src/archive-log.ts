@@ -9,6 +9,7 @@ import {
   tidyArchives,
   type Unarchived,
 } from './archive-place.js';
+import { isThere } from './durable.js';
 import { AuditError } from './errors.js';
 import { readHead } from './keys.js';
 import { takeLock } from './lock.js';
@@ -40,7 +41,7 @@ export async function archiveLog(options: {
   readonly keysDir: string;
 }): Promise<ArchiveReport> {
   const { dir, keysDir } = options;
-  if (!fs.existsSync(dir)) throw new AuditError('not_found', `there is no log at ${dir}`);
+  if (!isThere(dir)) throw new AuditError('not_found', `there is no log at ${dir}`);
   const lock = takeLock(path.join(dir, 'lock'), `the log ${dir}`);
   try {
     const head = readHead({ folder: keysDir });

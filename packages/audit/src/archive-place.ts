@@ -1,7 +1,7 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import type { ArchiveTask } from './archive-make.js';
-import { namesIn, readRegular, replaceFile, syncFolder } from './durable.js';
+import { isThere, namesIn, readRegular, replaceFile, syncFolder } from './durable.js';
 import { AuditError } from './errors.js';
 import {
   archivePath,
@@ -55,7 +55,7 @@ export function putArchive(dir: string, firstSeq: number): void {
   const plain = segmentPath(dir, firstSeq);
   const archive = archivePath(dir, firstSeq);
   // Retention may have deleted the segment meanwhile, and it must not come back.
-  if (!fs.existsSync(plain)) {
+  if (!isThere(plain)) {
     fs.rmSync(`${archive}.tmp`, { force: true });
     return;
   }

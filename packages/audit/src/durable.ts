@@ -4,6 +4,11 @@ import { AuditError, systemCode } from './errors.js';
 
 /** Files and folders that must be on disk before anything relies on them: every rename and creation is synced twice, file and folder. */
 
+/** Whether something stands at `file`. Throws where that cannot be said: a look that failed is no absence. */
+export function isThere(file: string): boolean {
+  return fs.statSync(file, { throwIfNoEntry: false }) !== undefined;
+}
+
 /** Makes a folder's entries durable: creations, renames and removals in it. */
 export function syncFolder(folder: string): void {
   const fd = fs.openSync(folder, 'r');
@@ -20,7 +25,7 @@ export function syncFolder(folder: string): void {
  */
 export function makeFolder(folder: string): void {
   const parent = path.dirname(folder);
-  if (parent !== folder && !fs.existsSync(parent)) makeFolder(parent);
+  if (parent !== folder && !isThere(parent)) makeFolder(parent);
   try {
     fs.mkdirSync(folder, { mode: 0o700 });
   } catch (error) {

@@ -2,7 +2,7 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { contentFolder, contentPlaces, listContents } from './content-file.js';
-import { isNoFolder, readAll } from './durable.js';
+import { isNoFolder, isThere, readAll } from './durable.js';
 import { AuditError } from './errors.js';
 import { listSources, seqOf } from './kept.js';
 import { LineFile } from './line-file.js';
@@ -59,7 +59,7 @@ export async function surveyErasure(options: {
 
 /** The subjects that a user id or username means, as far as the keys folder knows. */
 export function findSubjects(dir: string, keysDir: string, user: string): KnownSubject[] {
-  if (!fs.existsSync(subjectsFolder(keysDir))) return [];
+  if (!isThere(subjectsFolder(keysDir))) return [];
   return new SubjectKeys(keysDir, originOfLog(dir)).find(user);
 }
 
@@ -167,5 +167,5 @@ function holdsCompressed(file: string, needles: readonly Buffer[]): boolean {
 
 /** Whether an erasure was begun that the next opening of the log finishes. */
 export function erasureIsPending(keysDir: string): boolean {
-  return fs.existsSync(path.join(keysDir, 'erasing'));
+  return isThere(path.join(keysDir, 'erasing'));
 }

@@ -1,7 +1,7 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { contentFolder, contentPlaces, eraseFromFile, listContents } from './content-file.js';
-import { replaceFileDurably, syncFolder } from './durable.js';
+import { isThere, replaceFileDurably, syncFolder } from './durable.js';
 import { AuditError } from './errors.js';
 import { readJsonFile } from './json-file.js';
 import { findNewest } from './newest-own.js';
@@ -105,7 +105,7 @@ export class Erasure {
 /** A file that an interrupted replacement left may hold what was erased. */
 function removeUnfinished(dir: string): void {
   const folder = contentFolder(dir);
-  if (!fs.existsSync(folder)) return;
+  if (!isThere(folder)) return;
   for (const name of fs.readdirSync(folder).filter((each) => each.endsWith('.tmp')))
     fs.rmSync(path.join(folder, name), { force: true });
   syncFolder(folder);

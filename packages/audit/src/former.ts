@@ -1,6 +1,6 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import { makeFolder, namesIn, replaceFileDurably, syncFolder } from './durable.js';
+import { isThere, makeFolder, namesIn, replaceFileDurably, syncFolder } from './durable.js';
 import type { JsonObject } from './event.js';
 import { readJsonFile } from './json-file.js';
 
@@ -34,12 +34,12 @@ const staying = new Set(['former', 'lock', 'reserve']);
 export function setLogAside(dir: string, keysDir: string, facts: JsonObject): string {
   const last = numbersIn(dir).at(-1);
   const unfinished =
-    last !== undefined && !fs.existsSync(path.join(formerFolder(dir), String(last), 'segments'));
+    last !== undefined && !isThere(path.join(formerFolder(dir), String(last), 'segments'));
   const number = String(unfinished ? last : (last ?? -1) + 1);
   const folder = path.join(formerFolder(dir), number);
   const note = path.join(folder, noteName);
   makeFolder(folder);
-  if (!fs.existsSync(note))
+  if (!isThere(note))
     replaceFileDurably(note, `${JSON.stringify({ ...facts, folder: `former/${number}` })}\n`);
   moveAll(keysDir, path.join(formerFolder(keysDir), number), 'origin');
   moveAll(dir, folder, 'segments');

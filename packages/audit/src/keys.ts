@@ -3,7 +3,14 @@ import * as fs from 'node:fs';
 import { hostname } from 'node:os';
 import * as path from 'node:path';
 import { parseVerifierKey } from './checkpoint.js';
-import { makeFolder, readIfThere, replaceFile, replaceFileDurably, syncFolder } from './durable.js';
+import {
+  isThere,
+  makeFolder,
+  readIfThere,
+  replaceFile,
+  replaceFileDurably,
+  syncFolder,
+} from './durable.js';
 import { formatHmacKey, nextEpochKey, parseHmacKey } from './epoch-keys.js';
 import { AuditError, reasonOf } from './errors.js';
 import { emptyHead, formatHead, type Head, parseHead } from './head.js';
@@ -61,7 +68,7 @@ function newOrigin(): string {
 /** The path of the initial HMAC key while it still lies on this host: as long as it does, forward security is off. */
 export function initialKeyOnHost(folder: string): string | undefined {
   const file = path.join(folder, names.initialKey);
-  return fs.existsSync(file) ? file : undefined;
+  return isThere(file) ? file : undefined;
 }
 
 /** Overwrites and removes the initial HMAC key, once it lies elsewhere: from then on forward security is on. */

@@ -1,4 +1,5 @@
 import * as fs from 'node:fs';
+import { isThere } from './durable.js';
 import { AuditError } from './errors.js';
 
 /** Owner-only, and owned by us: else the keys may be anybody's. Throws `keys_missing` or `keys_unsafe`. */
@@ -35,7 +36,7 @@ export function checkSecretVariable(name: string): void {
 /** Overwrites a file's bytes and removes it. What a disk keeps besides is not in our hands. */
 export function wipeFile(file: string): void {
   // A repeated attempt may find it gone already.
-  if (!fs.existsSync(file)) return;
+  if (!isThere(file)) return;
   const fd = fs.openSync(file, 'r+');
   try {
     fs.writeSync(fd, Buffer.alloc(fs.fstatSync(fd).size), 0);

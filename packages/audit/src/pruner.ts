@@ -53,7 +53,7 @@ export interface PreparedPrune {
 
 /**
  * Deletes what the policy in the book lets go, in this order: the segments are checked against the tree and their tiles synced, the
- * log's own lines of them kept, durably; then the writer records it; then `remove`. An interruption is finished by the next opening.
+ * log's own lines of them kept, durably; then the writer records it and signs that; then `finish`. An interruption is finished by the next opening.
  */
 export class Pruner {
   readonly #dir: string;
@@ -152,10 +152,9 @@ export class Pruner {
     return { removed: chosen.map(removedOf), ranges: this.#merge(checked, view.head) };
   }
 
-  /** After the record is durable. */
+  /** The record is in the book; once it is signed, `finish`. */
   recorded(pruned: Pruned): void {
     this.#ranges = pruned.ranges;
-    this.finish();
   }
 
   get ranges(): readonly PrunedRange[] {

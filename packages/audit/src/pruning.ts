@@ -9,6 +9,7 @@ export class Pruning {
   readonly #pruner: Pruner;
   #job: Generator<void, PreparedPrune | undefined> | undefined;
   #askedMs: number | undefined = 0;
+  #unfinished: readonly Removed[] | undefined;
 
   constructor(pruner: Pruner) {
     this.#pruner = pruner;
@@ -65,11 +66,22 @@ export class Pruning {
     );
   }
 
+  /** The record is on disk: from here on the same segments are not chosen again. */
   recorded(pruned: Pruned): void {
     this.#pruner.recorded(pruned);
+    this.#unfinished = pruned.removed;
   }
 
-  finish(): void {
+  /** Whether the record of a deletion is still to be signed, or what it names still to be deleted. */
+  get isUnfinished(): boolean {
+    return this.#unfinished !== undefined;
+  }
+
+  /** Deletes what is recorded as gone, once that is signed; gives what this was in this process. */
+  finish(): readonly Removed[] {
     this.#pruner.finish();
+    const removed = this.#unfinished ?? [];
+    this.#unfinished = undefined;
+    return removed;
   }
 }

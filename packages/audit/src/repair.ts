@@ -9,6 +9,7 @@ import {
 } from './checkpoint.js';
 import { systemClock } from './clock.js';
 import {
+  isThere,
   makeFolder,
   namesIn,
   readIfThere,
@@ -78,7 +79,7 @@ export interface RepairReport {
  */
 export async function repairLog(options: RepairOptions): Promise<RepairReport> {
   const { dir, keysDir } = options;
-  if (!fs.existsSync(dir)) throw new AuditError('not_found', `there is no log at ${dir}`);
+  if (!isThere(dir)) throw new AuditError('not_found', `there is no log at ${dir}`);
   makeFolder(keysDir);
   const locks = [takeLock(path.join(dir, 'lock'), `the log ${dir}`)];
   try {
@@ -213,7 +214,7 @@ function goOn(options: RepairOptions, usable: Usable, scan: Scan, why: Why): Rep
   const { seq } = scan.tail;
   const { verdict, findings } = why.verified;
   const finding = (findings[0]?.reason ?? 'the log does not open').slice(0, 1_000);
-  const tiles = why.moveTiles && fs.existsSync(path.join(dir, 'tile')) ? ['tile'] : [];
+  const tiles = why.moveTiles && isThere(path.join(dir, 'tile')) ? ['tile'] : [];
   const files = [
     ...scan.damaged.map(({ segment }) => `segments/${path.basename(segment.path)}`),
     ...scan.badCheckpoints,
@@ -277,7 +278,7 @@ function withLines(earlier: string | undefined, text: string): string {
 /** A file that an interrupted repair has moved already is not there any more. */
 function moveAside(dir: string, folder: string, file: string): void {
   const from = path.join(dir, file);
-  if (!fs.existsSync(from)) return;
+  if (!isThere(from)) return;
   makeFolder(path.dirname(path.join(folder, file)));
   fs.renameSync(from, path.join(folder, file));
   syncFolder(path.dirname(path.join(folder, file)));
@@ -304,8 +305,7 @@ function setSegmentAside(dir: string, folder: string, { segment, keptBytes, tail
 function dropMoved(dir: string, folder: string): void {
   for (const name of namesIn(path.join(folder, 'segments')).filter(isArchive)) {
     const firstSeq = Number(name.slice(0, 20));
-    if (fs.existsSync(segmentPath(dir, firstSeq)))
-      fs.rmSync(archivePath(dir, firstSeq), { force: true });
+    if (isThere(segmentPath(dir, firstSeq))) fs.rmSync(archivePath(dir, firstSeq), { force: true });
   }
 }
 
@@ -380,7 +380,7 @@ function beginAnew(options: RepairOptions, cause: AuditError): RepairReport {
     reason: `${cause.code}: ${reasonOf(cause)}`,
     ranges: [],
     files: ['segments', 'checkpoint', 'checkpoints', 'tile', 'torn', 'kept', 'damaged'].filter(
-      (name) => fs.existsSync(path.join(dir, name)),
+      (name) => isThere(path.join(dir, name)),
     ),
     remaining: [],
   };

@@ -78,11 +78,12 @@ export class SegmentFile {
     fs.fdatasyncSync(this.#fd);
   }
 
-  /** Cuts off what a failed write or sync left behind the last good record, durably; a file without records goes. */
-  cutBack(): void {
-    fs.ftruncateSync(this.#fd, this.#bytes);
+  /** Cuts off what a failed write, sync or look left behind the last good record, which ends at `to`, durably; a file without records goes. */
+  cutBack(to: number): void {
+    fs.ftruncateSync(this.#fd, to);
     fs.fsyncSync(this.#fd);
-    if (this.#bytes > 0) return;
+    this.#bytes = to;
+    if (to > 0) return;
     fs.rmSync(this.path);
     syncFolder(path.dirname(this.path));
   }

@@ -1,6 +1,5 @@
-import * as fs from 'node:fs';
 import * as path from 'node:path';
-import { makeFolder, readIfThere, replaceFileDurably } from './durable.js';
+import { isThere, makeFolder, readIfThere, replaceFileDurably } from './durable.js';
 import { AuditError } from './errors.js';
 import type { PassphraseSource } from './passphrase.js';
 import { keepPreviousLog, type PreviousLog } from './previous-log.js';
@@ -26,7 +25,7 @@ export interface SetUpOptions {
 export function setUpLog(options: SetUpOptions): void {
   const { keysDir, passphrase, previous } = options;
   const dir = path.resolve(options.dir);
-  if (fs.existsSync(path.join(dir, 'segments')) || readIfThere(path.join(keysDir, 'origin'))) {
+  if (isThere(path.join(dir, 'segments')) || readIfThere(path.join(keysDir, 'origin'))) {
     throw new AuditError(
       'bad_option',
       `${dir} or ${keysDir} holds a log already; name new folders for a new one`,

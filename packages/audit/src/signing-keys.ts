@@ -8,7 +8,7 @@ import {
   type Signer,
   type VerifierKey,
 } from './checkpoint.js';
-import { readIfThere, replaceFile, replaceFileDurably, syncFolder } from './durable.js';
+import { isThere, readIfThere, replaceFile, replaceFileDurably, syncFolder } from './durable.js';
 import { AuditError } from './errors.js';
 import type { Head } from './head.js';
 import { checkKeyStatement, keyStatement } from './key-statement.js';
@@ -122,7 +122,7 @@ export class SigningKeys {
       next: undefined,
       retired: [],
     });
-    if (fs.existsSync(path.join(folder, signingFile))) keys.#save({ source }, undefined);
+    if (isThere(path.join(folder, signingFile))) keys.#save({ source }, undefined);
     replaceFile(path.join(folder, 'public-key'), `${signer.publicKey.text}\n`, 0o644);
     return keys;
   }

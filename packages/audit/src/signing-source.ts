@@ -3,6 +3,7 @@ import { randomBytes, verify } from 'node:crypto';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { ed25519VerifierKey, type Signer, type VerifierKey } from './checkpoint.js';
+import { isThere } from './durable.js';
 import { AuditError, reasonOf } from './errors.js';
 import { openPassphrase, type PassphraseSource } from './passphrase.js';
 import { checkPrivate, checkSecretVariable } from './private-file.js';
@@ -65,7 +66,7 @@ export function describeSource(source: SigningSource): string {
 }
 
 function readKeyFile(file: string, { passphrase }: FileSource): ReturnType<typeof parsePrivateKey> {
-  if (!fs.existsSync(file)) {
+  if (!isThere(file)) {
     throw new AuditError(
       'keys_missing',
       `the signing key ${file} is missing; restore it, or, where it is lost for good, start a log that names this one (gatebook init --after)`,

@@ -1,7 +1,7 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import { makeFolder, namesIn, readIfThere, replaceFile, syncFolder } from './durable.js';
+import { isThere, makeFolder, namesIn, readIfThere, replaceFile, syncFolder } from './durable.js';
 import { formatHmacKey, parseHmacKey } from './epoch-keys.js';
 import { AuditError } from './errors.js';
 import { wipeFile } from './private-file.js';
@@ -105,12 +105,12 @@ export class SubjectKeys {
       wipeFile(this.#file(id, 'key'));
       fs.rmSync(this.#file(id, 'names'), { force: true });
     }
-    if (fs.existsSync(this.#folder)) syncFolder(this.#folder);
+    if (isThere(this.#folder)) syncFolder(this.#folder);
   }
 
   /** Removes what an interruption left, and makes durable what it made. */
   tidy(): void {
-    if (!fs.existsSync(this.#folder)) return;
+    if (!isThere(this.#folder)) return;
     syncFolder(this.#keysDir);
     const keyed = new Set(this.#ids(keyPattern));
     const orphans = this.#ids(namesPattern).filter((id) => !keyed.has(id));

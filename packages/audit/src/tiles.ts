@@ -1,6 +1,6 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import { isNoFolder, readRegular } from './durable.js';
+import { isNoFolder, isThere, readRegular } from './durable.js';
 import { AuditError, systemCode } from './errors.js';
 import { Frontier, type Hash } from './tree.js';
 
@@ -154,7 +154,7 @@ export class TileWriter {
       }
       if (!frontier.hasEdge(fold.toArray(), count, level * 8)) return false;
       tile.index = index;
-      tile.written = fs.existsSync(this.#file(level, index, count)) ? count : 0;
+      tile.written = isThere(this.#file(level, index, count)) ? count : 0;
     }
     return true;
   }
@@ -189,7 +189,7 @@ export class TileWriter {
   #removeFrom(level: number, index: number, count: number): void {
     const first = this.#file(level, index, tileWidth);
     // A full tile where a partial one belongs holds hashes of records that were lost; keep what is below the size.
-    if (count > 0 && fs.existsSync(first)) {
+    if (count > 0 && isThere(first)) {
       this.#write(
         this.#file(level, index, count),
         fs.readFileSync(first).subarray(0, count * hashBytes),
@@ -197,7 +197,7 @@ export class TileWriter {
     }
     for (let stale = index; ; stale++) {
       const file = this.#file(level, stale, tileWidth);
-      const found = fs.existsSync(file);
+      const found = isThere(file);
       fs.rmSync(file, { force: true });
       for (const width of partialWidths(file)) {
         if (stale > index || width > count)

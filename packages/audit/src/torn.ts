@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import { makeFolder, readAll, readRegular, replaceFileDurably } from './durable.js';
+import { isThere, makeFolder, readAll, readRegular, replaceFileDurably } from './durable.js';
 import { AuditError } from './errors.js';
 import { sequenceName } from './segment.js';
 
@@ -54,7 +54,7 @@ export function setAside(
  */
 export function unrecordedTorn(dir: string, seq: number): TornBytes[] {
   const folder = path.join(dir, tornFolder);
-  if (!fs.existsSync(folder)) return [];
+  if (!isThere(folder)) return [];
   return fs
     .readdirSync(folder)
     .filter((file) => /^\d{20}-[0-9a-f]{16}\.bin$/.test(file) && Number(file.slice(0, 20)) >= seq)

@@ -10,7 +10,7 @@ import {
   parseNote,
 } from './checkpoint.js';
 import { type CosignerKey, cosignerKey, findCosignature } from './cosignature.js';
-import { makeFolder, readIfThere, readRegular, replaceFileDurably } from './durable.js';
+import { isThere, makeFolder, readIfThere, readRegular, replaceFileDurably } from './durable.js';
 import { AuditError, reasonOf } from './errors.js';
 
 /**
@@ -61,7 +61,7 @@ export function openWitnessKey(folder: string, name: string | undefined): Witnes
   if (name !== undefined && name !== own) {
     throw new AuditError('bad_option', `the witness in ${folder} is called ${own}, not ${name}`);
   }
-  if (!fs.existsSync(path.join(folder, originsFolder))) {
+  if (!isThere(path.join(folder, originsFolder))) {
     throw new AuditError(
       'keys_missing',
       `${folder} has lost its ${originsFolder}, that is, what this key has signed; restore them, or make a witness with a new key`,

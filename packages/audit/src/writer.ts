@@ -317,12 +317,17 @@ export class Writer {
       this.#hasNews() ? this.#checkpointMs + checkpointIntervalMs : undefined,
       this.#rotationDueMs(),
       this.#handover.dueMs(),
-      termsOf(this.#state.retention) === undefined ? undefined : this.#pruning.dueMs(),
+      this.#pruningDueMs(),
       this.#archiver.dueMs(),
       this.#erasure.isPending ? 0 : undefined,
     ].filter((ms) => ms !== undefined);
     if (this.#failed || due.length === 0) return Number.POSITIVE_INFINITY;
     return Math.max(0, this.#tickAgainMs, Math.min(...due)) - this.#clock.monotonicMs();
+  }
+
+  #pruningDueMs(): number | undefined {
+    if (this.#pruning.isUnfinished) return 0;
+    return termsOf(this.#state.retention) === undefined ? undefined : this.#pruning.dueMs();
   }
 
   /** When to look whether the segment's period has ended, by the monotonic clock; the wall clock may be set meanwhile. */
@@ -345,6 +350,7 @@ export class Writer {
 
   /** Deletes what may go in turns, so that nobody waits long for a record between them. */
   #pruneATurn(nowMs: number): void {
+    if (this.#pruning.isUnfinished) this.#finishPruning();
     if (termsOf(this.#state.retention) === undefined) return;
     const prepared = this.#pruning.turn(nowMs, () => this.#pruneView());
     if (prepared !== undefined) this.#recordPruned(prepared);
@@ -362,8 +368,14 @@ export class Writer {
     if (!this.#pruning.allows(prepared, this.#pruneView())) return;
     const pruned = { ...prepared, bytes: this.#bytes };
     this.#writeOwn('log.pruned', prunedDetails(pruned));
-    this.#publish('durable');
     this.#pruning.recorded(pruned);
+    this.#finishPruning();
+  }
+
+  /** What is recorded is recorded once, however often it takes to sign and delete. */
+  #finishPruning(): readonly Removed[] {
+    this.#publish('durable');
+    return this.#pruning.finish();
   }
 
   /** Deletes all that may go now, or only says what. `confirmClock`: the time is right, however it came about. */
@@ -374,7 +386,7 @@ export class Writer {
       this.#writeOwn('log.clock_confirmed', { ahead_ms: this.#state.aheadMs });
     }
     this.checkpoint();
-    const removed: Removed[] = [];
+    const removed: Removed[] = this.#pruning.isUnfinished ? [...this.#finishPruning()] : [];
     for (;;) {
       const prepared = this.#pruning.run(this.#pruneView());
       if (prepared === undefined) return removed;
@@ -563,13 +575,15 @@ export class Writer {
     const sync = this.#options.durability === 'sync';
     this.#stopIf(() => segment.file.checkSize());
     this.#contents.store(segment.firstSeq, sync);
+    const from = segment.file.bytes;
     try {
       segment.file.append(group.bytes, sync);
+      this.#stopIf(() => this.#places.check(segment.file));
     } catch (error) {
-      this.#cutBack(segment, error);
+      // Where a look that failed leaves open whether readers have them, they are taken back too.
+      if (!this.#failed) this.#cutBack(segment, from, error);
       throw error;
     }
-    this.#stopIf(() => this.#places.check(segment.file));
     const nowMs = this.#clock.monotonicMs();
     if (!sync) this.#syncDueMs ??= nowMs + this.#options.syncIntervalMs;
     this.#epoch.noteRecord(nowMs);
@@ -595,14 +609,14 @@ export class Writer {
   }
 
   /** Undoes a failed write: what was not synced is gone, whatever a read may show. */
-  #cutBack(segment: OpenSegment, cause: unknown): void {
+  #cutBack(segment: OpenSegment, to: number, cause: unknown): void {
     this.#group.restart(this.#prevHash);
     this.#segment = undefined;
     this.#writeError = systemCode(cause) ?? 'unknown';
     try {
       // What was acknowledged before it was synced cannot be told apart from what must go.
       if (this.#options.durability !== 'sync') throw cause;
-      segment.file.cutBack();
+      segment.file.cutBack(to);
     } catch (error) {
       this.#failed = new AuditError(
         'log_failed',
@@ -620,7 +634,7 @@ export class Writer {
       this.#contents.sync();
       this.#segment.file.sync();
     } catch (error) {
-      this.#cutBack(this.#segment, error);
+      this.#cutBack(this.#segment, this.#segment.bytes, error);
       throw error;
     }
     this.#syncDueMs = undefined;
