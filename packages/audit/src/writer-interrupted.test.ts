@@ -5,7 +5,13 @@ import { storedEpochs } from './keys.js';
 import type { LogRecord } from './stored-record.js';
 import { appendEvents, audit, numbered, openDirect } from './testing/direct-writer.js';
 import { FakeClock } from './testing/fake-clock.js';
-import { callsToTry, dieAt, pretendToSync, withFaults } from './testing/faults.js';
+import {
+  callsToTry,
+  changingAndLooking,
+  dieAt,
+  pretendToSync,
+  withFaults,
+} from './testing/faults.js';
 import { type Folders, linesOf, segmentFiles, temporaryLog } from './testing/folders.js';
 
 pretendToSync();
@@ -101,6 +107,8 @@ describe('a move to the next epoch or segment, interrupted', () => {
             failed = error;
           }
         },
+        'EIO',
+        changingAndLooking,
       );
       clock.pass(2_000);
       expect(act, `after call ${at} failed (${String(failed)})`).not.toThrow();
@@ -130,6 +138,33 @@ describe('a move to the next epoch or segment, interrupted', () => {
         fs.readdirSync(path.join(log.dir, 'torn')).filter((name) => name.endsWith('.bin')),
       ).toHaveLength(1);
       if (!died) break;
+    }
+  });
+
+  test('opening, one call of which fails and opened again, names every torn end once', async () => {
+    for (const at of callsToTry()) {
+      const log = temporaryLog();
+      const first = openDirect(log);
+      appendEvents(first, numbered(0, 3));
+      fs.appendFileSync(segmentFiles(log.dir)[0]!, '{"seq":4,"half');
+      let calls = 0;
+      try {
+        withFaults(
+          () => calls++ === at,
+          () => openDirect(log),
+          'EIO',
+          changingAndLooking,
+        );
+      } catch {
+        // The next opening has to make up for it.
+      }
+      openDirect(log).close();
+      const report = await audit(log);
+      expect(report.findings, `call ${at} failed`).toEqual([]);
+      const torn = records(log).flatMap((record) => record.details?.['torn_file'] ?? []);
+      const names = fs.readdirSync(path.join(log.dir, 'torn'));
+      expect(torn, `call ${at} failed`).toEqual(names.filter((name) => name.endsWith('.bin')));
+      if (calls <= at) break;
     }
   });
 

@@ -11,7 +11,13 @@ import { tallyPath } from './segment.js';
 import { checkTallyProof, proveTally } from './tally-proof.js';
 import { appendEvents, audit, numbered, openDirect, publicKeyOf } from './testing/direct-writer.js';
 import { FakeClock } from './testing/fake-clock.js';
-import { dieAt, pretendToSync, wholeRun } from './testing/faults.js';
+import {
+  changingAndLooking,
+  dieAt,
+  pretendToSync,
+  wholeRun,
+  withFaults,
+} from './testing/faults.js';
 import { copyOf, type Folders, segmentFiles, temporaryLog } from './testing/folders.js';
 import { recordsOf } from './testing/people.js';
 import type { VerifyOptions } from './verify.js';
@@ -395,6 +401,44 @@ test('an interrupted deletion is finished by the next opening', async () => {
     expect(at).toBeLessThan(1_990);
   }
   expect(finished).toBeGreaterThan(1);
+}, 300_000);
+
+test('a deletion in which one call failed is recorded once, and the same writer finishes it', async () => {
+  const base = temporaryLog();
+  const clock = new FakeClock();
+  write(base, clock, 30, { rotate: 'daily' });
+  const ended = { failed: 0, finished: 0 };
+  for (let at = 0; at < 4_000; at += wholeRun ? 7 : 61) {
+    const log = copyOf(base);
+    const pruning = openDirect(log, options, clock);
+    let calls = 0;
+    const act = (): void => {
+      pruning.tick();
+      pruning.prune({ dryRun: false, confirmClock: false });
+    };
+    try {
+      withFaults(() => calls++ === at, act, 'EIO', changingAndLooking);
+    } catch {
+      ended.failed++;
+    }
+    clock.pass(2_000);
+    act();
+    pruning.close();
+    const report = await audit(log);
+    expect(report.findings, `call ${at} failed`).toEqual([]);
+    expect(report.verdict).toBe('ok');
+    const named = recordsOf(log)
+      .filter((record) => record.event_type === 'log.pruned')
+      .flatMap((record) => record.details?.['removed'] as { first_seq: number }[])
+      .map((each) => each.first_seq);
+    expect(new Set(named).size, `call ${at} failed`).toBe(named.length);
+    const left = segmentFiles(log.dir).map((file) => Number(path.basename(file, '.jsonl')));
+    expect(left.filter((firstSeq) => named.includes(firstSeq))).toEqual([]);
+    if (named.length > 0) ended.finished++;
+    if (calls <= at) break;
+  }
+  expect(ended.failed).toBeGreaterThan(1);
+  expect(ended.finished).toBeGreaterThan(1);
 }, 300_000);
 
 test('after a kill and without tiles a pruned log is refused, with them it opens', async () => {

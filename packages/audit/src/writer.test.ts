@@ -15,7 +15,13 @@ import {
   type Told,
 } from './testing/direct-writer.js';
 import { FakeClock } from './testing/fake-clock.js';
-import { callsToTry, countCalls, pretendToSync, withFaults } from './testing/faults.js';
+import {
+  callsToTry,
+  changingAndLooking,
+  countCalls,
+  pretendToSync,
+  withFaults,
+} from './testing/faults.js';
 import { type Folders, linesOf, segmentFiles, temporaryLog } from './testing/folders.js';
 import type { Writer } from './writer.js';
 
@@ -137,6 +143,35 @@ describe('after a write or sync that failed', () => {
     const recovered = records(log)[4]!;
     expect(recovered.event_type).toBe('log.recovered');
     expect(recovered.details).toMatchObject({ reason: 'write_failed', error: 'EIO' });
+    writer.close();
+    expect(numbers(log)).toEqual([0, 1, 2, 3]);
+    await expectOk(log);
+  });
+
+  test.each([
+    ['the segment', 'lstatSync', /jsonl$/],
+    ['the keys', 'statSync', /keys$/],
+  ] as const)('a look at %s that fails: the record is refused and taken back, durably', async (_, call, file) => {
+    const log = temporaryLog();
+    const writer = openDirect(log);
+    appendEvents(writer, numbered(0, 3));
+    const before = linesOf(log.dir);
+    const order: string[] = [];
+    const told = withFaults(
+      (name, first) => {
+        order.push(name);
+        return name === call && file.test(String(first)) && !order.includes('ftruncateSync');
+      },
+      () => appendEvents(writer, numbered(100, 2)),
+      'EIO',
+      changingAndLooking,
+    );
+    expect(told).toMatchObject([{ count: 2, error: { code: 'write_failed' } }]);
+    const cut = order.slice(order.indexOf('fdatasyncSync'));
+    expect(cut).toEqual(expect.arrayContaining(['fdatasyncSync', 'ftruncateSync', 'fsyncSync']));
+    expect(linesOf(log.dir)).toEqual(before);
+    await expectOk(log);
+    expect(appendEvents(writer, numbered(3, 1))).toEqual([{ firstSeq: 5, count: 1 }]);
     writer.close();
     expect(numbers(log)).toEqual([0, 1, 2, 3]);
     await expectOk(log);

@@ -15,7 +15,9 @@ const changing = [
   'fchmodSync',
   'openSync',
 ] as const;
-type Changing = (typeof changing)[number];
+/** With those by which it looks what is there. */
+export const changingAndLooking = [...changing, 'statSync', 'lstatSync', 'readdirSync'] as const;
+type Changing = (typeof changingAndLooking)[number];
 
 /** Decides for each changing call whether it fails; its name and first argument are shown. */
 export type Fault = (name: Changing, first: unknown) => boolean;
@@ -28,10 +30,15 @@ function systemError(code: string, name: string): Error {
   return Object.assign(new Error(`${code}: injected, ${name}`), { code });
 }
 
-/** Runs `action` while the changing calls that `fault` names fail with `code`. */
-export function withFaults<T>(fault: Fault, action: () => T, code = 'EIO'): T {
+/** Runs `action` while those of `among` that `fault` names fail with `code`. */
+export function withFaults<T>(
+  fault: Fault,
+  action: () => T,
+  code = 'EIO',
+  among: readonly Changing[] = changing,
+): T {
   const real = new Map<Changing, unknown>();
-  for (const name of changing) {
+  for (const name of among) {
     const original = fs[name] as (...args: unknown[]) => unknown;
     real.set(name, original);
     const replacement = (...args: unknown[]): unknown => {
