@@ -8,6 +8,7 @@ import { removedMax } from './pruned-ranges.js';
 import { findLine, parseRecord, readLines } from './reader.js';
 import { policyFrom } from './retention.js';
 import { tallyPath } from './segment.js';
+import type { LogRecord } from './stored-record.js';
 import { checkTallyProof, proveTally } from './tally-proof.js';
 import { appendEvents, audit, numbered, openDirect, publicKeyOf } from './testing/direct-writer.js';
 import { FakeClock } from './testing/fake-clock.js';
@@ -403,6 +404,33 @@ test('an interrupted deletion is finished by the next opening', async () => {
   expect(finished).toBeGreaterThan(1);
 }, 300_000);
 
+test('a deletion that is recorded, but could not be signed, is finished without another record', async () => {
+  const log = temporaryLog();
+  const clock = new FakeClock();
+  write(log, clock, 20, { rotate: 'daily' });
+  const writer = openDirect(log, options, clock);
+  // What is due besides is done before.
+  appendEvents(writer, numbered(0, 1));
+  writer.checkpoint();
+  const act = (): number => writer.prune({ dryRun: false, confirmClock: false }).length;
+  const fails = (name: string, first: unknown): boolean =>
+    name === 'renameSync' && /checkpoint\.tmp$/.test(String(first));
+  expect(() => withFaults(fails, act)).toThrow(/EIO/);
+  const before = segmentFiles(log.dir).length;
+  expect(prunedIn(log)).toHaveLength(1);
+  const removed = act();
+  expect(removed).toBeGreaterThan(5);
+  expect(segmentFiles(log.dir)).toHaveLength(before - removed);
+  expect(act()).toBe(0);
+  writer.close();
+  expect(prunedIn(log)).toHaveLength(1);
+  await expectOk(log);
+});
+
+function prunedIn(log: Folders): LogRecord[] {
+  return recordsOf(log).filter((record) => record.event_type === 'log.pruned');
+}
+
 test('a deletion in which one call failed is recorded once, and the same writer finishes it', async () => {
   const base = temporaryLog();
   const clock = new FakeClock();
@@ -427,8 +455,7 @@ test('a deletion in which one call failed is recorded once, and the same writer 
     const report = await audit(log);
     expect(report.findings, `call ${at} failed`).toEqual([]);
     expect(report.verdict).toBe('ok');
-    const named = recordsOf(log)
-      .filter((record) => record.event_type === 'log.pruned')
+    const named = prunedIn(log)
       .flatMap((record) => record.details?.['removed'] as { first_seq: number }[])
       .map((each) => each.first_seq);
     expect(new Set(named).size, `call ${at} failed`).toBe(named.length);

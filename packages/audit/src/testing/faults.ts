@@ -16,7 +16,13 @@ const changing = [
   'openSync',
 ] as const;
 /** With those by which it looks what is there. */
-export const changingAndLooking = [...changing, 'statSync', 'lstatSync', 'readdirSync'] as const;
+export const changingAndLooking = [
+  ...changing,
+  'statSync',
+  'lstatSync',
+  'readdirSync',
+  'existsSync',
+] as const;
 type Changing = (typeof changingAndLooking)[number];
 
 /** Decides for each changing call whether it fails; its name and first argument are shown. */
@@ -42,7 +48,11 @@ export function withFaults<T>(
     const original = fs[name] as (...args: unknown[]) => unknown;
     real.set(name, original);
     const replacement = (...args: unknown[]): unknown => {
-      if (changes(name, args) && fault(name, args[0])) throw systemError(code, name);
+      if (changes(name, args) && fault(name, args[0])) {
+        // This one has no way to say that it failed.
+        if (name === 'existsSync') return false;
+        throw systemError(code, name);
+      }
       return original(...args);
     };
     Object.assign(fs, { [name]: replacement });
