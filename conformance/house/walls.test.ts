@@ -15,6 +15,15 @@ test('no import goes through a wall', () => {
   expect(found).toEqual([]);
 });
 
+test('the log never takes a look that failed for an absence, as existsSync does', () => {
+  const { sources } = readHouse(houseRoot);
+  const asking = [...sources]
+    .filter(([path]) => path.startsWith('packages/audit/src/') && !path.includes('.test.'))
+    .filter(([path]) => !path.startsWith('packages/audit/src/testing/'))
+    .filter(([, text]) => /\bexistsSync\b/.test(text));
+  expect(asking.map(([path]) => path)).toEqual([]);
+});
+
 function manifest(name: string, more: Partial<Manifest> = {}): Manifest {
   return { name, dependencies: [], devDependencies: [], exports: ['.'], bins: [], ...more };
 }

@@ -53,7 +53,8 @@ export interface PreparedPrune {
 
 /**
  * Deletes what the policy in the book lets go, in this order: the segments are checked against the tree and their tiles synced, the
- * log's own lines of them kept, durably; then the writer records it and signs that; then `finish`. An interruption is finished by the next opening.
+ * log's own lines of them kept, durably; then the writer records it and signs
+ * that; then `finish`. What was interrupted or failed behind the record is finished by the same writer or the next opening.
  */
 export class Pruner {
   readonly #dir: string;

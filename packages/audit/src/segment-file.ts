@@ -78,7 +78,7 @@ export class SegmentFile {
     fs.fdatasyncSync(this.#fd);
   }
 
-  /** Cuts off what a failed write, sync or look left behind the last good record, which ends at `to`, durably; a file without records goes. */
+  /** Cuts off, durably, what stands behind the last good record, which ends at `to`; a file without records goes. */
   cutBack(to: number): void {
     fs.ftruncateSync(this.#fd, to);
     fs.fsyncSync(this.#fd);

@@ -2,6 +2,7 @@ import * as fs from 'node:fs';
 import { firstPrevHash } from './chain.js';
 import { parseVerifierKey } from './checkpoint.js';
 import { appendRange } from './compact-range.js';
+import { isThere } from './durable.js';
 import { EpochKeys } from './epoch-keys.js';
 import { keyRecordTypes, keysMax } from './key-history.js';
 import type { NewestPruned } from './newest-own.js';
@@ -500,7 +501,7 @@ export function tileFinding(dir: string, level: number, index: number, place: nu
   return {
     kind: 'tile',
     reason: 'the tile holds another hash than the records give',
-    file: fs.existsSync(`${dir}/${full}`) ? full : `${full}.p`,
+    file: isThere(`${dir}/${full}`) ? full : `${full}.p`,
     offset: place * 32,
   };
 }

@@ -54,8 +54,9 @@ export interface Report {
  * it is durable; grows the tree, makes checkpoints, moves the epoch keys, rolls the segments. One writer a log,
  * under the kernel lock. Synchronous: it runs on a thread of its own (`writer-thread.ts`).
  *
- * After a failed write or sync the bytes since the last good sync count as lost: they are cut off, and the log goes on
- * in a new segment, or, where that fails too, refuses everything until it is opened again.
+ * After a failed write or sync, or a failed look whether it went where readers look, the bytes since the last good sync
+ * count as lost: they are cut off, and the log goes on in a new segment, or, where that fails too, refuses everything
+ * until it is opened again.
  */
 export class Writer {
   readonly #options: WriterOptions;

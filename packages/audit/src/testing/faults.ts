@@ -15,7 +15,7 @@ const changing = [
   'fchmodSync',
   'openSync',
 ] as const;
-/** With those by which it looks what is there. */
+/** With the calls by which it looks what is there. */
 export const changingAndLooking = [
   ...changing,
   'statSync',
@@ -23,12 +23,12 @@ export const changingAndLooking = [
   'readdirSync',
   'existsSync',
 ] as const;
-type Changing = (typeof changingAndLooking)[number];
+type Call = (typeof changingAndLooking)[number];
 
-/** Decides for each changing call whether it fails; its name and first argument are shown. */
-export type Fault = (name: Changing, first: unknown) => boolean;
+/** Decides for each call whether it fails; its name and first argument are shown. */
+export type Fault = (name: Call, first: unknown) => boolean;
 
-function changes(name: Changing, args: readonly unknown[]): boolean {
+function changes(name: Call, args: readonly unknown[]): boolean {
   return name !== 'openSync' || (typeof args[1] === 'string' && /[wax+]/.test(args[1]));
 }
 
@@ -41,9 +41,9 @@ export function withFaults<T>(
   fault: Fault,
   action: () => T,
   code = 'EIO',
-  among: readonly Changing[] = changing,
+  among: readonly Call[] = changing,
 ): T {
-  const real = new Map<Changing, unknown>();
+  const real = new Map<Call, unknown>();
   for (const name of among) {
     const original = fs[name] as (...args: unknown[]) => unknown;
     real.set(name, original);
