@@ -116,7 +116,7 @@ function chooseRecords(records: readonly StoredRecord[]): StoredRecord[] {
     of(({ type, seq }) => type === 'log.sealed' && seq > 256),
     of(({ type }) => type === 'log.epoch'),
     of(({ members }) => JSON.stringify(members['details'] ?? '').includes('"torn_file"')),
-    of(({ offset, seq, type }) => offset === 0 && seq > 100 && type === 'command_execution'),
+    of(({ offset, seq, type }) => offset === 0 && seq > 100 && !type.startsWith('log.')),
     records.at(-1)!,
   ];
 }
