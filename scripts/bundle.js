@@ -35,6 +35,7 @@ const bundles = [
       fetch: 'fetch/index.js',
     },
   },
+  { folder: 'packages/policy/dist', entries: { index: 'index.js' } },
   { folder: 'packages/gatebook/dist', entries: { cli: 'cli/main.js' } },
 ];
 
