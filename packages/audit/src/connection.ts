@@ -100,6 +100,19 @@ export class Connection {
     this.#socket.write(jsonFrame(kind, message));
   }
 
+  get host(): string {
+    return this.welcome.host;
+  }
+
+  get pid(): number {
+    return this.welcome.pid;
+  }
+
+  /** A whole frame. */
+  write(frame: Uint8Array): void {
+    this.#socket.write(frame);
+  }
+
   /** While something is owed, the writer must be heard. */
   watch(on: boolean): void {
     this.#silence.watch(on && !this.#over);
@@ -113,11 +126,11 @@ export class Connection {
     this.#socket.unref();
   }
 
-  /** Sends what was said and lets go. */
+  /** Sends what was said and lets go, not to come again. */
   end(): void {
     this.#over = true;
     this.#silence.watch(false);
-    this.#socket.end();
+    this.#socket.end(jsonFrame(toDoor.leave, {}));
     this.#socket.unref();
   }
 

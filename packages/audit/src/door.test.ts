@@ -77,7 +77,7 @@ describe('who comes in', () => {
     await expect.poll(() => client.closed, poll).toBe(true);
     const [refused] = client.of('refused') as [{ error: { code: string; message: string } }];
     expect(refused.error.code).toBe('protocol_mismatch');
-    expect(refused.error.message).toMatch(/version 99 .* version 4/);
+    expect(refused.error.message).toMatch(/version 99 .* version 5/);
   });
 
   test.each([

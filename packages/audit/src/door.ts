@@ -1,6 +1,7 @@
 import * as fs from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import * as path from 'node:path';
+import { Consultations } from './consultations.js';
 import { AuditError, reasonOf } from './errors.js';
 import { type Batch, Guest, type Host } from './guest.js';
 import { type FileIdentity, isStill } from './lock.js';
@@ -109,6 +110,7 @@ export interface DoorEvents {
  */
 export class Door implements Host {
   readonly #data: DoorThreadData;
+  readonly #consultations: Consultations;
   readonly #events: DoorEvents;
   readonly #guests = new Set<Guest>();
   readonly #byClient = new Map<string, Guest>();
@@ -140,6 +142,7 @@ export class Door implements Host {
   constructor(data: DoorThreadData, events: DoorEvents) {
     this.#data = data;
     this.#events = events;
+    this.#consultations = new Consultations(data.hook.port, data.hook.claims);
     data.port.on('message', (message: FromWriter) => this.#receive(message));
   }
 
@@ -192,6 +195,7 @@ export class Door implements Host {
       else if (guest.isStalled(now)) guest.drop();
       else if (guest.waits && guest.client !== '') guest.alive();
     }
+    this.#consultations.look(now);
     if (!isStill(this.#data.lock)) this.#post({ kind: 'look' });
     this.#dropRevoked();
     if (this.#identity === undefined || isStill(this.#identity)) return;
@@ -268,10 +272,12 @@ export class Door implements Host {
     const name = `${guest.emitter ?? ''} ${hello.client}`;
     this.#byClient.get(name)?.drop();
     this.#byClient.set(name, guest);
+    this.#consultations.came(guest);
     const { origin, publicKey, initialKeyFile, content } = this.#facts;
     const welcome: Welcome = {
       protocol: protocolVersion,
       pid: process.pid,
+      host: this.#data.hook.host,
       origin,
       publicKey,
       content,
@@ -350,7 +356,12 @@ export class Door implements Host {
     if (next.length > 0) this.#askCheckpoint(next);
   }
 
-  left(guest: Guest): void {
+  consult(guest: Guest, id: number, message: string): void {
+    this.#consultations.take(guest, id, message);
+  }
+
+  left(guest: Guest, clean: boolean): void {
+    this.#consultations.left(guest, clean);
     this.#guests.delete(guest);
     this.#hungry.delete(guest);
     this.#waitingHellos.delete(guest);
@@ -466,6 +477,7 @@ export class Door implements Host {
     if (this.#closing) return;
     this.#closing = true;
     clearInterval(this.#ticking);
+    await this.#consultations.close();
     const leaving = [...this.#guests].map((guest) => guest.goodbye(clean));
     this.#server?.close();
     if (this.#identity !== undefined && isStill(this.#identity)) {

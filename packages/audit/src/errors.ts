@@ -38,7 +38,9 @@ export type AuditErrorCode =
   | 'witness_failed'
   | 'anchor_failed'
   | 'bad_option'
-  | 'held';
+  | 'held'
+  | 'no_hook'
+  | 'hook_failed';
 
 /**
  * The one error class of this package. `code` is for programs, `message` says what was tried, on what, and what

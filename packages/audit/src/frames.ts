@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { AuditError } from './errors.js';
 
 /**
@@ -7,6 +8,8 @@ import { AuditError } from './errors.js';
 
 export const frameBytesMax = 256 * 1024;
 const headerBytes = 5;
+/** Of the number in front of a text. */
+const idBytes = 4;
 
 /** The bytes before the payload. */
 export function frameHeader(kind: number, payloadBytes: number): Buffer {
@@ -19,6 +22,25 @@ export function frameHeader(kind: number, payloadBytes: number): Buffer {
 export function jsonFrame(kind: number, value: unknown): Buffer {
   const payload = Buffer.from(JSON.stringify(value));
   return Buffer.concat([frameHeader(kind, payload.length), payload]);
+}
+
+/** A text with a number in front of it, which is the client's own. */
+export function textFrame(kind: number, id: number, text: string): Buffer {
+  const bytes = Buffer.byteLength(text);
+  const frame = Buffer.allocUnsafe(headerBytes + idBytes + bytes);
+  frame.writeUInt32BE(1 + idBytes + bytes, 0);
+  frame[4] = kind;
+  frame.writeUInt32BE(id, headerBytes);
+  frame.write(text, headerBytes + idBytes);
+  return frame;
+}
+
+/** Throws `protocol_mismatch` where the payload is none, or its text has more than `bytesMax`. */
+export function parseText(payload: Buffer, bytesMax: number): { id: number; text: string } {
+  const bytes = payload.subarray(idBytes);
+  const good = payload.length >= idBytes && bytes.length <= bytesMax && isUtf8(bytes);
+  if (!good) throw alien();
+  return { id: payload.readUInt32BE(0), text: bytes.toString('utf8') };
 }
 
 /** Cuts a stream of bytes into frames. */
@@ -57,5 +79,9 @@ export class FrameReader {
 function wholeFrame(bytes: Buffer): number {
   const length = bytes.readUInt32BE(0);
   if (length >= 1 && length <= frameBytesMax) return 4 + length;
-  throw new AuditError('protocol_mismatch', 'what was received is not of this protocol');
+  throw alien();
+}
+
+function alien(): AuditError {
+  return new AuditError('protocol_mismatch', 'what was received is not of this protocol');
 }

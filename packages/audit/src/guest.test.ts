@@ -17,13 +17,14 @@ test('a list longer than a frame comes whole, and what is asked meanwhile is not
   const host: Host = {
     hello: (guest) =>
       guest.welcome({
-        ...{ protocol: protocolVersion, pid: process.pid, origin: 'a', publicKey: 'a' },
+        ...{ protocol: protocolVersion, pid: process.pid, host: 'h', origin: 'a', publicKey: 'a' },
         ...{ content: 'off', durability: 'sync', size: 0 },
       }),
     hungry: () => {},
     find: () => {},
     ask: (guest, id, { ask }: Question) =>
       guest.answer({ id, answer: answers[ask as keyof typeof answers] }),
+    consult: () => {},
     left: () => {},
   };
   const socket = path.join(temporaryFolder(), 's');

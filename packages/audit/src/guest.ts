@@ -3,8 +3,9 @@ import type { Socket } from 'node:net';
 import { checkBody } from './body-check.js';
 import { contentLinesBytesMax, isContentLine, parseContentLines } from './content-lines.js';
 import { AuditError } from './errors.js';
-import { FrameReader, jsonFrame } from './frames.js';
+import { FrameReader, jsonFrame, parseText, textFrame } from './frames.js';
 import { parseFind, parseHello, parseObject } from './hello.js';
+import { messageBytesMax, messagesMax } from './hook.js';
 import { parseQuestion, type Question } from './question.js';
 import {
   type AnswerMessage,
@@ -42,7 +43,9 @@ export interface Host {
   hungry(guest: Guest): void;
   find(guest: Guest, after: number, entries: readonly FindEntry[]): void;
   ask(guest: Guest, id: number, question: Question): void;
-  left(guest: Guest): void;
+  consult(guest: Guest, id: number, message: string): void;
+  /** `clean`: the guest said that it does not come again. */
+  left(guest: Guest, clean: boolean): void;
 }
 
 /** Takes what guests hand in on their turns. */
@@ -64,6 +67,7 @@ export class Guest {
   readonly #host: Host;
   readonly since = performance.now();
   client = '';
+  pid = 0;
   /** The emitter its token proves. */
   emitter: string | undefined;
   /** The hash of its token, in hex. */
@@ -77,6 +81,9 @@ export class Guest {
   #entries: FindEntry[] = [];
   #finding = false;
   #questions = 0;
+  /** The bytes of each message that is not answered yet, by its number. */
+  readonly #messages = new Map<number, number>();
+  #messageBytes = 0;
   #contents: Buffer[] = [];
   #contentBytes = 0;
   #stalledSince: number | undefined;
@@ -109,8 +116,8 @@ export class Guest {
 
   /** Whether the guest waits for something, and must hear that the writer is there. */
   get waits(): boolean {
-    const waits = this.#runs.length > 0 || this.isHungry || this.#finding || this.#questions > 0;
-    return !this.#welcomed || waits;
+    const asks = this.#finding || this.#questions > 0 || this.#messages.size > 0;
+    return !this.#welcomed || this.#runs.length > 0 || this.isHungry || asks;
   }
 
   get isHungry(): boolean {
@@ -128,12 +135,15 @@ export class Guest {
       if (kind !== toDoor.hello || this.client !== '') throw outOfTurn();
       const hello = parseHello(payload);
       this.client = hello.client;
+      this.pid = hello.pid;
       this.#host.hello(this, hello);
       return;
     }
     if (kind === toDoor.append) this.#takeAppend(payload);
     else if (kind === toDoor.find) this.#takeFind(payload);
     else if (kind === toDoor.ask) this.#takeQuestion(payload);
+    else if (kind === toDoor.consult) this.#takeMessage(payload);
+    else if (kind === toDoor.leave) this.drop(true);
     else throw outOfTurn();
   }
 
@@ -162,6 +172,15 @@ export class Guest {
     if (!Number.isSafeInteger(id) || question === undefined) throw outOfTurn();
     this.#questions++;
     this.#host.ask(this, Number(id), question);
+  }
+
+  #takeMessage(payload: Buffer): void {
+    const { id, text } = parseText(payload, messageBytesMax);
+    if (this.#messages.has(id)) throw outOfTurn();
+    this.#messages.set(id, payload.length);
+    this.#messageBytes += payload.length;
+    this.#regulate();
+    this.#host.consult(this, id, text);
   }
 
   /** Moves what one turn allows from its queue to the batch; what cannot be recorded is refused here. */
@@ -271,6 +290,23 @@ export class Guest {
     }
   }
 
+  /** What the hook said to a message. */
+  consulted(id: number, answer: string): void {
+    this.#settleMessage(id);
+    this.#write(textFrame(fromDoor.consulted, id, answer));
+  }
+
+  /** The hook said nothing: because of an error, or because the message was not considered. */
+  notConsulted(id: number, error?: PlainError): void {
+    this.#settleMessage(id);
+    this.#send(fromDoor.notConsulted, { id, error });
+  }
+
+  #settleMessage(id: number): void {
+    this.#messageBytes -= this.#messages.get(id) ?? 0;
+    this.#messages.delete(id);
+  }
+
   welcome(welcome: Welcome): void {
     this.#welcomed = true;
     this.#send(fromDoor.welcome, welcome);
@@ -292,7 +328,7 @@ export class Guest {
 
   #leave(last: Buffer): Promise<void> {
     if (this.#gone) return Promise.resolve();
-    this.#forget();
+    this.#forget(false);
     const socket = this.#socket;
     socket.end(last);
     socket.resume();
@@ -306,23 +342,27 @@ export class Guest {
   }
 
   /** Lets go of the connection; what has not reached the writer never will. */
-  drop(): void {
+  drop(clean = false): void {
     this.#socket.destroy();
-    if (!this.#gone) this.#forget();
+    if (!this.#gone) this.#forget(clean);
   }
 
-  #forget(): void {
+  #forget(clean: boolean): void {
     this.#gone = true;
     this.#queue = [];
     this.#queuedBytes = 0;
     this.#contents = [];
     this.#entries = [];
-    this.#host.left(this);
+    this.#host.left(this, clean);
   }
 
   #send(kind: number, message: object): void {
+    this.#write(jsonFrame(kind, message));
+  }
+
+  #write(frame: Buffer): void {
     if (this.#gone) return;
-    this.#socket.write(jsonFrame(kind, message));
+    this.#socket.write(frame);
     this.#regulate();
   }
 
@@ -332,7 +372,10 @@ export class Guest {
     const unread = this.#socket.writableLength > backlogBytesMax;
     if (!unread) this.#stalledSince = undefined;
     else this.#stalledSince ??= performance.now();
-    const full = this.#queuedBytes > queueBytesMax || this.#questions > questionsMax;
+    const full =
+      this.#queuedBytes + this.#messageBytes > queueBytesMax ||
+      this.#questions > questionsMax ||
+      this.#messages.size > messagesMax;
     if (full || unread) this.#socket.pause();
     else if (this.#socket.isPaused()) this.#socket.resume();
   }

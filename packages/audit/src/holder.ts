@@ -2,9 +2,12 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
+import { slotsMax } from './consultations.js';
 import { AuditError, reasonOf } from './errors.js';
+import type { Caller, Consulted, HookEnd, HookMaker } from './hook.js';
+import { HookHost } from './hook-host.js';
 import type { Link, LinkListener } from './link.js';
-import { holderName, type KernelLock, readLockNote, tryTakeLock } from './lock.js';
+import { holderName, isStill, type KernelLock, readLockNote, tryTakeLock } from './lock.js';
 import type { WriterOptions } from './options.js';
 import { checkNamedSocket, prepareSocketFolder, socketPlace } from './socket-place.js';
 import {
@@ -22,6 +25,12 @@ const leaveMs = 1_000;
 /** Whoever asks for the holder of a free lock has it for a moment. */
 const holdAttemptsMax = 10;
 const holdPauseMs = 10;
+
+/** Who answers messages in this process, and by what name it sends its own. */
+export interface Answering {
+  readonly hook: HookMaker | undefined;
+  readonly client: string;
+}
 
 /** What an operator decides about the door; without it, processes of this user find it by themselves. */
 export interface DoorChoice {
@@ -58,11 +67,15 @@ export function takeLogLock(
 }
 
 /** The log as a writer that others reach where the operator says. Throws `log_locked` when another process has it. */
-export async function holdLog(options: WriterOptions, choice: DoorChoice): Promise<Holder> {
+export async function holdLog(
+  options: WriterOptions,
+  choice: DoorChoice,
+  answering: Answering,
+): Promise<Holder> {
   const checked = checkChoice(choice);
   for (let attempt = 0; attempt < holdAttemptsMax; attempt++) {
     const taken = takeLogLock(options, checked);
-    if (taken !== undefined) return await Holder.start(options, taken);
+    if (taken !== undefined) return await Holder.start(options, taken, answering);
     await sleep(holdPauseMs);
   }
   const holder = holderName(readLockNote(lockFile(options.dir)).pid);
@@ -121,6 +134,8 @@ export class Holder implements Link {
   readonly #port: MessagePort;
   readonly #signal: Int32Array;
   readonly #lock: KernelLock;
+  readonly #hook: HookHost;
+  readonly #self: Caller;
   #listener: LinkListener | undefined;
   #doorGone: boolean = false;
   #onDoorGone: (() => void) | undefined;
@@ -138,6 +153,8 @@ export class Holder implements Link {
     this.#port = parts.port;
     this.#signal = parts.signal;
     this.#lock = parts.lock;
+    this.#hook = parts.hook;
+    this.#self = { client: parts.client, pid: process.pid };
     this.#port.on('message', (message: FromWriter) => void this.#receive(message));
     this.#writer.on('error', (error) =>
       this.#die(`the writer's thread failed: ${error.message}`, error),
@@ -180,13 +197,14 @@ export class Holder implements Link {
   static async start(
     options: WriterOptions,
     { lock, door }: { readonly lock: KernelLock; readonly door: DoorOptions },
+    answering: Answering,
     doorDelayMs = 0,
   ): Promise<Holder> {
     let parts: Parts | undefined;
     try {
       // What can be wrong with the place is said now, also where the door comes later.
       if (doorDelayMs > 0 && door.ownFolder) prepareSocketFolder(door.socket);
-      parts = startThreads(options, lock, door, doorDelayMs);
+      parts = startThreads(options, lock, door, answering, doorDelayMs);
       const doorOpen = parts.door === undefined ? undefined : listening(parts.door);
       // The writer's refusal says more than what becomes of the door then.
       doorOpen?.catch(() => {});
@@ -213,6 +231,14 @@ export class Holder implements Link {
     Atomics.notify(this.#signal, 0);
   }
 
+  get host(): string {
+    return this.#hook.id;
+  }
+
+  consult(message: string): Promise<Consulted> {
+    return this.#hook.consult(message, this.#self);
+  }
+
   ref(): void {
     this.#writer.ref();
     this.#port.ref();
@@ -232,16 +258,27 @@ export class Holder implements Link {
   }
 
   async #receive(message: FromWriter): Promise<void> {
-    if (message.kind === 'closed' || message.kind === 'failed') await this.#letGo();
+    if (message.kind === 'failed') await this.#letGo('failed');
+    if (message.kind === 'closed') {
+      await this.#letGo(message.error === undefined ? 'clean' : 'failed');
+    }
     if (message.kind === 'failed') this.#tellFailure(fromPlainError(message.error));
     else this.#listener?.receive(message);
   }
 
   /** The lock is released last: until then nobody else makes a socket in the place of ours. */
-  async #letGo(): Promise<void> {
+  async #letGo(how: HookEnd): Promise<void> {
     if (this.#ended) return;
     this.#ended = true;
     this.#keepDoorShut();
+    const settled = this.#hook.stop();
+    await this.#leaveDoor();
+    await settled;
+    await this.#hook.close(how);
+    this.#lock.release();
+  }
+
+  async #leaveDoor(): Promise<void> {
     if (!this.#doorGone) {
       this.#door?.ref();
       await new Promise<void>((resolve) => {
@@ -253,7 +290,6 @@ export class Holder implements Link {
       });
       this.#door?.unref();
     }
-    this.#lock.release();
   }
 
   #leftDoor(): void {
@@ -266,7 +302,7 @@ export class Holder implements Link {
     this.#ended = true;
     this.#keepDoorShut();
     const error = new AuditError('log_failed', `${reason}; open the log again`, { cause });
-    const gone = [this.#writer.terminate(), this.#door?.terminate()];
+    const gone = [this.#writer.terminate(), this.#door?.terminate(), this.#hook.close('failed')];
     void Promise.allSettled(gone).then(() => this.#lock.release());
     this.#tellFailure(error);
   }
@@ -287,12 +323,15 @@ interface Parts {
   readonly signal: Int32Array;
   readonly lock: KernelLock;
   readonly socket: string;
+  readonly hook: HookHost;
+  readonly client: string;
 }
 
 function startThreads(
   options: WriterOptions,
   lock: KernelLock,
   door: DoorOptions,
+  { hook: make, client }: Answering,
   doorDelayMs: number,
 ): Parts {
   const log = new MessageChannel();
@@ -300,6 +339,10 @@ function startThreads(
   const signal = new Int32Array(new SharedArrayBuffer(4));
   const size = new BigInt64Array(new SharedArrayBuffer(8));
   const { identity } = lock;
+  const hook = new HookHost(make, () => isStill(identity));
+  const messages = new MessageChannel();
+  const claims = new Int32Array(new SharedArrayBuffer(4 * slotsMax));
+  hook.serve(messages.port1, claims);
   const start = (file: string, name: string, data: object, port: MessagePort[]): Worker =>
     new Worker(new URL(file, import.meta.url), {
       name,
@@ -310,7 +353,12 @@ function startThreads(
     });
   const writerPorts = { port: log.port2, doorPort: others.port2 };
   const startDoor = (): Worker =>
-    start('./door-thread.js', 'gatebook-door', { port: others.port1, door }, [others.port1]);
+    start(
+      './door-thread.js',
+      'gatebook-door',
+      { port: others.port1, door, hook: { host: hook.id, port: messages.port2, claims } },
+      [others.port1, messages.port2],
+    );
   return {
     writer: start('./writer-thread.js', 'gatebook-log', writerPorts, [log.port2, others.port2]),
     door: doorDelayMs > 0 ? undefined : startDoor(),
@@ -320,6 +368,8 @@ function startThreads(
     signal,
     lock,
     socket: door.socket,
+    hook,
+    client,
   };
 }
 

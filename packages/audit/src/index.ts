@@ -34,6 +34,13 @@ export type {
 export { eventTypes, isEventType, riskLevels } from './event.js';
 export type { Brought } from './evidence.js';
 export { callerNames } from './fields.js';
+export type {
+  Caller,
+  Consulted,
+  HookEnd,
+  HookMaker,
+  MessageHook,
+} from './hook.js';
 export type { Listen, RunningServer } from './http-server.js';
 export { newId } from './id.js';
 export type { JsonFault, JsonKind, JsonMember, OnMember } from './json-scan.js';

@@ -1,4 +1,5 @@
 import type { AuditError } from './errors.js';
+import type { Consulted } from './hook.js';
 import type { FromWriter, LogFacts, ToWriter } from './thread-messages.js';
 
 /** What a log hears over its link. */
@@ -6,6 +7,8 @@ export interface LinkListener {
   receive(message: FromWriter): void;
   /** The writer is gone, and with it everything that was in flight. */
   died(error: AuditError): void;
+  /** From now on another process answers messages, or this one does. */
+  hostChanged(host: string): void;
 }
 
 /**
@@ -18,8 +21,12 @@ export interface Link {
   readonly emitter: string | undefined;
   /** Whether the writer is in this process. */
   readonly isOwn: boolean;
+  /** Names the process that answers messages, this time of its writing. */
+  readonly host: string;
   listen(listener: LinkListener): void;
   send(message: ToWriter): void;
+  /** Asks the hook of whichever process has the writer. */
+  consult(message: string): Promise<Consulted>;
   /** Whether the link keeps this process alive. */
   ref(): void;
   unref(): void;

@@ -5,10 +5,12 @@ import { AuditError } from './errors.js';
 import type { AuditEvent, BuiltInEventType } from './event.js';
 import type { Feeder } from './feeder.js';
 import { holdLog } from './holder.js';
+import { type Consulted, checkMessage } from './hook.js';
 import type { Link } from './link.js';
 import {
   type AuditLogOptions,
   type ContentMode,
+  checkHook,
   normaliseLogOptions,
   normaliseOptions,
   type QueueOptions,
@@ -19,7 +21,7 @@ import { sinksOf, startFeeding } from './outside.js';
 import type { Removed } from './pruned-ranges.js';
 import type { Answer, Answers, EraseTask, PruneOptions, Question } from './question.js';
 import { encodeEvent } from './record.js';
-import { openLink } from './relay.js';
+import { newClient, openLink } from './relay.js';
 import { policyFrom } from './retention.js';
 import type { KeyRotationOptions } from './signing-keys.js';
 import { type FromWriter, fromPlainError, type Outcome } from './thread-messages.js';
@@ -35,6 +37,8 @@ export interface ForwardSecurity {
 }
 
 const batchRecords = 128;
+/** Messages that may wait for their answers. */
+const consultingMax = 1_024;
 const encoder = new TextEncoder();
 const noOpenings: readonly Opening[] = [];
 
@@ -93,7 +97,10 @@ export interface ServedLog {
 export async function serveAuditLog(options: ServeOptions): Promise<ServedLog> {
   const normalised = normaliseOptions(options);
   const sinks = sinksOf(options);
-  const holder = await holdLog(normalised, options);
+  const holder = await holdLog(normalised, options, {
+    hook: checkHook(options.hook),
+    client: newClient(),
+  });
   const { socket, failed } = holder;
   const feeder = startFeeding(normalised.dir, sinks);
   return { log: new AuditLog(normalised, holder, feeder), socket, failed };
@@ -134,6 +141,9 @@ export class AuditLog {
     number,
     { resolve(answer: Answer): void; reject(error: AuditError): void }
   >();
+  /** Messages that are not answered yet. */
+  #consulting = 0;
+  readonly #hostListeners = new Set<(host: string) => void>();
   readonly #drains: (() => void)[] = [];
   #closing: Promise<void> | undefined;
   #closed: { resolve(): void; reject(error: AuditError): void } | undefined;
@@ -155,6 +165,9 @@ export class AuditLog {
     link.listen({
       receive: (message) => this.#receive(message),
       died: (error) => this.#die(error),
+      hostChanged: (host) => {
+        for (const listener of this.#hostListeners) listener(host);
+      },
     });
     this.#unref();
     if (openLogs.size === 0) process.on('beforeExit', closeForgotten);
@@ -288,6 +301,48 @@ export class AuditLog {
   }
 
   /**
+   * Sends a message of at most 64 KiB to the hook of the process that writes the log, and resolves with its answer and with who
+   * that is: another `host` than before knows nothing of what the one before was told, unless the hook saw to it. A message
+   * is sent to one writer only. Rejects with `unknown_outcome` where that one ended, or took the message and was silent for 2 s:
+   * count it as decided then; with any other code nothing was: `no_hook` (the writer has none), `hook_failed` (it threw),
+   * `log_unavailable` (the writer's program was too busy for 2 s), `queue_full` (1,024 messages wait), `too_large`,
+   * `lone_surrogate`, and as `append` does.
+   */
+  async consult(message: string): Promise<Consulted> {
+    if (this.#failed) throw this.#failed;
+    if (this.#closing) throw new AuditError('log_closed', 'the log is closed; open it again');
+    checkMessage(message, 'message');
+    if (this.#consulting >= consultingMax) {
+      throw new AuditError(
+        'queue_full',
+        `${consultingMax} messages wait for their answers; send fewer at a time`,
+      );
+    }
+    this.#consulting++;
+    this.#ref();
+    try {
+      return await this.#link.consult(message);
+    } finally {
+      this.#consulting--;
+      this.#unrefIdle();
+    }
+  }
+
+  /** Names who answers messages, as `consult` does; may be out of date until that has answered. */
+  get host(): string {
+    return this.#link.host;
+  }
+
+  /**
+   * Calls the listener whenever another host was found, so that it can be told what this process holds. Who has sent a message
+   * looks for the next host at once. Returns what ends that.
+   */
+  onHostChanged(listener: (host: string) => void): () => void {
+    this.#hostListeners.add(listener);
+    return () => void this.#hostListeners.delete(listener);
+  }
+
+  /**
    * Ends the log: what is in flight is written, `log.closed` and a last checkpoint follow, the open epoch's key is left
    * behind, the lock is released. Witnesses and anchors get the last checkpoint, for which it waits 2 s at most. Further
    * calls return the same promise.
@@ -336,8 +391,12 @@ export class AuditLog {
       default:
         this.#die(new AuditError('log_failed', `the writer said ${message.kind} out of turn`));
     }
+    this.#unrefIdle();
+  }
+
+  #unrefIdle(): void {
     const owed = this.#inFlight.length > this.#oldest || this.#asked.size > 0;
-    if (!owed && !this.#closing) this.#unref();
+    if (!owed && this.#consulting === 0 && !this.#closing) this.#unref();
   }
 
   #settle(outcome: Outcome): void {

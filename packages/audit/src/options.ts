@@ -1,5 +1,6 @@
 import * as path from 'node:path';
 import { AuditError } from './errors.js';
+import type { HookMaker } from './hook.js';
 import type { OutsideOptions } from './outside.js';
 import { type Policy, policyFrom, type RetentionOptions } from './retention.js';
 import { type Rotate, rotations } from './rotation.js';
@@ -49,6 +50,8 @@ export interface AuditLogOptions extends OutsideOptions {
    * it. Default 0. Who keeps the event loop busy keeps others waiting longer.
    */
   readonly doorDelayMs?: number | undefined;
+  /** Makes what answers the messages of all who have the log open (`consult`), while this process writes it. Default: nobody does. */
+  readonly hook?: HookMaker | undefined;
   /** Records in flight before `append` refuses with `queue_full`. Default 65,536. */
   readonly queueRecordsMax?: number | undefined;
   /** Bytes in flight before `append` refuses with `queue_full`. Default 64 MiB. */
@@ -80,7 +83,7 @@ export interface ServeOptions extends AuditLogOptions {
 export type WriterOptions = {
   readonly [K in keyof Omit<
     AuditLogOptions,
-    'retention' | 'content' | keyof OutsideOptions
+    'retention' | 'content' | 'hook' | keyof OutsideOptions
   >]-?: NonNullable<AuditLogOptions[K]>;
 } & {
   /** As the book will have it; undefined: as it has it. */
@@ -94,7 +97,11 @@ export type QueueOptions = Pick<WriterOptions, 'emitter' | 'queueRecordsMax' | '
 
 /** Which log, and how it is reached. */
 export type LogTarget =
-  | { readonly kind: 'own'; readonly options: WriterOptions }
+  | {
+      readonly kind: 'own';
+      readonly options: WriterOptions;
+      readonly hook: HookMaker | undefined;
+    }
   | { readonly kind: 'served'; readonly socket: string; readonly token: string | undefined };
 
 const emitterBytesMax = 1_000;
@@ -106,7 +113,8 @@ export function normaliseLogOptions(options: AuditLogOptions | ServedLogOptions)
 } {
   if (!('socket' in options)) {
     const own = normaliseOptions(options);
-    return { queue: own, target: { kind: 'own', options: own } };
+    const hook = checkHook(options.hook);
+    return { queue: own, target: { kind: 'own', options: own, hook } };
   }
   if ('dir' in options || 'keysDir' in options) {
     throw badOption('socket', 'given alone: the log behind it is another process’s');
@@ -172,6 +180,12 @@ export function checkEmitter(emitter: unknown): string {
     throw badOption('emitter', `a text of at most ${emitterBytesMax} bytes other than "log"`);
   }
   return emitter;
+}
+
+/** Not among the writer's options: a function cannot go to its thread. */
+export function checkHook(hook: unknown): HookMaker | undefined {
+  if (hook === undefined || typeof hook === 'function') return hook as HookMaker | undefined;
+  throw badOption('hook', 'a function that makes the hook');
 }
 
 function folders(options: AuditLogOptions): { dir: string; keysDir: string } {

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Connection } from './connection.js';
 import { AuditError } from './errors.js';
 import { Holder, lockFile, takeLogLock } from './holder.js';
+import type { HookMaker } from './hook.js';
 import { holderName, readLockNote } from './lock.js';
 import type { WriterOptions } from './options.js';
 import { type Hello, silenceMs } from './relay-messages.js';
@@ -28,7 +29,9 @@ export async function reachWriter(
   options: WriterOptions,
   hello: Hello,
   takingOver: boolean,
+  hook?: HookMaker,
 ): Promise<Holder | Connection> {
+  const answering = { hook, client: hello.client };
   let lastSign = '';
   // Time is counted in attempts and pauses, so that being stopped ourselves is not taken for the other's silence.
   let quietMs = 0;
@@ -37,7 +40,7 @@ export async function reachWriter(
     if (taken !== undefined) {
       try {
         // Who takes over has others waiting for it.
-        return await Holder.start(options, taken, takingOver ? 0 : options.doorDelayMs);
+        return await Holder.start(options, taken, answering, takingOver ? 0 : options.doorDelayMs);
       } catch (error) {
         const busy = error instanceof AuditError && error.code === 'log_locked';
         if (!busy || !takingOver || quietMs >= silenceMs) throw error;

@@ -8,11 +8,14 @@ import type { Outcome, PlainError } from './thread-messages.js';
  */
 
 /** Raised with every change that an older side would misread. Both sides must have the same. */
-export const protocolVersion = 4;
+export const protocolVersion = 5;
 
-/** Kinds of frames from a client. The payload is JSON, but for `append`: bodies, each with a newline behind it and its content lines before it. */
-export const toDoor = { hello: 1, append: 2, find: 3, ask: 4 } as const;
-/** Kinds of frames to a client; all JSON. */
+/**
+ * Kinds of frames from a client. The payload is JSON, but for `append`: bodies, each with a newline behind it and its content
+ * lines before it; and `consult`: a message for the hook behind its number. Who says `leave` does not come again.
+ */
+export const toDoor = { hello: 1, append: 2, find: 3, ask: 4, consult: 5, leave: 6 } as const;
+/** Kinds of frames to a client; JSON, but for `consulted`: the answer behind the number of the message. */
 export const fromDoor = {
   refused: 1,
   alive: 2,
@@ -21,6 +24,8 @@ export const fromDoor = {
   found: 5,
   answer: 6,
   goodbye: 7,
+  consulted: 8,
+  notConsulted: 9,
 } as const;
 
 export interface Hello {
@@ -35,6 +40,8 @@ export interface Hello {
 export interface Welcome {
   readonly protocol: number;
   readonly pid: number;
+  /** 128 random bits that name this time of writing the log, and so what the hook knows. */
+  readonly host: string;
   readonly origin: string;
   readonly publicKey: string;
   readonly initialKeyFile?: string;
@@ -77,6 +84,12 @@ export interface AnswerMessage {
   readonly error?: PlainError;
   /** A list that is too long for a frame goes on in the next answer with this id. */
   readonly more?: boolean;
+}
+
+/** Why a message has no answer; without an error it was not considered, and the next writer is to be asked. */
+export interface NotConsultedMessage {
+  readonly id: number;
+  readonly error?: PlainError | undefined;
 }
 
 /** Entries of a list in one answer. */

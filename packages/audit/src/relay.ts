@@ -4,8 +4,10 @@ import { entryAt } from './content-lines.js';
 import { AuditError } from './errors.js';
 import { parseObject } from './hello.js';
 import { Holder } from './holder.js';
+import type { Consulted } from './hook.js';
 import type { Link, LinkListener, OwnBytes } from './link.js';
 import type { LogTarget, WriterOptions } from './options.js';
+import { Outbox } from './outbox.js';
 import type { Answer, Question } from './question.js';
 import { reachServed, reachWriter } from './reach.js';
 import {
@@ -26,7 +28,6 @@ import {
   type FromWriter,
   type LogFacts,
   type Outcome,
-  type PlainError,
   type ToWriter,
   toPlainError,
 } from './thread-messages.js';
@@ -37,6 +38,9 @@ const frameBodiesMax = 64 * 1024;
 const frameLinesMax = 192 * 1024;
 /** A writer that was killed is replaced even if nobody has anything to say; who does comes first. */
 const takeOverMs = { least: 100, most: 300 };
+
+/** A client that the hook knows looks for a writer that does not answer this often. */
+const comeAgainMs = { least: 1_000, most: 2_000 };
 
 /** Records in the order in which they were handed in, not answered yet. */
 interface Run {
@@ -54,11 +58,16 @@ interface Run {
 type Asking = Extract<ToWriter, { kind: 'ask' }>;
 type Answering = Extract<FromWriter, { id: number }>;
 
+/** A name for whoever opens a log. */
+export function newClient(): string {
+  return randomBytes(16).toString('hex');
+}
+
 /** The writer of a log, wherever it is. */
 export async function openLink(target: LogTarget): Promise<Link> {
   const hello = {
     protocol: protocolVersion,
-    client: randomBytes(16).toString('hex'),
+    client: newClient(),
     pid: process.pid,
     ...(target.kind === 'served' && target.token !== undefined ? { token: target.token } : {}),
   };
@@ -67,7 +76,7 @@ export async function openLink(target: LogTarget): Promise<Link> {
 }
 
 function reach(target: LogTarget, hello: Hello, takingOver: boolean): Promise<Holder | Connection> {
-  if (target.kind === 'own') return reachWriter(target.options, hello, takingOver);
+  if (target.kind === 'own') return reachWriter(target.options, hello, takingOver, target.hook);
   return reachServed(target.socket, hello);
 }
 
@@ -92,6 +101,10 @@ class Relay implements Link {
   #after = -1;
   /** What is asked again of the next writer when it was not answered. */
   readonly #asked = new Map<number, Question>();
+  /** Messages for the hook of another process. */
+  readonly #outbox = new Outbox();
+  /** The last host that was found. */
+  #host: string;
   /** The beginnings of lists whose rest has not come. */
   readonly #lists = new Map<number, unknown[]>();
   #found: Found[] = [];
@@ -107,15 +120,28 @@ class Relay implements Link {
     const { origin, publicKey, initialKeyFile, content, emitter } = connection.welcome;
     this.facts = { origin, publicKey, initialKeyFile, content };
     this.emitter = emitter;
+    this.#host = connection.host;
     this.#join(connection);
+    this.#outbox.open(connection);
   }
 
   get isOwn(): boolean {
     return this.#own !== undefined;
   }
 
+  get host(): string {
+    return this.#host;
+  }
+
   listen(listener: LinkListener): void {
     this.#listener = listener;
+  }
+
+  consult(message: string): Promise<Consulted> {
+    if (this.#own !== undefined && !this.#resuming) return this.#own.consult(message);
+    const consulted = this.#outbox.consult(message);
+    this.#settleDown();
+    return consulted;
   }
 
   send(message: ToWriter): void {
@@ -160,7 +186,7 @@ class Relay implements Link {
   }
 
   get #owes(): boolean {
-    return this.#runs.length > 0 || this.#asked.size > 0;
+    return this.#runs.length > 0 || this.#asked.size > 0 || this.#outbox.owes;
   }
 
   // Handing in.
@@ -227,6 +253,10 @@ class Relay implements Link {
   // Answers.
 
   #take(kind: number, payload: Buffer): void {
+    if (this.#outbox.take(kind, payload)) {
+      this.#settleDown();
+      return;
+    }
     const message: unknown = parseObject(payload);
     if (kind === fromDoor.outcomes) {
       for (const outcome of (message as OutcomesMessage).outcomes) this.#settle(outcome);
@@ -304,18 +334,22 @@ class Relay implements Link {
     this.#lists.clear();
     this.#found = [];
     this.#onFound?.([]);
+    this.#outbox.lose(pid);
     if (this.#ended) return;
     if (how instanceof AuditError) this.#die(how);
     else if (how === 'silent') this.#giveUp(silent(pid));
     else if (this.#owes) void this.#seek();
-    else if (how === 'lost') this.#takeOverSoon();
+    else if (how === 'lost' || this.#outbox.isKnown) this.#takeOverSoon();
     this.#closeWhenDone();
   }
 
   /** A dead writer leaves records without a checkpoint; somebody has to take the log up. */
   #takeOverSoon(): void {
-    if (this.#target.kind === 'served' || this.#closing) return;
-    const { least, most } = takeOverMs;
+    if (this.#target.kind === 'own' || this.#outbox.isKnown) this.#seekIn(takeOverMs);
+  }
+
+  #seekIn({ least, most }: typeof takeOverMs): void {
+    if (this.#closing) return;
     clearTimeout(this.#takeOver);
     this.#takeOver = setTimeout(
       () => void this.#seek(),
@@ -363,7 +397,20 @@ class Relay implements Link {
     if (this.#connection === undefined && this.#own === undefined) return this.#settleDown();
     this.#handAll();
     for (const [id, question] of this.#asked) this.#ask(id, question);
+    this.#meetHost(writer.host);
     this.#settleDown();
+  }
+
+  /** Messages go to whoever answers them now, and whoever sends them learns that it is another. */
+  #meetHost(host: string): void {
+    if (this.#connection !== undefined) this.#outbox.open(this.#connection);
+    else
+      for (const { text, resolve, reject } of this.#outbox.takeWaiting()) {
+        this.#own?.consult(text).then(resolve, reject);
+      }
+    if (host === this.#host) return;
+    this.#host = host;
+    this.#listener?.hostChanged(host);
   }
 
   #become(own: Holder): void {
@@ -376,6 +423,7 @@ class Relay implements Link {
         else this.#listener?.receive(message);
       },
       died: (error) => this.#die(error),
+      hostChanged: () => {},
     });
   }
 
@@ -452,12 +500,15 @@ class Relay implements Link {
 
   /** Nobody answers: what is in flight fails, and what is appended next tries again. */
   #giveUp(error: AuditError): void {
-    const plain = toPlainError(error);
-    this.#failAll(plain);
+    this.#failAll(error);
     this.#closeWhenDone();
+    // What the hook holds for this client it keeps only while that is there.
+    if (this.#outbox.isKnown) this.#seekIn(comeAgainMs);
   }
 
-  #failAll(error: PlainError): void {
+  #failAll(reason: AuditError): void {
+    const error = toPlainError(reason);
+    this.#outbox.fail(reason);
     const runs = this.#runs.splice(0);
     for (const run of runs) this.#tell(run.known ?? { count: run.count - run.settled, error });
     for (const id of [...this.#asked.keys()]) this.#answer({ kind: 'answer_failed', id, error });
@@ -465,7 +516,8 @@ class Relay implements Link {
 
   #die(error: AuditError): void {
     if (this.#ended) return;
-    this.#failAll(toPlainError(error));
+    this.#failAll(error);
+    this.#outbox.lose(this.#connection?.pid);
     this.#ended = true;
     clearTimeout(this.#takeOver);
     this.#connection?.end();

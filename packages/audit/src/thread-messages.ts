@@ -64,6 +64,15 @@ export interface DoorThreadData {
   readonly size: BigInt64Array;
   readonly lock: FileIdentity;
   readonly door: DoorOptions;
+  readonly hook: HookData;
+}
+
+/** The way to the hook, which is on the thread that opened the log. */
+export interface HookData {
+  readonly host: string;
+  readonly port: MessagePort;
+  /** One Int32 for each message that may be on that way. */
+  readonly claims: Int32Array;
 }
 
 /** Where other processes come in, and who may. */
