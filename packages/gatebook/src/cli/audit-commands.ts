@@ -86,7 +86,7 @@ function addSearch(program: Command, outcome: Outcome): Command {
     const { search } = await import('./search.js');
     const { limit, format, output } = flags;
     outcome.exitCode = await search({
-      places: placesOf(command),
+      places: await placesOf(command),
       filter: filterFrom(flags),
       format,
       limit,
@@ -134,7 +134,10 @@ function addStatus(audit: Command, outcome: Outcome): void {
     .option('--json', 'print one JSON object')
     .action(async (flags: { readonly json?: boolean }, command: Command) => {
       const { status } = await import('./status.js');
-      outcome.exitCode = await status({ places: placesOf(command), json: flags.json ?? false });
+      outcome.exitCode = await status({
+        places: await placesOf(command),
+        json: flags.json ?? false,
+      });
     });
 }
 
@@ -154,7 +157,7 @@ function addTail(audit: Command, outcome: Outcome): void {
       const { tail } = await import('./tail.js');
       const { lines, format } = flags;
       outcome.exitCode = await tail({
-        places: placesOf(command),
+        places: await placesOf(command),
         format,
         lines,
         follow: flags.follow ?? false,
@@ -190,7 +193,7 @@ function addProve(audit: Command, outcome: Outcome): void {
         event !== undefined ? { eventId: event } : seq !== undefined ? { seq } : undefined;
       if (record === undefined) throw usageError('say which record: --event ID or --seq N');
       const { prove } = await import('./prove.js');
-      outcome.exitCode = await prove({ places: placesOf(command), record, output });
+      outcome.exitCode = await prove({ places: await placesOf(command), record, output });
     });
 }
 
@@ -228,7 +231,7 @@ function addServe(audit: Command, outcome: Outcome): void {
     .action(async (flags: ServeFlags, command: Command) => {
       const { serve } = await import('./serve-tiles.js');
       const { http, prefix } = flags;
-      outcome.exitCode = await serve({ places: placesOf(command), listen: http, prefix });
+      outcome.exitCode = await serve({ places: await placesOf(command), listen: http, prefix });
     });
 }
 
@@ -236,12 +239,13 @@ function addCosign(audit: Command, outcome: Outcome): void {
   withOutside(withPlaces(audit.command('cosign')))
     .description('have everything recorded so far cosigned by the witnesses and anchored, once')
     .action(async (flags: OutsideFlags, command: Command) => {
-      const outside = await outsideFrom(flags);
+      const { configOf } = await import('./config-choice.js');
+      const outside = await outsideFrom(flags, (await configOf())?.config.security.audit);
       if (outside.witnesses === undefined && outside.anchors === undefined) {
         throw usageError('say where to: --witness URL=KEY, --policy FILE or an --anchor option');
       }
       const { cosign } = await import('./cosign.js');
-      outcome.exitCode = await cosign({ places: placesOf(command), outside });
+      outcome.exitCode = await cosign({ places: await placesOf(command), outside });
     });
 }
 
@@ -250,7 +254,7 @@ function addRotate(audit: Command, outcome: Outcome): void {
     .description('seal the open segment and begin the next')
     .action(async (_flags: object, command: Command) => {
       const { rotate } = await import('./rotate.js');
-      outcome.exitCode = await rotate(placesOf(command));
+      outcome.exitCode = await rotate(await placesOf(command));
     });
 }
 
@@ -267,7 +271,7 @@ function addRepair(audit: Command, outcome: Outcome): void {
     .action(async (flags: RepairFlags, command: Command) => {
       const { repair } = await import('./repair.js');
       const { dryRun = false, json = false } = flags;
-      outcome.exitCode = await repair({ places: placesOf(command), dryRun, json });
+      outcome.exitCode = await repair({ places: await placesOf(command), dryRun, json });
     });
 }
 
@@ -301,7 +305,7 @@ function addTally(audit: Command, outcome: Outcome): void {
       const { tally } = await import('./tally.js');
       const { segment, dimension, output } = flags;
       outcome.exitCode = await tally({
-        places: placesOf(command),
+        places: await placesOf(command),
         segment,
         dimension,
         value: flags.none ? null : flags.value,
@@ -323,10 +327,11 @@ function addPrune(audit: Command, outcome: Outcome): void {
     .option('--dry-run', 'only say which')
     .option('--confirm-clock', 'the time is right, although the clock was seen to jump ahead');
   withRetention(command).action(async (flags: PruneFlags, command: Command) => {
+    const { configOf } = await import('./config-choice.js');
     const { prune } = await import('./prune.js');
     outcome.exitCode = await prune({
-      places: placesOf(command),
-      keeping: await keepingFrom(flags),
+      places: await placesOf(command),
+      keeping: await keepingFrom(flags, (await configOf())?.config.security.audit),
       dryRun: flags.dryRun ?? false,
       confirmClock: flags.confirmClock ?? false,
     });
@@ -339,7 +344,10 @@ function addArchive(audit: Command, outcome: Outcome): void {
     .option('--json', 'print one JSON object')
     .action(async (flags: { readonly json?: boolean }, command: Command) => {
       const { archive } = await import('./archive.js');
-      outcome.exitCode = await archive({ places: placesOf(command), json: flags.json ?? false });
+      outcome.exitCode = await archive({
+        places: await placesOf(command),
+        json: flags.json ?? false,
+      });
     });
 }
 
@@ -362,7 +370,7 @@ function addErase(audit: Command, outcome: Outcome): void {
     .action(async (flags: EraseFlags, command: Command) => {
       const { erase } = await import('./erase.js');
       outcome.exitCode = await erase({
-        places: placesOf(command),
+        places: await placesOf(command),
         user: flags.user,
         dryRun: flags.dryRun ?? false,
         despiteHold: flags.despiteHold ?? false,

@@ -6,11 +6,18 @@ export type FailureExit = 1 | 2 | 3;
 /** An error whose message is for the person at the terminal, with the exit code it stands for. */
 export class CliError extends Error {
   readonly exitCode: FailureExit;
+  /** Where one error stands for several faults: a line for each. */
+  readonly lines: readonly string[];
 
-  constructor(exitCode: FailureExit, message: string, options?: { cause?: unknown }) {
+  constructor(
+    exitCode: FailureExit,
+    message: string,
+    options?: { cause?: unknown; lines?: readonly string[] },
+  ) {
     super(message, options);
     this.name = 'CliError';
     this.exitCode = exitCode;
+    this.lines = options?.lines ?? [message];
   }
 }
 
@@ -33,8 +40,15 @@ export function exitCodeOf(error: unknown): FailureExit {
   return error instanceof CliError ? error.exitCode : 1;
 }
 
-/** The one line that reports an error on stderr; with GATEBOOK_DEBUG set, its stack and causes follow. */
+/**
+ * The one line that reports an error on stderr, or one for each fault of a configuration; with GATEBOOK_DEBUG set, its stack and
+ * causes follow.
+ */
 export function describeFailure(error: unknown, debug: boolean): string {
+  if (error instanceof CliError) {
+    const lines = error.lines.map((each) => `gatebook: ${visible(each)}\n`).join('');
+    return debug ? lines + stackOf(error) : lines;
+  }
   // Told by its name, so that a wrong option is reported without loading the log's code.
   const code = error instanceof Error && error.name === 'AuditError' ? ` (${codeOf(error)})` : '';
   const line = `gatebook: ${visible(reasonOf(error))}${code}\n`;

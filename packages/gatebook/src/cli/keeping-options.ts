@@ -1,5 +1,6 @@
 import type { ContentMode, Dimension, HoldFilter, RetentionOptions, Rotate } from '@gatebook/audit';
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { AuditConfig } from '../config/schema.js';
 import type { Keeping } from '../keeping.js';
 import { usageError } from './failure.js';
 import { positiveInteger, segmentBytes } from './option-values.js';
@@ -24,35 +25,52 @@ interface RetentionFlags {
   readonly keepAll?: boolean;
 }
 
-export async function keepingFrom(flags: KeepingFlags): Promise<Keeping> {
-  const retention = retentionFrom(flags);
-  const outside = await outsideFrom(flags);
+/** What the flags say, and of what they do not say the configuration, key by key. */
+export async function keepingFrom(flags: KeepingFlags, audit?: AuditConfig): Promise<Keeping> {
+  const retention = retentionFrom(flags, audit);
+  const outside = await outsideFrom(flags, audit);
   const keeping = {
-    segmentBytesMax: flags.maxSizeMb,
-    rotate: flags.rotate,
-    archive: flags.archive,
-    content: flags.content,
+    segmentBytesMax: flags.maxSizeMb ?? bytesOf(audit?.maxSizeMb),
+    rotate: flags.rotate ?? audit?.rotate,
+    archive: flags.archive ?? audit?.archive,
+    content: flags.content ?? audit?.content,
     ...outside,
   };
   return retention === undefined ? keeping : { ...keeping, retention };
 }
 
 /** The policy to be recorded; undefined leaves the one that the log has. */
-function retentionFrom(flags: RetentionFlags): RetentionOptions | 'never' | undefined {
-  const { retentionDays, maxTotalMb: totalBytesMax, maxRecords: recordsMax } = flags;
-  const deletes = [retentionDays, totalBytesMax, recordsMax].some((value) => value !== undefined);
-  const keeps = flags.keepType !== undefined || flags.hold !== undefined;
-  if (flags.keepAll === true) {
-    if (deletes || keeps) throw usageError('--keep-all goes with no other option of retention');
+function retentionFrom(
+  flags: RetentionFlags,
+  audit?: AuditConfig,
+): RetentionOptions | 'never' | undefined {
+  const { retentionDays, maxTotalMb, maxRecords, keepType, hold, keepAll } = flags;
+  const deleting = [retentionDays, maxTotalMb, maxRecords].some((value) => value !== undefined);
+  if (keepAll === true) {
+    if (deleting || keepType !== undefined || hold !== undefined)
+      throw usageError('--keep-all goes with no other option of retention');
     return 'never';
   }
-  if (!deletes) {
-    if (!keeps) return undefined;
-    throw usageError(
-      '--keep-type and --hold need --retention-days, --max-total-mb or --max-records',
-    );
-  }
-  return { retentionDays, totalBytesMax, recordsMax, typeDays: flags.keepType, hold: flags.hold };
+  const policy = {
+    retentionDays: retentionDays ?? audit?.retentionDays,
+    totalBytesMax: maxTotalMb ?? bytesOf(audit?.maxTotalMb),
+    recordsMax: maxRecords ?? audit?.maxRecords,
+    typeDays: keepType ?? audit?.keepTypes,
+    hold: hold ?? audit?.holds.map(holdOf),
+  };
+  const deletes = [policy.retentionDays, policy.totalBytesMax, policy.recordsMax];
+  if (deletes.some((value) => value !== undefined)) return policy;
+  if (keepType === undefined && hold === undefined) return undefined;
+  throw usageError('--keep-type and --hold need --retention-days, --max-total-mb or --max-records');
+}
+
+function holdOf(filter: AuditConfig['holds'][number]): HoldFilter {
+  const values = Object.entries(filter).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(values);
+}
+
+function bytesOf(mebibytes: number | undefined): number | undefined {
+  return mebibytes === undefined ? undefined : Math.round(mebibytes * 1024 * 1024);
 }
 
 /** The options of a command that writes a log. */

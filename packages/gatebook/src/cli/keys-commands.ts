@@ -14,7 +14,7 @@ export function addKeysCommands(program: Command, outcome: Outcome): void {
     .option('--json', 'print one JSON object')
     .action(async (flags: { readonly json?: boolean }, command: Command) => {
       const { showKeys } = await import('./keys.js');
-      outcome.exitCode = await showKeys(placesOf(command), flags.json ?? false);
+      outcome.exitCode = await showKeys(await placesOf(command), flags.json ?? false);
     });
   addExport(keys, outcome);
   addRotate(keys, outcome);
@@ -22,7 +22,7 @@ export function addKeysCommands(program: Command, outcome: Outcome): void {
     .description('end an overlap: the older of two signing keys signs no more')
     .action(async (_flags: object, command: Command) => {
       const { retireKey } = await import('./keys.js');
-      outcome.exitCode = await retireKey(placesOf(command));
+      outcome.exitCode = await retireKey(await placesOf(command));
     });
 }
 
@@ -44,7 +44,7 @@ function addExport(keys: Command, outcome: Outcome): void {
       if (!flags.public && !flags.hmac) throw usageError('say which key: --public or --hmac');
       const { exportKey } = await import('./keys.js');
       outcome.exitCode = await exportKey({
-        places: placesOf(command),
+        places: await placesOf(command),
         what: flags.hmac ? 'hmac' : 'public',
         output: flags.output,
         remove: flags.remove ?? false,
@@ -67,7 +67,7 @@ function addRotate(keys: Command, outcome: Outcome): void {
   for (const option of keySourceOptions()) rotate.addOption(option);
   rotate.action(async (flags: RotateFlags, command: Command) => {
     const { rotateKey } = await import('./keys.js');
-    outcome.exitCode = await rotateKey(placesOf(command), {
+    outcome.exitCode = await rotateKey(await placesOf(command), {
       overlap: flags.overlap,
       ...keySourceOf(flags),
     });

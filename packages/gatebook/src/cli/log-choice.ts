@@ -1,9 +1,10 @@
 import { type AuditLogOptions, readTokenOf, type ServedLogOptions } from '@gatebook/audit';
 import type { Command } from 'commander';
+import { configOf } from './config-choice.js';
 import { usageError } from './failure.js';
 import { type KeepingFlags, keepingFrom } from './keeping-options.js';
-import { placesOf } from './place-options.js';
-import type { Environment } from './places.js';
+import { namedPlaces, placesOf } from './place-options.js';
+import { type Environment, given } from './places.js';
 
 /** The log that a command appends to: one of this user's own, or one that `gatebook serve` writes. */
 export type LogChoice = AuditLogOptions | ServedLogOptions;
@@ -20,12 +21,15 @@ export async function logChoiceOf(
 ): Promise<LogChoice> {
   const flags = command.opts<LogFlags>();
   const { socket, tokenFile } = flags;
-  const named = namesFolder(command);
+  const { log, keys } = namedPlaces(command);
+  const named = log !== undefined || keys !== undefined;
   if (socket !== undefined && named) throw usageError('--socket does not go with --log or --keys');
   const chosen = socket ?? (named ? undefined : given(env['GATEBOOK_SOCKET']));
   if (chosen === undefined) {
     if (tokenFile !== undefined) throw usageError('--token-file goes with --socket only');
-    return { ...placesOf(command), ...(await keepingFrom(flags)) };
+    const loaded = await configOf(env);
+    const places = await placesOf(command, env, loaded);
+    return { ...places, ...(await keepingFrom(flags, loaded?.config.security.audit)) };
   }
   if (Object.values(await keepingFrom(flags)).some((value) => value !== undefined)) {
     throw usageError(
@@ -35,24 +39,12 @@ export async function logChoiceOf(
   return { socket: chosen, token: tokenOf(tokenFile, env) };
 }
 
-function namesFolder(command: Command): boolean {
-  for (let at: Command | null = command; at !== null; at = at.parent) {
-    const { log, keys } = at.opts<{ log?: string; keys?: string }>();
-    if (log !== undefined || keys !== undefined) return true;
-  }
-  return false;
-}
-
 function tokenOf(file: string | undefined, env: Environment): string | undefined {
   if (file !== undefined) return readTokenOf(file);
   const token = given(env['GATEBOOK_TOKEN']);
   if (token !== undefined) return token;
   const fromFile = given(env['GATEBOOK_TOKEN_FILE']);
   return fromFile === undefined ? undefined : readTokenOf(fromFile);
-}
-
-function given(value: string | undefined): string | undefined {
-  return value === '' ? undefined : value;
 }
 
 /** What a started command gets: our environment without the token, which would let it append in our name. */

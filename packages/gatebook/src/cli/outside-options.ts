@@ -1,5 +1,6 @@
 import type { OutsideOptions, TlogPolicy } from '@gatebook/audit';
 import { type Command, Option } from 'commander';
+import type { AuditConfig } from '../config/schema.js';
 import { reasonOf, usageError } from './failure.js';
 import { readNamedBytes } from './log-folder.js';
 import { collect, nonEmpty, spanMs } from './option-values.js';
@@ -51,26 +52,36 @@ function outsideOptions(): Option[] {
   ];
 }
 
-/** What the flags say, with the files they name read. */
-export async function outsideFrom(flags: OutsideFlags): Promise<OutsideOptions> {
-  const given = (flags.witness ?? []).map((text) => {
+/** What the flags say, and of what they do not say the configuration, with the files they name read. */
+export async function outsideFrom(
+  flags: OutsideFlags,
+  audit?: AuditConfig,
+): Promise<OutsideOptions> {
+  const given = (flags.witness ?? audit?.witnesses ?? []).map((text) => {
     const { url, key } = splitWitness(text);
     if (key === undefined) throw usageError(`--witness ${url} names no key: expected URL=KEY`);
     return { url, key };
   });
-  const named = flags.policy === undefined ? [] : await witnessesOf(flags.policy);
+  const policy = flags.policy ?? audit?.witnessPolicy;
+  const named = policy === undefined ? [] : await witnessesOf(policy);
   const witnesses = [...given, ...named];
   const anchors = [
-    ...(flags.anchorFile ?? []).map((file) => ({ file })),
-    ...(flags.anchorCommand ?? []).map((command) => ({ command })),
-    ...(flags.anchorTsa ?? []).map((tsa) => ({ tsa })),
+    ...(flags.anchorFile ?? audit?.anchorFiles ?? []).map((file) => ({ file })),
+    ...(flags.anchorCommand ?? audit?.anchorCommands ?? []).map((command) => ({ command })),
+    ...(flags.anchorTsa ?? audit?.anchorTsas ?? []).map((tsa) => ({ tsa })),
   ];
+  const anchorIntervalMs = flags.anchorInterval ?? msOf(audit?.anchorInterval);
+  const witnessIntervalMs = flags.witnessInterval ?? msOf(audit?.witnessInterval);
   return {
     ...(anchors.length === 0 ? {} : { anchors }),
-    ...(flags.anchorInterval === undefined ? {} : { anchorIntervalMs: flags.anchorInterval }),
+    ...(anchorIntervalMs === undefined ? {} : { anchorIntervalMs }),
     ...(witnesses.length === 0 ? {} : { witnesses }),
-    ...(flags.witnessInterval === undefined ? {} : { witnessIntervalMs: flags.witnessInterval }),
+    ...(witnessIntervalMs === undefined ? {} : { witnessIntervalMs }),
   };
+}
+
+function msOf(span: string | undefined): number | undefined {
+  return span === undefined ? undefined : spanMs(span);
 }
 
 /** `URL` or `URL=KEY`; a key begins with its name and never with a scheme, so the first `=` that a key follows counts. */

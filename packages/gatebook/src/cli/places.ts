@@ -7,28 +7,39 @@ export interface Places {
   readonly keysDir: string;
 }
 
+export interface NamedPlaces {
+  readonly log?: string | undefined;
+  readonly keys?: string | undefined;
+}
+
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * The log and keys folders: from the options, else GATEBOOK_LOG and GATEBOOK_KEYS, else the XDG base directories. A
- * relative XDG variable is ignored, as the XDG specification asks.
+ * The log and keys folders: from the options, else GATEBOOK_LOG and GATEBOOK_KEYS, else as configured, else the XDG base
+ * directories. A relative XDG variable is ignored, as the XDG specification asks.
  */
 export function choosePlaces(
-  options: { log?: string | undefined; keys?: string | undefined },
+  options: NamedPlaces,
   env: Environment,
   home: string = homedir(),
+  configured: NamedPlaces = {},
 ): Places {
   const state = xdg(env['XDG_STATE_HOME']) ?? join(home, '.local', 'state');
   const config = xdg(env['XDG_CONFIG_HOME']) ?? join(home, '.config');
   return {
-    dir: resolve(options.log ?? given(env['GATEBOOK_LOG']) ?? join(state, 'gatebook', 'log')),
+    dir: resolve(
+      options.log ?? given(env['GATEBOOK_LOG']) ?? configured.log ?? join(state, 'gatebook', 'log'),
+    ),
     keysDir: resolve(
-      options.keys ?? given(env['GATEBOOK_KEYS']) ?? join(config, 'gatebook', 'keys'),
+      options.keys ??
+        given(env['GATEBOOK_KEYS']) ??
+        configured.keys ??
+        join(config, 'gatebook', 'keys'),
     ),
   };
 }
 
-function given(value: string | undefined): string | undefined {
+export function given(value: string | undefined): string | undefined {
   return value === '' ? undefined : value;
 }
 

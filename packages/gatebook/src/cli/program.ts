@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander';
 import { addAuditCommands } from './audit-commands.js';
+import { addConfig } from './config-commands.js';
 import { usageError } from './failure.js';
 import { type KeepingFlags, withKeeping } from './keeping-options.js';
 import { type KeySourceFlags, keySourceOf, keySourceOptions } from './key-source.js';
@@ -46,6 +47,7 @@ export function buildProgram(options: ProgramOptions): Command {
   addKeysCommands(program, outcome);
   addAuditCommands(program, outcome);
   addLimits(program, outcome);
+  addConfig(program, outcome);
   return program;
 }
 
@@ -64,7 +66,10 @@ function addInit(program: Command, outcome: Outcome): void {
   for (const option of keySourceOptions()) command.addOption(option);
   command.action(async (flags: InitFlags) => {
     const { init } = await import('./init.js');
-    outcome.exitCode = await init(placesOf(command), { after: flags.after, ...keySourceOf(flags) });
+    outcome.exitCode = await init(await placesOf(command), {
+      after: flags.after,
+      ...keySourceOf(flags),
+    });
   });
 }
 
@@ -96,7 +101,10 @@ function addServeCommands(program: Command, outcome: Outcome): void {
     .option('--json', 'print log, socket and public key as one JSON object')
     .action(async (flags: ServeFlags, command: Command) => {
       const { serve } = await import('./serve.js');
-      outcome.exitCode = await serve(placesOf(command), flags);
+      const { configOf } = await import('./config-choice.js');
+      const loaded = await configOf();
+      const places = await placesOf(command, process.env, loaded);
+      outcome.exitCode = await serve(places, flags, loaded?.config.security.audit);
     });
   program
     .command('token')

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { type AuditLog, serveAuditLog } from '@gatebook/audit';
+import type { AuditConfig } from '../config/schema.js';
 import { writeStdout } from './destination.js';
 import { usageError } from './failure.js';
 import { type KeepingFlags, keepingFrom } from './keeping-options.js';
@@ -20,14 +21,18 @@ export interface ServeFlags extends KeepingFlags {
 }
 
 /** `gatebook serve`: the log's writer, kept running for other processes until SIGTERM or SIGINT. */
-export async function serve(places: Places, flags: ServeFlags): Promise<number> {
+export async function serve(
+  places: Places,
+  flags: ServeFlags,
+  audit?: AuditConfig,
+): Promise<number> {
   const { socket: named, group, tokenFile, http, prefix } = flags;
   if (http === undefined && prefix !== undefined) throw usageError('--prefix needs --http');
   // Before the log is opened: a mistake in an option must not leave a record.
   if (http !== undefined) requireSecret(http, prefix);
   const { log, socket, failed } = await serveAuditLog({
     ...places,
-    ...(await keepingFrom(flags)),
+    ...(await keepingFrom(flags, audit)),
     ...(named === undefined ? {} : { socket: named }),
     ...(group === undefined ? {} : { socketGroup: await groupId(group) }),
     ...(tokenFile === undefined ? {} : { tokenFile }),

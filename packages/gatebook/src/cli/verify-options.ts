@@ -72,7 +72,7 @@ export function verifyOptions(): Option[] {
 export async function runVerify(flags: VerifyFlags, command: Command): Promise<number> {
   const { verify } = await import('./verify.js');
   return await verify({
-    places: placesOf(command),
+    places: await placesOf(command),
     keys: flags.key ?? [],
     hmacKey: flags.hmacKey,
     checkpoints: flags.checkpoint ?? [],

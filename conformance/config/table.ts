@@ -1,0 +1,316 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { readFile, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { expect } from 'vitest';
+import type { Desk, Stored } from './desk.js';
+
+/** One row for each key: what it is by default, how it is set, what it refuses, and what it does. */
+export interface Row {
+  readonly name: string;
+  /** Null where nothing is set. */
+  readonly usual: unknown;
+  /** A value as a file has it, and as `config show` gives it then; relative paths are of the file's folder. */
+  readonly file: readonly [toml: string, shown: unknown];
+  /** Another value as the environment has it. */
+  readonly env: readonly [text: string, shown: unknown];
+  /** What a file must not have. */
+  readonly bad: string;
+  /** Shows that the key does something. Gets the desk, nothing configured. */
+  readonly effect: (desk: Desk) => Promise<void>;
+}
+
+const noop = [process.execPath, '-e', ''];
+
+function execWords(command: readonly string[] = noop): string[] {
+  return ['exec', '--', ...command];
+}
+
+function audit(text: string): string {
+  return `[security.audit]\n${text}\n`;
+}
+
+/** What the log says of itself when a command opens it under this configuration. */
+async function openedWith(desk: Desk, text: string): Promise<Record<string, unknown>> {
+  await desk.writeUser(audit(text));
+  const ran = await desk.run(execWords());
+  expect(ran.code, ran.stderr).toBe(0);
+  const configured = text.includes('_path');
+  return configured ? {} : await openedDetails(desk);
+}
+
+async function openedDetails(desk: Desk): Promise<Record<string, unknown>> {
+  const folder = join(desk.folder, 'state', 'gatebook', 'log', 'segments');
+  const [name = ''] = readdirSync(folder)
+    .filter((each) => each.endsWith('.jsonl'))
+    .sort();
+  const [line = ''] = (await readFile(join(folder, name), 'utf8')).split('\n');
+  return { ...(JSON.parse(line) as Stored).details };
+}
+
+/** Somebody on the other side who counts what comes and answers nothing of use. */
+async function counting(desk: Desk, text: (url: string) => string): Promise<number> {
+  let asked = 0;
+  const server = createServer((_, response) => {
+    asked++;
+    response.writeHead(500).end();
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  try {
+    await desk.writeUser(audit(text(`http://127.0.0.1:${port}/`)));
+    const wait = [process.execPath, '-e', 'setTimeout(() => {}, 1000)'];
+    expect((await desk.run(execWords(wait))).code).toBe(0);
+  } finally {
+    await new Promise((resolve) => server.close(resolve));
+  }
+  return asked;
+}
+
+const witnessKey = 'witness.example/w1+72fbd525+BGKte8mnk6rAtxnFoC/+qtrITRfhs3kw7I/5mhrt3xYp';
+const thousand = `${JSON.stringify({ event_type: 'security_event', details: { x: 'y'.repeat(900) } })}\n`;
+
+/** Segments after 20 records of about a kilobyte each, and after what is awaited, for 20 s at most. */
+async function fill(desk: Desk, text: string, awaited = '*'): Promise<string[]> {
+  await desk.writeUser(audit(text));
+  const file = join(desk.folder, 'input');
+  await writeFile(file, thousand.repeat(20));
+  const segments = join(desk.folder, 'state', 'gatebook', 'log', 'segments');
+  const wait = `for i in $(seq 200); do ls ${segments}/${awaited} >/dev/null 2>&1 && break; sleep 0.1; done`;
+  const shell = ['sh', '-c', `"$0" "$1" record < ${file}; ${wait}`, process.execPath];
+  const { gatebookBin } = await import('../cli/gatebook.js');
+  const ran = await desk.run(execWords([...shell, gatebookBin]));
+  expect(ran.code, ran.stderr).toBe(0);
+  return readdirSync(segments);
+}
+
+export const rows: readonly Row[] = [
+  {
+    name: 'security.audit.log_path',
+    usual: null,
+    file: ['"mine"', './mine'],
+    env: ['theirs', './theirs'],
+    bad: '1',
+    effect: async (desk) => {
+      await openedWith(desk, 'log_path = "../book"');
+      expect(existsSync(join(desk.folder, 'config', 'book', 'segments'))).toBe(true);
+      expect(existsSync(join(desk.folder, 'state'))).toBe(false);
+    },
+  },
+  {
+    name: 'security.audit.keys_path',
+    usual: null,
+    file: ['"~/keys"', '~/keys'],
+    env: ['/k', '/k'],
+    bad: '""',
+    effect: async (desk) => {
+      await openedWith(desk, 'keys_path = "~/keys"');
+      expect(existsSync(join(desk.folder, 'keys', 'origin'))).toBe(true);
+      expect(existsSync(join(desk.folder, 'config', 'gatebook', 'keys'))).toBe(false);
+    },
+  },
+  {
+    name: 'security.audit.max_size_mb',
+    usual: 100,
+    file: ['0.5', 0.5],
+    env: ['3', 3],
+    bad: '0',
+    effect: async (desk) => {
+      const segments = await fill(desk, 'max_size_mb = 0.01');
+      expect(segments.filter((name) => name.endsWith('.jsonl')).length).toBeGreaterThan(2);
+    },
+  },
+  {
+    name: 'security.audit.rotate',
+    usual: 'size',
+    file: ['"daily"', 'daily'],
+    env: ['weekly', 'weekly'],
+    bad: '"monthly"',
+    effect: async (desk) => {
+      expect(await openedWith(desk, 'rotate = "hourly"')).toMatchObject({ rotate: 'hourly' });
+    },
+  },
+  {
+    name: 'security.audit.archive',
+    usual: false,
+    file: ['true', true],
+    env: ['false', false],
+    bad: '"true"',
+    effect: async (desk) => {
+      const segments = await fill(desk, 'max_size_mb = 0.01\narchive = true', '*.gz');
+      expect(segments.some((name) => name.endsWith('.gz'))).toBe(true);
+    },
+  },
+  {
+    name: 'security.audit.content',
+    usual: null,
+    file: ['"keep"', 'keep'],
+    env: ['personal', 'personal'],
+    bad: '"none"',
+    effect: async (desk) => {
+      expect(await openedWith(desk, 'content = "personal"')).toMatchObject({ content: 'personal' });
+    },
+  },
+  {
+    name: 'security.audit.retention_days',
+    usual: null,
+    file: ['30', 30],
+    env: ['0.5', 0.5],
+    bad: '0',
+    effect: async (desk) => {
+      const { retention } = await openedWith(desk, 'retention_days = 30');
+      expect(retention).toEqual({ delete: 'oldest', retention_days: 30 });
+    },
+  },
+  {
+    name: 'security.audit.max_total_mb',
+    usual: null,
+    file: ['7', 7],
+    env: ['8.5', 8.5],
+    bad: '-1',
+    effect: async (desk) => {
+      const { retention } = await openedWith(desk, 'max_total_mb = 2');
+      expect(retention).toEqual({ delete: 'oldest', max_total_bytes: 2 * 1024 * 1024 });
+    },
+  },
+  {
+    name: 'security.audit.max_records',
+    usual: null,
+    file: ['1000', 1000],
+    env: ['2000', 2000],
+    bad: '1.5',
+    effect: async (desk) => {
+      const { retention } = await openedWith(desk, 'max_records = 1000');
+      expect(retention).toEqual({ delete: 'oldest', max_records: 1000 });
+    },
+  },
+  {
+    name: 'security.audit.keep_types',
+    usual: {},
+    file: ['{ auth_failure = 400 }', { auth_failure: 400 }],
+    env: ['{ "acme.deploy" = 1 }', { 'acme.deploy': 1 }],
+    bad: '{ auth_failures = 400 }',
+    effect: async (desk) => {
+      const text = 'retention_days = 30\nkeep_types = { auth_failure = 400 }';
+      const { retention } = await openedWith(desk, text);
+      expect(retention).toMatchObject({ type_days: { auth_failure: 400 } });
+    },
+  },
+  {
+    name: 'security.audit.holds',
+    usual: [],
+    file: ['[{ actor = "ann", decision = false }]', [{ actor: 'ann', decision: false }]],
+    env: ['[{ tool = "x" }]', [{ tool: 'x' }]],
+    bad: '[{}]',
+    effect: async (desk) => {
+      const { retention } = await openedWith(desk, 'max_records = 9\nholds = [{ actor = "ann" }]');
+      expect(retention).toMatchObject({ hold: [{ actor: 'ann' }] });
+    },
+  },
+  {
+    name: 'security.audit.witnesses',
+    usual: [],
+    file: [`["http://127.0.0.1:1/=${witnessKey}"]`, [`http://127.0.0.1:1/=${witnessKey}`]],
+    env: ['[]', []],
+    bad: '["http://127.0.0.1:1/"]',
+    effect: async (desk) => {
+      const asked = await counting(desk, (url) => `witnesses = ["${url}=${witnessKey}"]`);
+      expect(asked).toBeGreaterThan(0);
+    },
+  },
+  {
+    name: 'security.audit.witness_policy',
+    usual: null,
+    file: ['"policy"', './policy'],
+    env: ['/etc/policy', '/etc/policy'],
+    bad: '[]',
+    effect: async (desk) => {
+      const asked = await counting(desk, (url) => {
+        const line = `witness w1 ${witnessKey} ${url}`;
+        const text = `${line}\nquorum w1\n`;
+        void writeFile(join(desk.folder, 'config', 'gatebook', 'policy'), text);
+        return 'witness_policy = "policy"';
+      });
+      expect(asked).toBeGreaterThan(0);
+    },
+  },
+  {
+    name: 'security.audit.witness_interval',
+    usual: '60s',
+    file: ['"2m"', '2m'],
+    env: ['1h', '1h'],
+    bad: '"1 hour"',
+    effect: async (desk) => {
+      const often = await counting(
+        desk,
+        (url) => `witnesses = ["${url}=${witnessKey}"]\nwitness_interval = "100ms"`,
+      );
+      expect(often).toBeGreaterThan(3);
+    },
+  },
+  {
+    name: 'security.audit.anchor_files',
+    usual: [],
+    file: ['["a", "/b"]', ['./a', '/b']],
+    env: ['["/c"]', ['/c']],
+    bad: '"a"',
+    effect: async (desk) => {
+      await openedWith(desk, 'anchor_files = ["anchored"]');
+      const file = join(desk.folder, 'config', 'gatebook', 'anchored');
+      expect(await readFile(file, 'utf8')).toContain('/gatebook/');
+    },
+  },
+  {
+    name: 'security.audit.anchor_commands',
+    usual: [],
+    file: ['["cat"]', ['cat']],
+    env: ['["a b"]', ['a b']],
+    bad: '[1]',
+    effect: async (desk) => {
+      const file = join(desk.folder, 'anchored');
+      await openedWith(desk, `anchor_commands = ["cat > ${file}"]`);
+      expect(await readFile(file, 'utf8')).toContain('/gatebook/');
+    },
+  },
+  {
+    name: 'security.audit.anchor_tsas',
+    usual: [],
+    file: ['["http://127.0.0.1:1/"]', ['http://127.0.0.1:1/']],
+    env: ['[]', []],
+    bad: '["ftp://127.0.0.1"]',
+    effect: async (desk) => {
+      expect(await counting(desk, (url) => `anchor_tsas = ["${url}"]`)).toBeGreaterThan(0);
+    },
+  },
+  {
+    name: 'security.audit.anchor_interval',
+    usual: '10m',
+    file: ['"1d"', '1d'],
+    env: ['500ms', '500ms'],
+    bad: '600',
+    effect: async (desk) => {
+      const asked = await counting(
+        desk,
+        (url) => `anchor_tsas = ["${url}"]\nanchor_interval = "100ms"`,
+      );
+      expect(asked).toBeGreaterThan(3);
+    },
+  },
+];
+
+/** The lines of a file that sets every key by its row. */
+export function fileOf(value: (row: Row) => string): string {
+  const sections = new Map<string, string[]>();
+  for (const row of rows) {
+    const at = row.name.lastIndexOf('.');
+    const section = row.name.slice(0, at);
+    sections.set(section, [
+      ...(sections.get(section) ?? []),
+      `${row.name.slice(at + 1)} = ${value(row)}`,
+    ]);
+  }
+  return [...sections].map(([name, lines]) => `[${name}]\n${lines.join('\n')}\n`).join('');
+}
+
+export type { Stored };

@@ -1,0 +1,30 @@
+import type { Command } from 'commander';
+import type { Outcome } from './outcome.js';
+
+export function addConfig(program: Command, outcome: Outcome): void {
+  const config = program.command('config').description('what is configured, and where');
+  config
+    .command('show')
+    .description('print the configuration that holds')
+    .option('--origin', 'and where each value comes from')
+    .option('--json', 'print one JSON object')
+    .action(async (flags: { readonly origin?: boolean; readonly json?: boolean }) => {
+      const { showConfig } = await import('./config-show.js');
+      outcome.exitCode = await showConfig(flags);
+    });
+  config
+    .command('check')
+    .description('say all that is wrong with the configuration')
+    .argument('[file]', 'a file to check alone, in the place of what holds here')
+    .action(async (file: string | undefined) => {
+      const { checkConfig } = await import('./config-check.js');
+      outcome.exitCode = await checkConfig(file);
+    });
+  config
+    .command('schema')
+    .description('print the JSON Schema of gatebook.toml, for editors')
+    .action(async () => {
+      const { printSchema } = await import('./config-schema.js');
+      outcome.exitCode = await printSchema();
+    });
+}

@@ -1,0 +1,64 @@
+import { isKey, type Key, rootSection, type Section } from './keys.js';
+import { notAvailable } from './schema.js';
+import { tomlText } from './toml-text.js';
+
+/** docs/config.md: the words around the tables, which come from the schema. */
+export function manual(): string {
+  const tables = sections(rootSection).map(sectionText);
+  const missing = [...notAvailable].map((name) => `\`[${name}]\``).join(', ');
+  return `${head}\n${tables.join('\n')}
+## Not available yet
+
+${missing}: known by name, and refused until they have an effect.
+`;
+}
+
+const head = `# The configuration
+
+This page is made from the schema (\`gatebook config schema\`); a test fails when it is stale.
+
+| source, the first that has a key counts |                                                                                 |
+| --------------------------------------- | ------------------------------------------------------------------------------- |
+| options of the command                  | [cli.md](cli.md)                                                                |
+| environment                             | a variable for every key: \`GATEBOOK_SECURITY_AUDIT_RETENTION_DAYS=30\`. Lists and tables are written as in TOML: \`["a", "b"]\`, \`{ a = 1 }\`. An empty one counts as not set |
+| user file                               | \`$XDG_CONFIG_HOME/gatebook/config.toml\` (\`~/.config/gatebook/config.toml\`). Refused where another user or a group may write to it |
+| defaults                                |                                                                                 |
+
+A key is taken whole from one source: lists and tables are not joined. Unknown keys, wrong values and unknown variables that begin with \`GATEBOOK_SECURITY_\`
+are errors; all are told at once, each as \`file:line:column: …\`, the exit code is 2 and nothing is started. A relative path begins in the folder of
+the file that has it, in the environment in the working directory; \`~/\` is the home folder. A file has at most 1 MiB.
+
+Editors complete and check the file with the schema; for Taplo, for one:
+
+\`\`\`toml
+#:schema ./gatebook.schema.json
+[security.audit]
+retention_days = 30
+\`\`\`
+
+with \`gatebook config schema > gatebook.schema.json\`.
+`;
+
+function sections(section: Section): Section[] {
+  const members = [...section.members.values()];
+  const below = members.flatMap((member) => (isKey(member) ? [] : sections(member)));
+  return members.some(isKey) ? [section, ...below] : below;
+}
+
+function sectionText({ name, help, members }: Section): string {
+  const rows = [...members.values()].filter(isKey).map(row);
+  return `## \`[${name}]\`\n\n${help}\n\n| key | default | |\n| --- | --- | --- |\n${rows.join('\n')}\n`;
+}
+
+function row({ steps, usual, unset, help, wanted }: Key): string {
+  const held = usual === undefined ? `not set: ${unset ?? 'none'}` : code(tomlText(usual));
+  return `| ${code(steps.at(-1) ?? '')} | ${cell(held)} | ${cell(help)} Accepted: ${cell(wanted)} |`;
+}
+
+function code(text: string): string {
+  return `\`${text}\``;
+}
+
+function cell(text: string): string {
+  return text.replaceAll('|', '\\|');
+}

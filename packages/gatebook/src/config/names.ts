@@ -1,0 +1,2 @@
+/** What every variable of a key begins with. */
+export const variablePrefix = 'GATEBOOK_SECURITY_';

@@ -1,0 +1,140 @@
+import { isEventType } from '@gatebook/audit';
+import { z } from 'zod';
+import type { Camel } from './camel.js';
+import { key, onOff, span, spanWanted, text, yesOrNo } from './key.js';
+
+/**
+ * Everything that can be configured, under the names of `gatebook.toml`. The types, the defaults, the environment variables, the
+ * JSON Schema and docs/config.md come from here.
+ */
+
+const days = z.number().gt(0).max(1_000_000);
+const daysWanted = 'a number of days above 0, fractions allowed';
+const mebibytes = z.number().min(0).max(1e9);
+
+const holdFilter = z
+  .strictObject({
+    actor: text(),
+    decision: yesOrNo(),
+    risk: text(),
+    tool: text(),
+    type: text(),
+  })
+  .partial()
+  .refine((filter) => Object.keys(filter).length > 0);
+
+const eventType = z.string().refine((type): boolean => isEventType(type));
+const witness = z.string().regex(/^https?:\/\/\S+=[^\s+/]+(\/[^\s+]*)?\+[0-9a-f]{8}\+\S+$/);
+
+const audit = z.strictObject({
+  log_path: key(text().optional(), {
+    help: 'The log folder. `--log` and `GATEBOOK_LOG` outrank it.',
+    wanted: 'the path of a folder',
+    unset: '`$XDG_STATE_HOME/gatebook/log`',
+    path: true,
+  }),
+  keys_path: key(text().optional(), {
+    help: 'The keys folder. `--keys` and `GATEBOOK_KEYS` outrank it.',
+    wanted: 'the path of a folder',
+    unset: '`$XDG_CONFIG_HOME/gatebook/keys`',
+    path: true,
+  }),
+  max_size_mb: key(z.number().min(0.004).max(1_048_576).default(100), {
+    help: 'A segment of the log is sealed when it has reached this many mebibytes.',
+    wanted: 'a number of mebibytes from 0.004 to 1048576',
+  }),
+  rotate: key(z.enum(['size', 'hourly', 'daily', 'weekly']).default('size'), {
+    help: 'A segment is sealed too when its hour, day or week (UTC) has ended; `size`: at its size only.',
+    wanted: '"size", "hourly", "daily" or "weekly"',
+  }),
+  archive: key(yesOrNo().default(false), {
+    help: 'Sealed segments are compressed in the background, as gzip archives.',
+    wanted: onOff,
+  }),
+  content: key(z.enum(['off', 'keep', 'personal']).optional(), {
+    help: 'What becomes of content that does not stand in records: `keep` keeps it sealed, `personal` seals all that may be personal.',
+    wanted: '"off", "keep" or "personal"',
+    unset: 'as the log has it; a new log `off`',
+  }),
+  retention_days: key(days.optional(), {
+    help: 'Segments are deleted this many days after their seal.',
+    wanted: daysWanted,
+    unset: 'the policy that the log has in its book; a new log keeps everything',
+  }),
+  max_total_mb: key(mebibytes.optional(), {
+    help: 'The oldest segments are deleted while the lines of the log are more mebibytes than this.',
+    wanted: 'a number of mebibytes from 0',
+    unset: 'as for `retention_days`',
+  }),
+  max_records: key(z.int().min(1).optional(), {
+    help: 'The oldest segments are deleted while the log holds more records than this.',
+    wanted: 'a whole number from 1',
+    unset: 'as for `retention_days`',
+  }),
+  keep_types: key(z.record(eventType, days).default({}), {
+    help: 'But a segment with a record of such a type is kept for so many days: `{ auth_failure = 400 }`.',
+    wanted: 'a table of event types, each with a number of days above 0',
+  }),
+  holds: key(z.array(holdFilter).default([]), {
+    help: 'And a segment is kept that holds all values of one of these: `[{ actor = "ann", risk = "high" }]`.',
+    wanted: 'a list of tables with values of actor, decision, risk, tool or type',
+  }),
+  witnesses: key(z.array(witness).default([]), {
+    help: 'Witnesses that cosign the checkpoints, each as `URL=KEY`.',
+    wanted: 'a list of texts like "https://witness.example/=KEY"',
+    secret: true,
+  }),
+  witness_policy: key(text().optional(), {
+    help: 'A tlog-policy file; its witnesses that have a URL cosign.',
+    wanted: 'the path of a file',
+    unset: 'none',
+    path: true,
+  }),
+  witness_interval: key(span().default('60s'), {
+    help: 'How often each witness gets the newest checkpoint, news or none.',
+    wanted: spanWanted,
+  }),
+  anchor_files: key(z.array(text()).default([]), {
+    help: 'Files elsewhere that the checkpoints are appended to.',
+    wanted: 'a list of paths',
+    path: true,
+  }),
+  anchor_commands: key(z.array(text()).default([]), {
+    help: 'Shell commands that get each checkpoint on stdin.',
+    wanted: 'a list of commands',
+    secret: true,
+  }),
+  anchor_tsas: key(z.array(z.string().regex(/^https?:\/\/\S+$/)).default([]), {
+    help: 'URLs of RFC 3161 time stamping authorities.',
+    wanted: 'a list of URLs',
+    secret: true,
+  }),
+  anchor_interval: key(span().default('10m'), {
+    help: 'How often each anchor gets the newest checkpoint, news or none.',
+    wanted: spanWanted,
+  }),
+});
+
+export const schema = z.strictObject({
+  security: z
+    .strictObject({
+      audit: audit.prefault({}).describe('The log: where it is and how it is kept.'),
+    })
+    .prefault({}),
+});
+
+/** The whole configuration, with defaults filled in. */
+export type Config = Camel<z.output<typeof schema>>;
+
+export type AuditConfig = Config['security']['audit'];
+
+/** Sections that have a name and nothing behind it yet. A key without an effect would be a promise that nobody keeps. */
+export const notAvailable: ReadonlySet<string> = new Set([
+  'security.credential_encryption',
+  'security.policy',
+  'security.prompt_injection',
+  'security.rate_limiting',
+  'security.resources',
+  'security.sandbox',
+  'security.ssrf',
+]);
