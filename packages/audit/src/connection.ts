@@ -30,6 +30,8 @@ export class Connection {
   readonly #socket: Socket;
   readonly #silence: Silence;
   #listener: ConnectionListener | undefined;
+  /** So many messages for the hook were read by a writer that said goodbye. */
+  messagesRead: number | undefined;
   #over = false;
 
   private constructor(socket: Socket, silence: Silence, welcome: Welcome) {
@@ -59,7 +61,9 @@ export class Connection {
         if (kind === fromDoor.alive || socket.destroyed) return;
         if (kind === fromDoor.refused) part(refusalOf(payload));
         else if (kind === fromDoor.goodbye) {
-          part(parseObject(payload)['clean'] === true ? 'clean' : 'lost');
+          const { clean, messages } = parseObject(payload);
+          if (connection !== undefined) connection.messagesRead = Number(messages);
+          part(clean === true ? 'clean' : 'lost');
         } else if (connection !== undefined) connection.#listener?.message(kind, payload);
         else {
           connection = new Connection(socket, silence, welcomeOf(kind, payload));

@@ -84,6 +84,7 @@ export class Guest {
   /** The bytes of each message that is not answered yet, by its number. */
   readonly #messages = new Map<number, number>();
   #messageBytes = 0;
+  #messagesTaken = 0;
   #contents: Buffer[] = [];
   #contentBytes = 0;
   #stalledSince: number | undefined;
@@ -177,6 +178,7 @@ export class Guest {
   #takeMessage(payload: Buffer): void {
     const { id, text } = parseText(payload, messageBytesMax);
     if (this.#messages.has(id)) throw outOfTurn();
+    this.#messagesTaken++;
     this.#messages.set(id, payload.length);
     this.#messageBytes += payload.length;
     this.#regulate();
@@ -323,7 +325,7 @@ export class Guest {
 
   /** The writer ends; everything not answered is to be asked for again. Resolves when the guest has gone. */
   goodbye(clean: boolean): Promise<void> {
-    return this.#leave(jsonFrame(fromDoor.goodbye, { clean }));
+    return this.#leave(jsonFrame(fromDoor.goodbye, { clean, messages: this.#messagesTaken }));
   }
 
   #leave(last: Buffer): Promise<void> {

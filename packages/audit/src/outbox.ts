@@ -5,6 +5,8 @@ import { fromDoor, type NotConsultedMessage, toDoor } from './relay-messages.js'
 import { fromPlainError } from './thread-messages.js';
 
 interface Message {
+  /** Their order, also of what is sent again. */
+  readonly at: number;
   readonly text: string;
   resolve(consulted: Consulted): void;
   reject(error: AuditError): void;
@@ -22,8 +24,10 @@ export interface Way {
  * answered, nobody knows whether it decided. What was not sent yet waits for the next.
  */
 export class Outbox {
-  readonly #waiting: Message[] = [];
+  #waiting: Message[] = [];
+  #count = 0;
   readonly #sent = new Map<number, Message>();
+  /** Of the next message over this way; the first is 0. */
   #nextId = 0;
   #way: Way | undefined;
   #host = '';
@@ -36,7 +40,7 @@ export class Outbox {
 
   consult(text: string): Promise<Consulted> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ text, resolve, reject });
+      this.#waiting.push({ at: this.#count++, text, resolve, reject });
       this.#send();
     });
   }
@@ -44,6 +48,7 @@ export class Outbox {
   /** The next writer was found. */
   open(way: Way): void {
     this.#way = way;
+    this.#nextId = 0;
     this.#host = way.host;
     this.#send();
   }
@@ -52,8 +57,7 @@ export class Outbox {
     while (this.#way !== undefined && this.#sent.size < messagesMax) {
       const message = this.#waiting.shift();
       if (message === undefined) return;
-      const id = this.#nextId;
-      this.#nextId = (id + 1) % 2 ** 32;
+      const id = this.#nextId++ % 2 ** 32;
       this.#sent.set(id, message);
       this.isKnown = true;
       this.#way.write(textFrame(toDoor.consult, id, message.text));
@@ -77,11 +81,17 @@ export class Outbox {
     if (message === undefined) return;
     if (error !== undefined) {
       message.reject(fromPlainError(error));
+      // Whoever stands behind it would find that program as busy.
+      if (error.code === 'log_unavailable') this.fail(fromPlainError(error));
       return;
     }
     // This writer is ending; the next one gets it.
     this.#way = undefined;
-    this.#waiting.unshift(message);
+    this.#sendLater([message]);
+  }
+
+  #sendLater(messages: readonly Message[]): void {
+    this.#waiting = [...messages, ...this.#waiting].sort((a, b) => a.at - b.at);
   }
 
   #settled(id: number): Message | undefined {
@@ -90,12 +100,14 @@ export class Outbox {
     return message;
   }
 
-  /** The writer has gone, and with it what it was sent. */
-  lose(pid: number | undefined): void {
+  /** The writer has gone, and with it what it was sent; what it says it never read the next one gets. */
+  lose(pid: number | undefined, read = Number.POSITIVE_INFINITY): void {
     this.#way = undefined;
-    const sent = [...this.#sent.values()];
+    const sent = [...this.#sent];
     this.#sent.clear();
-    for (const message of sent) {
+    this.#sendLater(sent.filter(([id]) => id >= read).map(([, message]) => message));
+    for (const [id, message] of sent) {
+      if (id >= read) continue;
       message.reject(
         maybeAnswered(`process ${pid}, which wrote the log, went away before it answered`),
       );

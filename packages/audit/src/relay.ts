@@ -329,12 +329,12 @@ class Relay implements Link {
   }
 
   #part(how: Parting): void {
-    const pid = this.#connection?.welcome.pid;
+    const { pid, messagesRead } = this.#connection ?? {};
     this.#connection = undefined;
     this.#lists.clear();
     this.#found = [];
     this.#onFound?.([]);
-    this.#outbox.lose(pid);
+    this.#outbox.lose(pid, messagesRead);
     if (this.#ended) return;
     if (how instanceof AuditError) this.#die(how);
     else if (how === 'silent') this.#giveUp(silent(pid));

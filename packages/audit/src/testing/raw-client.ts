@@ -1,5 +1,6 @@
 import { connect, type Socket } from 'node:net';
-import { FrameReader, frameHeader, jsonFrame } from '../frames.js';
+import { FrameReader, frameHeader, jsonFrame, parseText, textFrame } from '../frames.js';
+import { messageBytesMax } from '../hook.js';
 import { fromDoor, type Hello, protocolVersion, toDoor } from '../relay-messages.js';
 
 /** A client that says what a test wants, and need not read. */
@@ -11,7 +12,11 @@ export class RawClient {
   constructor(path: string) {
     this.socket = connect(path);
     const reader = new FrameReader((kind, payload) => {
-      this.frames.push({ kind, message: JSON.parse(payload.toString('utf8')) });
+      const message =
+        kind === fromDoor.consulted
+          ? parseText(payload, messageBytesMax)
+          : JSON.parse(payload.toString('utf8'));
+      this.frames.push({ kind, message });
     });
     this.socket.on('data', (chunk: Buffer) => reader.push(chunk));
     this.socket.on('error', () => {});
@@ -29,6 +34,10 @@ export class RawClient {
   append(bodies: readonly string[]): void {
     const bytes = Buffer.from(bodies.map((body) => `${body}\n`).join(''));
     this.socket.write(Buffer.concat([frameHeader(toDoor.append, bytes.length), bytes]));
+  }
+
+  consult(id: number, text: string): void {
+    this.socket.write(textFrame(toDoor.consult, id, text));
   }
 
   say(kind: number, message: object): void {
