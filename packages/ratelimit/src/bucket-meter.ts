@@ -1,8 +1,10 @@
 import { Column } from './column.js';
+import { Gaps } from './gaps.js';
 import { KeyedRows } from './keyed-rows.js';
 import { burstOf, type RateLimit } from './limit.js';
 import type { Meter } from './meter.js';
 import { MeterBase } from './meter-base.js';
+import type { Order } from './order.js';
 import { Refill } from './refill.js';
 
 /**
@@ -16,14 +18,16 @@ export class BucketMeter extends MeterBase implements Meter {
   readonly #levels = new Column();
   readonly #rows: KeyedRows;
   readonly #refill: Refill;
+  readonly #gaps: Gaps;
   max: number;
   #burst: number;
   #now: number;
   /** The row that was looked at last; -1 for a key that has none. */
   #row = -1;
 
-  constructor(limit: RateLimit, now: number) {
+  constructor(limit: RateLimit, now: number, order: Order) {
     super(limit);
+    this.#gaps = new Gaps(order);
     this.#now = now;
     this.#refill = new Refill(limit.rate, now);
     this.max = burstOf(limit);
@@ -73,12 +77,22 @@ export class BucketMeter extends MeterBase implements Meter {
   }
 
   /** `mark` is the level right after it was taken: what has come in up to there since then has come back already. */
-  giveBack(key: string, cost: number, mark: number, now: number): void {
+  giveBack(key: string, cost: number, mark: number, now: number, since: number): void {
     const row = this.#rows.find(key);
     // A bucket that was forgotten is full.
     if (row === -1) return;
-    const back = Math.min(cost * this.#refill.perToken, mark - this.#refill.at(now));
-    if (back > 0) this.#levels.set(row, this.#levels.get(row) - back);
+    const come = this.#refill.at(now);
+    const end = this.#gaps.move(key, mark, since);
+    const back = Math.min(cost * this.#refill.perToken, end - come);
+    if (back <= 0) return;
+    const level = this.#levels.get(row);
+    if (end < level) {
+      this.#gaps.forgetSome(come);
+      // Without room to remember it nothing can be given back safely.
+      if (!this.#gaps.hasRoom(key, this.maxKeys)) return;
+      this.#gaps.add(key, { place: end, amount: back, until: level });
+    }
+    this.#levels.set(row, level - back);
   }
 
   msFor(used: number): number {
@@ -86,6 +100,9 @@ export class BucketMeter extends MeterBase implements Meter {
   }
 
   reset(key: string): void {
+    const row = this.#rows.find(key);
+    if (row === -1) return;
+    this.#gaps.clear(key, this.#levels.get(row));
     this.#rows.remove(key);
   }
 

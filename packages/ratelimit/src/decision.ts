@@ -39,6 +39,8 @@ export interface Taken {
   readonly keys: readonly (string | undefined)[];
   readonly costs: readonly number[];
   readonly marks: readonly number[] | undefined;
+  /** What the limiter's order of giving back had come to. */
+  readonly since: number;
 }
 
 /** A grant that remembers what it took. */

@@ -44,10 +44,8 @@ const step = fc.oneof(
 
 interface Given {
   readonly request: { readonly actor: string; readonly tool: string };
-  readonly cost: number;
+  readonly taker: number;
   readonly grant: Grant;
-  readonly lacking: readonly bigint[];
-  readonly atMs: number;
 }
 
 function exactOf(limit: RateLimit): ExactLimit {
@@ -89,7 +87,7 @@ test('decides as buckets of exact numbers do, at whole milliseconds, over years'
             granted.splice(each.which, 1);
             one.grant.refund();
             one.grant.refund();
-            exact.giveBack(one.request, one.cost, clock.now(), one);
+            exact.giveBack(one.request, one.taker, clock.now());
           }
           if (each.kind === 'untilReady' && last !== undefined) {
             const { retryAfterMs } = limiter.peek(last);
@@ -110,11 +108,11 @@ test('decides as buckets of exact numbers do, at whole milliseconds, over years'
           const wait = exact.waitMs(request, cost, now);
           const decision = limiter.take({ actor, tool, cost });
           expect(decision.allowed).toBe(wait === 0);
-          expect(exact.take(request, cost, now)).toBe(decision.allowed);
-          if (decision.allowed) {
-            const lacking = exact.lacking(request, now);
-            granted.push({ request, cost, grant: decision, lacking, atMs: now });
-          } else if (wait !== Number.POSITIVE_INFINITY)
+          const taker = exact.take(request, cost, now);
+          expect(taker !== undefined).toBe(decision.allowed);
+          if (decision.allowed && taker !== undefined)
+            granted.push({ request, taker, grant: decision });
+          else if (wait !== Number.POSITIVE_INFINITY)
             expect(Math.abs(decision.retryAfterMs - wait)).toBeLessThanOrEqual(1);
           else expect(decision.retryAfterMs).toBe(Number.POSITIVE_INFINITY);
         }

@@ -335,3 +335,23 @@ test('a rate below one a unit lets one through at a time', () => {
   clock.advance(2_000);
   expect(limiter.take({}).allowed).toBe(true);
 });
+
+test('what came back by itself since an earlier one was given back is not given back either', () => {
+  const { limiter, clock } = open({ name: 'all', rate: { count: 10, perMs: 10_000 } });
+  const first = limiter.take({ cost: 5 });
+  const second = limiter.take({ cost: 5 });
+  if (first.allowed) first.refund();
+  clock.advance(5_000);
+  expect(limiter.take({ cost: 5 })).toMatchObject({ allowed: true, remaining: 5 });
+  if (second.allowed) second.refund();
+  expect(limiter.peek({}).remaining).toBe(5);
+});
+
+test('what was taken before a reset is not given back out of what was taken after it', () => {
+  const { limiter } = open(perMin('all', 10));
+  const first = limiter.take({ cost: 5 });
+  limiter.reset('all', {});
+  limiter.take({ cost: 5 });
+  if (first.allowed) first.refund();
+  expect(limiter.peek({}).remaining).toBe(5);
+});

@@ -7,6 +7,7 @@ import type { Limit } from './limit.js';
 import { Line, type Waiter } from './line.js';
 import type { Meter, Reason } from './meter.js';
 import { checkLimits, meterOf, shapeOf } from './meters.js';
+import { Order } from './order.js';
 import type { LimitRequest } from './request.js';
 import { type Reservation, type Reserved, settle } from './reservation.js';
 import { readSnapshot, type Snapshot, takeSnapshot } from './snapshot.js';
@@ -43,6 +44,7 @@ const unlimited: Decision = {
 export class Limiter {
   readonly #clock: Clock;
   readonly #maxWaiting: number;
+  readonly #order = new Order();
   #limits: readonly Limit[] = [];
   #meters: readonly Meter[] = [];
   #survey = new Survey([]);
@@ -158,7 +160,9 @@ export class Limiter {
     const now = this.#clock.now();
     const old = new Map(this.#limits.map((limit, place) => [shapeOf(limit), this.#meters[place]!]));
     // Whatever may throw does so before anything has changed.
-    const made = limits.map((limit) => old.get(shapeOf(limit)) ?? meterOf(limit, this.#clock));
+    const made = limits.map(
+      (limit) => old.get(shapeOf(limit)) ?? meterOf(limit, this.#clock, this.#order),
+    );
     for (const [place, limit] of limits.entries()) made[place]!.change(limit, now);
     this.#meters = made;
     this.#limits = [...limits];
@@ -259,6 +263,7 @@ export class Limiter {
     const { by, keys, costs, shadowed } = this.#survey;
     const marks = this.#survey.take(now);
     const taken = keys.slice();
+    const since = this.#order.made;
     for (let place = 0; place < keys.length; place++) {
       if (keys[place] !== undefined) this.#meters[place]!.allowed++;
     }
@@ -267,7 +272,7 @@ export class Limiter {
       taken[place] = undefined;
     }
     const answer = this.#answer(now, by === -1 ? 0 : costs[by]!);
-    const what = { meters: this.#meters, keys: taken, costs: costs.slice(), marks };
+    const what = { meters: this.#meters, keys: taken, costs: costs.slice(), marks, since };
     return new HeldGrant(answer, what, this.#giveBack);
   }
 
@@ -303,13 +308,13 @@ export class Limiter {
     };
   }
 
-  readonly #giveBack = ({ meters, keys, costs, marks }: Taken, permits: boolean): void => {
+  readonly #giveBack = ({ meters, keys, costs, marks, since }: Taken, permits: boolean): void => {
     const now = this.#clock.now();
     for (let place = 0; place < keys.length; place++) {
       const key = keys[place];
       const meter = meters[place]!;
       if (key !== undefined && meter.isReleased === permits)
-        meter.giveBack(key, costs[place]!, marks?.[place] ?? 0, now);
+        meter.giveBack(key, costs[place]!, marks?.[place] ?? 0, now, since);
     }
     this.#line.changed();
   };

@@ -41,8 +41,11 @@ export interface Meter {
   shadowRefused: number;
   /** Takes what was looked at last; returns a mark to give it back by. */
   take(key: string, cost: number, now: number): number;
-  /** Gives back what was taken, but never beyond full, nor to another period than it was taken from. */
-  giveBack(key: string, cost: number, mark: number, now: number): void;
+  /**
+   * Gives back what was taken, but never beyond full, nor to another period than it was taken from. `since` is what the limiter's `Order`
+   * had come to when it was taken.
+   */
+  giveBack(key: string, cost: number, mark: number, now: number, since: number): void;
   /** The ms until `used` of the most there can be has come back. */
   msFor(used: number, now: number): number;
   reset(key: string): void;

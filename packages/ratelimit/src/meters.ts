@@ -5,6 +5,7 @@ import { ConcurrencyMeter } from './concurrency-meter.js';
 import { RateLimitError } from './errors.js';
 import { checkLimit, type Limit } from './limit.js';
 import type { Meter } from './meter.js';
+import type { Order } from './order.js';
 import { RollingMeter } from './rolling-meter.js';
 
 /** @throws RateLimitError `bad_limit`, `duplicate_limit` */
@@ -27,9 +28,9 @@ export function shapeOf({ kind = 'rate', name, scope = [], ...limit }: Limit): s
   return JSON.stringify([kind, name, scope, 'period' in limit ? limit.period : null]);
 }
 
-export function meterOf(limit: Limit, clock: Clock): Meter {
+export function meterOf(limit: Limit, clock: Clock, order: Order): Meter {
   if (limit.kind === 'concurrency') return new ConcurrencyMeter(limit);
-  if (limit.kind !== 'quota') return new BucketMeter(limit, clock.now());
+  if (limit.kind !== 'quota') return new BucketMeter(limit, clock.now(), order);
   const { period } = limit;
   return 'rollingMs' in period
     ? new RollingMeter({ ...limit, period })

@@ -32,7 +32,7 @@ export function settle(taken: Taken, request: LimitRequest, actual: number, now:
     const mark = taken.marks?.[place] ?? 0;
     const estimate = taken.costs[place]!;
     const more = meter.isReleased ? -estimate : costIn(meter, request, actual, estimate) - estimate;
-    if (more < 0) meter.giveBack(key, -more, mark, now);
+    if (more < 0) meter.giveBack(key, -more, mark, now, taken.since);
     else if (more > 0) {
       const over = meter.exceed(key, more, meter.maxDebt ?? meter.max, mark, now);
       overspent = Math.max(overspent, over);

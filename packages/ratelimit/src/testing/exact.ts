@@ -11,47 +11,36 @@ export interface ExactLimit {
   readonly keyOf: (request: { readonly actor: string; readonly tool: string }) => string;
 }
 
+/** What is owed to a bucket, the oldest first, which is what comes in pays first; and when that was so. */
+interface Bucket {
+  owed: { readonly taker: number; units: bigint }[];
+  atMs: number;
+}
+
 export class ExactBuckets {
   readonly #limits: readonly ExactLimit[];
-  /** What lies ready of each key, and when that was so. */
-  readonly #ready: Map<string, { units: bigint; atMs: number }>[];
+  readonly #buckets: Map<string, Bucket>[];
+  #takers = 0;
 
   constructor(limits: readonly ExactLimit[]) {
     this.#limits = limits;
-    this.#ready = limits.map(() => new Map());
+    this.#buckets = limits.map(() => new Map());
   }
 
-  /** Whether all let it in; then it is taken from all. */
-  take(request: { actor: string; tool: string }, cost: number, nowMs: number): boolean {
-    const found = this.#limits.map((limit, at) => this.#now(at, limit.keyOf(request), nowMs));
-    const fits = found.every(({ units }, at) => units >= this.#units(at, cost));
-    if (fits) for (const [at, bucket] of found.entries()) bucket.units -= this.#units(at, cost);
-    return fits;
+  /** Whether all let it in; then it is taken from all. Returns the taker's number, undefined for none. */
+  take(request: { actor: string; tool: string }, cost: number, nowMs: number): number | undefined {
+    if (this.waitMs(request, cost, nowMs) > 0) return undefined;
+    const taker = this.#takers++;
+    for (const [at, limit] of this.#limits.entries())
+      this.#now(at, limit.keyOf(request), nowMs).owed.push({ taker, units: this.#units(at, cost) });
+    return taker;
   }
 
-  /** What each limit lacks to be full: right after a take, what has to come in until what was taken is back by itself. */
-  lacking(request: { actor: string; tool: string }, nowMs: number): bigint[] {
-    return this.#limits.map((limit, at) => {
-      const { units } = this.#now(at, limit.keyOf(request), nowMs);
-      return this.#units(at, limit.burst) - units;
-    });
-  }
-
-  /** Gives back what has not come back by itself since it was taken, when so much was lacking. */
-  giveBack(
-    request: { actor: string; tool: string },
-    cost: number,
-    nowMs: number,
-    taken: { readonly lacking: readonly bigint[]; readonly atMs: number },
-  ): void {
+  /** Gives back what has not come back by itself since it was taken. */
+  giveBack(request: { actor: string; tool: string }, taker: number, nowMs: number): void {
     for (const [at, limit] of this.#limits.entries()) {
       const bucket = this.#now(at, limit.keyOf(request), nowMs);
-      const come = BigInt(nowMs - taken.atMs) * BigInt(limit.count);
-      const left = taken.lacking[at]! - come;
-      const back = left < this.#units(at, cost) ? left : this.#units(at, cost);
-      if (back > 0n) bucket.units += back;
-      const full = this.#units(at, limit.burst);
-      if (bucket.units > full) bucket.units = full;
+      bucket.owed = bucket.owed.filter((debt) => debt.taker !== taker);
     }
   }
 
@@ -59,7 +48,7 @@ export class ExactBuckets {
   waitMs(request: { actor: string; tool: string }, cost: number, nowMs: number): number {
     const waits = this.#limits.map((limit, at) => {
       if (cost > limit.burst) return Number.POSITIVE_INFINITY;
-      const lacking = this.#units(at, cost) - this.#now(at, limit.keyOf(request), nowMs).units;
+      const lacking = this.#units(at, cost) - this.#ready(at, limit.keyOf(request), nowMs);
       if (lacking <= 0n) return 0;
       if (limit.count === 0) return Number.POSITIVE_INFINITY;
       const count = BigInt(limit.count);
@@ -71,8 +60,7 @@ export class ExactBuckets {
   /** Of each limit: by how many tokens it is more or less than enough. */
   margins(request: { actor: string; tool: string }, cost: number, nowMs: number): number[] {
     return this.#limits.map((limit, at) => {
-      const { units } = this.#now(at, limit.keyOf(request), nowMs);
-      const margin = units - this.#units(at, cost);
+      const margin = this.#ready(at, limit.keyOf(request), nowMs) - this.#units(at, cost);
       return Number(margin < 0n ? -margin : margin) / limit.perMs;
     });
   }
@@ -81,14 +69,22 @@ export class ExactBuckets {
     return BigInt(tokens) * BigInt(this.#limits[at]!.perMs);
   }
 
-  #now(at: number, key: string, nowMs: number): { units: bigint; atMs: number } {
-    const limit = this.#limits[at]!;
-    const full = this.#units(at, limit.burst);
-    const bucket = this.#ready[at]!.get(key) ?? { units: full, atMs: nowMs };
-    this.#ready[at]!.set(key, bucket);
-    const units = bucket.units + BigInt(nowMs - bucket.atMs) * BigInt(limit.count);
-    bucket.units = units > full ? full : units;
+  #ready(at: number, key: string, nowMs: number): bigint {
+    const owed = this.#now(at, key, nowMs).owed.reduce((sum, { units }) => sum + units, 0n);
+    return this.#units(at, this.#limits[at]!.burst) - owed;
+  }
+
+  #now(at: number, key: string, nowMs: number): Bucket {
+    const bucket = this.#buckets[at]!.get(key) ?? { owed: [], atMs: nowMs };
+    this.#buckets[at]!.set(key, bucket);
+    let come = BigInt(nowMs - bucket.atMs) * BigInt(this.#limits[at]!.count);
     bucket.atMs = nowMs;
+    for (const debt of bucket.owed) {
+      const paid = debt.units < come ? debt.units : come;
+      debt.units -= paid;
+      come -= paid;
+    }
+    bucket.owed = bucket.owed.filter(({ units }) => units > 0n);
     return bucket;
   }
 }

@@ -1,0 +1,86 @@
+import type { Account, Instant, Span } from './account.js';
+import { Fraction, sum } from './fraction.js';
+
+/**
+ * A token bucket as a queue of debts: whoever takes tokens owes them, and what comes in pays the oldest debt first. What lies ready is
+ * the burst less all debts, so nothing comes in while there are none.
+ */
+export class BucketAccount implements Account {
+  most: Fraction;
+  #perMs: Fraction;
+  #debts: { readonly taker: number; owed: Fraction }[] = [];
+  #paidUntil: number;
+
+  constructor(burst: Fraction, perMs: Fraction, at: Instant) {
+    this.most = burst;
+    this.#perMs = perMs;
+    this.#paidUntil = at.now;
+  }
+
+  used(at: Instant): Fraction {
+    this.#pay(at);
+    return sum(this.#debts.map(({ owed }) => owed));
+  }
+
+  waitMs(cost: Fraction, at: Instant): number {
+    const lacking = this.used(at).plus(cost).minus(this.most);
+    return this.#msFor(lacking);
+  }
+
+  /** Nobody decides anything by it, so it may be told rounded once more. */
+  resetMs(at: Instant): Span {
+    const ms = this.#msFor(this.used(at));
+    return { least: ms, most: ms + 1 };
+  }
+
+  take(taker: number, cost: Fraction, at: Instant): void {
+    this.#pay(at);
+    this.#debts.push({ taker, owed: cost });
+  }
+
+  giveBack(taker: number, amount: Fraction, at: Instant): void {
+    this.#pay(at);
+    let left = amount;
+    for (const debt of this.#debts) {
+      if (debt.taker !== taker) continue;
+      const back = debt.owed.min(left);
+      debt.owed = debt.owed.minus(back);
+      left = left.minus(back);
+    }
+  }
+
+  exceed(taker: number, amount: Fraction, debtMost: Fraction, at: Instant): Fraction {
+    const room = this.most.plus(debtMost).minus(this.used(at)).max(Fraction.zero);
+    const taken = amount.min(room);
+    this.take(taker, taken, at);
+    return amount.minus(taken);
+  }
+
+  reset(): void {
+    this.#debts = [];
+  }
+
+  /** Debts stay; from now on they are paid at another rate. */
+  change(burst: Fraction, perMs: Fraction, at: Instant): void {
+    this.#pay(at);
+    this.most = burst;
+    this.#perMs = perMs;
+  }
+
+  #msFor(tokens: Fraction): number {
+    if (!tokens.isAbove(Fraction.zero)) return 0;
+    if (!this.#perMs.isAbove(Fraction.zero)) return Number.POSITIVE_INFINITY;
+    return tokens.dividedBy(this.#perMs).ceil();
+  }
+
+  #pay({ now }: Instant): void {
+    let come = Fraction.of(now - this.#paidUntil).times(this.#perMs);
+    this.#paidUntil = now;
+    for (const debt of this.#debts) {
+      const paid = debt.owed.min(come);
+      debt.owed = debt.owed.minus(paid);
+      come = come.minus(paid);
+    }
+    this.#debts = this.#debts.filter(({ owed }) => owed.isAbove(Fraction.zero));
+  }
+}

@@ -1,0 +1,168 @@
+import type { Limit, LimitCounters, LimitRequest, Reason } from '@gatebook/ratelimit';
+import { type Account, exactly, type Instant, type Span } from './account.js';
+import { ExactLimit } from './exact-limit.js';
+import { Fraction } from './fraction.js';
+
+/** What a request meets of one limit. */
+interface Meeting {
+  readonly limit: ExactLimit;
+  readonly account: Account;
+  readonly cost: Fraction;
+  readonly left: Fraction;
+  readonly waitMs: number;
+  readonly reason: Reason;
+}
+
+/** What the limiter has to say; of a time that is not told exactly, the bounds. */
+export interface Expected {
+  readonly allowed: boolean;
+  readonly by: string;
+  readonly remaining: number;
+  readonly limit: number;
+  readonly retryAfterMs: number;
+  readonly resetMs: Span;
+  readonly reason: Reason | undefined;
+}
+
+/** Somebody who was let in, and what may still be given back. */
+interface Taker {
+  readonly taken: readonly Meeting[];
+  hasPermits: boolean;
+  hasRest: boolean;
+}
+
+/**
+ * What the limiter is held against, in numbers without rounding: limits in their order, of which a request takes from all or none.
+ * Written from what the documentation says, not from how the limiter does it.
+ */
+export class ExactLimiter {
+  at: Instant;
+  #limits: readonly ExactLimit[];
+  readonly #takers: Taker[] = [];
+
+  constructor(limits: readonly Limit[], at: Instant) {
+    this.#limits = limits.map((limit) => new ExactLimit(limit));
+    this.at = at;
+  }
+
+  /** How many were let in so far: the next one has this number. */
+  get takers(): number {
+    return this.#takers.length;
+  }
+
+  peek(request: LimitRequest): Expected {
+    const met = this.#meet(request);
+    const worst = worstOf(met);
+    return worst === undefined ? this.#yes(met, false) : this.#no(worst);
+  }
+
+  take(request: LimitRequest): Expected {
+    const met = this.#meet(request);
+    for (const { limit, waitMs } of met) if (limit.isShadow && waitMs > 0) limit.shadowRefused++;
+    const worst = worstOf(met);
+    if (worst !== undefined) {
+      worst.limit.refused++;
+      return this.#no(worst);
+    }
+    // What the shadow would have refused costs nothing there.
+    const taken = met.filter(({ waitMs }) => waitMs === 0);
+    for (const { limit } of met) limit.allowed++;
+    for (const { account, cost } of taken) account.take(this.#takers.length, cost, this.at);
+    this.#takers.push({ taken, hasPermits: true, hasRest: true });
+    return this.#yes(met, true);
+  }
+
+  release(taker: number): void {
+    const one = this.#takers[taker]!;
+    if (one.hasPermits) this.#giveBack(taker, true);
+    one.hasPermits = false;
+  }
+
+  refund(taker: number): void {
+    this.release(taker);
+    const one = this.#takers[taker]!;
+    if (one.hasRest) this.#giveBack(taker, false);
+    one.hasRest = false;
+  }
+
+  counters(): Omit<LimitCounters, 'keys'>[] {
+    return this.#limits.map(({ name, allowed, refused, shadowRefused }) => ({
+      limit: name,
+      allowed,
+      refused,
+      shadowRefused,
+    }));
+  }
+
+  #meet(request: LimitRequest): Meeting[] {
+    return this.#limits
+      .filter((limit) => limit.meets(request))
+      .map((limit) => {
+        const account = limit.accountOf(limit.keyOf(request), this.at);
+        const cost = limit.costOf(request);
+        const left = account.most.minus(account.used(this.at));
+        const isNever = cost.isAbove(account.most);
+        const waitMs = isNever ? Number.POSITIVE_INFINITY : account.waitMs(cost, this.at);
+        return { limit, account, cost, left, waitMs, reason: isNever ? 'never' : 'limit' };
+      });
+  }
+
+  /** Of those that allow, the one with least left is told. */
+  #yes(met: readonly Meeting[], isTaken: boolean): Expected {
+    let least: { meeting: Meeting; left: Fraction } | undefined;
+    for (const meeting of met) {
+      if (meeting.limit.isShadow) continue;
+      const left = meeting.left.minus(meeting.cost);
+      if (least === undefined || least.left.isAbove(left)) least = { meeting, left };
+    }
+    if (least === undefined) return unlimited;
+    const { meeting } = least;
+    const told = isTaken ? least.left : meeting.left;
+    return { ...this.#about(meeting, told), allowed: true, retryAfterMs: 0, reason: undefined };
+  }
+
+  #no(worst: Meeting): Expected {
+    return {
+      ...this.#about(worst, worst.left),
+      allowed: false,
+      retryAfterMs: worst.waitMs,
+      reason: worst.reason,
+    };
+  }
+
+  #about(
+    { limit, account }: Meeting,
+    left: Fraction,
+  ): Pick<Expected, 'by' | 'remaining' | 'limit' | 'resetMs'> {
+    return {
+      by: limit.name,
+      remaining: left.max(Fraction.zero).floor(),
+      limit: account.most.toNumber(),
+      resetMs: account.resetMs(this.at),
+    };
+  }
+
+  #giveBack(taker: number, permits: boolean): void {
+    for (const { limit, account, cost } of this.#takers[taker]!.taken)
+      if (limit.isOfPermits === permits) account.giveBack(taker, cost, this.at);
+  }
+}
+
+const unlimited: Expected = {
+  allowed: true,
+  by: '',
+  remaining: Number.POSITIVE_INFINITY,
+  limit: Number.POSITIVE_INFINITY,
+  retryAfterMs: 0,
+  resetMs: exactly(0),
+  reason: undefined,
+};
+
+/** The limit that refuses longest, what can never be before what nobody can tell the end of. */
+function worstOf(met: readonly Meeting[]): Meeting | undefined {
+  const refusing = met.filter(({ limit, waitMs }) => !limit.isShadow && waitMs > 0);
+  const never = refusing.find(({ reason }) => reason === 'never');
+  if (never !== undefined) return never;
+  const longest = Math.max(...refusing.map(({ waitMs }) => waitMs));
+  return refusing.find(({ waitMs }) => waitMs === longest);
+}
