@@ -12,7 +12,11 @@ export interface Desk {
   readonly cwd: string;
   readonly env: Readonly<Record<string, string>>;
   writeUser(text: string): Promise<void>;
-  run(args: readonly string[], env?: Readonly<Record<string, string>>): Promise<Ran>;
+  run(
+    args: readonly string[],
+    env?: Readonly<Record<string, string>>,
+    input?: string,
+  ): Promise<Ran>;
   /** The records of the log, read by the same configuration. */
   records(args?: readonly string[]): Promise<Stored[]>;
   remove(): Promise<void>;
@@ -36,7 +40,8 @@ export async function openDesk(): Promise<Desk> {
     XDG_CONFIG_HOME: join(folder, 'config'),
     XDG_STATE_HOME: join(folder, 'state'),
   };
-  const runHere: Desk['run'] = (args, more = {}) => run(args, { cwd, env: { ...env, ...more } });
+  const runHere: Desk['run'] = (args, more = {}, input = '') =>
+    run(args, { cwd, env: { ...env, ...more }, input });
   return {
     folder,
     userFile,

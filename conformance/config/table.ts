@@ -1,9 +1,11 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { existsSync, readdirSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { expect } from 'vitest';
+import { linesOf } from '../cli/gatebook.js';
 import type { Desk, Stored } from './desk.js';
 
 /** One row for each key: what it is by default, how it is set, what it refuses, and what it does. */
@@ -85,7 +87,66 @@ async function fill(desk: Desk, text: string, awaited = '*'): Promise<string[]> 
   return readdirSync(segments);
 }
 
+const authTypes = ['auth_success', 'auth_failure', 'auth_login', 'auth_logout', 'auth_refresh'];
+const otherTypes = ['security_event', 'acme.deploy'];
+
+/** A switch of what is recorded: what it names is skipped, and all else is not. */
+function switchRow(
+  key: string,
+  types: readonly string[],
+  more: (desk: Desk) => Promise<void> = async () => {},
+): Row {
+  return {
+    name: `security.audit.${key}`,
+    usual: true,
+    file: ['false', false],
+    env: ['true', true],
+    bad: '"off"',
+    effect: async (desk) => {
+      await desk.writeUser(audit(`${key} = false`));
+      const all = [...rowTypes(), ...otherTypes];
+      const input = all.map((type) => `${JSON.stringify({ event_type: type })}\n`).join('');
+      const ran = await desk.run(['record'], {}, input);
+      const skipped = linesOf(ran.stdout).map(
+        (line) => (JSON.parse(line) as { skipped?: string }).skipped,
+      );
+      const wanted = all.map((type) =>
+        types.includes(type) ? `security.audit.${key}` : undefined,
+      );
+      expect(skipped).toEqual(wanted);
+      const stored = (await desk.records()).map((record) => record.event_type);
+      expect(stored.filter((type) => !type.startsWith('log.'))).toEqual(
+        all.filter((type) => !types.includes(type)),
+      );
+      await more(desk);
+    },
+  };
+}
+
+function rowTypes(): string[] {
+  return [
+    ...['command_execution', 'tool_execution', 'mcp.prompt_get', 'mcp.task_result', 'file_access'],
+    ...authTypes,
+    ...['config_change', 'policy_violation', 'rate_limit_hit', 'ssrf_block', 'injection_block'],
+  ];
+}
+
 export const rows: readonly Row[] = [
+  {
+    name: 'security.audit.enabled',
+    usual: true,
+    file: ['false', false],
+    env: ['true', true],
+    bad: '0',
+    effect: async (desk) => {
+      await desk.writeUser(audit('enabled = false'));
+      const ran = await desk.run(execWords(['echo', 'ran']));
+      expect(ran).toMatchObject({ code: 0, stdout: 'ran\n' });
+      expect(ran.stderr).toContain('the audit log is off');
+      expect(existsSync(join(desk.folder, 'state'))).toBe(false);
+      expect((await desk.run(['record'])).code).toBe(1);
+    },
+  },
   {
     name: 'security.audit.log_path',
     usual: null,
@@ -110,6 +171,75 @@ export const rows: readonly Row[] = [
       expect(existsSync(join(desk.folder, 'config', 'gatebook', 'keys'))).toBe(false);
     },
   },
+  {
+    name: 'security.audit.signing_key_path',
+    usual: null,
+    file: ['"a.pem"', './a.pem'],
+    env: ['/b.pem', '/b.pem'],
+    bad: 'false',
+    effect: async (desk) => {
+      const { privateKey } = generateKeyPairSync('ed25519');
+      const pem = privateKey.export({ type: 'pkcs8', format: 'pem' });
+      const file = join(desk.folder, 'own.pem');
+      await writeFile(file, pem, { mode: 0o600 });
+      await openedWith(desk, `signing_key_path = "${file}"`);
+      expect((await desk.run(['keys', 'show'])).stdout).toContain(`from      the file ${file}`);
+      expect((await desk.run(execWords())).code).toBe(0);
+      await desk.writeUser(audit('signing_key_path = "/another.pem"'));
+      const ran = await desk.run(execWords());
+      expect(ran.code).toBe(2);
+      expect(ran.stderr).toContain(
+        `${desk.userFile}:2:1: security.audit.signing_key_path is /another`,
+      );
+    },
+  },
+  {
+    name: 'security.audit.sign_events',
+    usual: false,
+    file: ['true', true],
+    env: ['false', false],
+    bad: '1',
+    effect: async (desk) => {
+      await desk.writeUser(audit('sign_events = true'));
+      const checkpoint = join(desk.folder, 'state', 'gatebook', 'log', 'checkpoint');
+      // A command that begins when its intent is on disk, a few milliseconds before the checkpoint of a second.
+      const ran = await desk.run(execWords(['sh', '-c', `sleep 0.1; sed -n 2p ${checkpoint}`]));
+      expect(ran.stdout).toBe('2\n');
+    },
+  },
+  {
+    name: 'security.audit.on_log_failure',
+    usual: 'refuse',
+    file: ['"allow"', 'allow'],
+    env: ['refuse', 'refuse'],
+    bad: '"pass"',
+    effect: async (desk) => {
+      const nowhere = 'log_path = "/dev/null/nowhere"';
+      await desk.writeUser(audit(nowhere));
+      expect((await desk.run(execWords(['echo', 'ran']))).stdout).toBe('');
+      await desk.writeUser(audit(`${nowhere}\non_log_failure = "allow"`));
+      expect((await desk.run(execWords(['echo', 'ran']))).stdout).toBe('ran\n');
+      expect((await desk.run(['exec', '--on-log-failure', 'refuse', '--', 'echo'])).stdout).toBe(
+        '',
+      );
+    },
+  },
+  switchRow('log_commands', ['command_execution'], async (desk) => {
+    const before = (await desk.records()).length;
+    expect((await desk.run(execWords())).code).toBe(0);
+    const types = (await desk.records()).slice(before).map((record) => record.event_type);
+    expect(types).toEqual(['log.opened', 'log.closed']);
+  }),
+  switchRow('log_tool_executions', ['tool_execution', 'mcp.prompt_get', 'mcp.task_result']),
+  switchRow('log_file_access', ['file_access']),
+  switchRow('log_auth_events', authTypes),
+  switchRow('log_config_changes', ['config_change']),
+  switchRow('log_policy_violations', [
+    'policy_violation',
+    'rate_limit_hit',
+    'ssrf_block',
+    'injection_block',
+  ]),
   {
     name: 'security.audit.max_size_mb',
     usual: 100,

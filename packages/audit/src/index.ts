@@ -74,6 +74,7 @@ export type {
   SigningSource,
   VariableSource,
 } from './signing-source.js';
+export { type HeldSource, signingSource } from './signing-source-of.js';
 export type { LogStatus } from './status.js';
 export { logStatus } from './status.js';
 export type { LogRecord, StoredContent } from './stored-record.js';

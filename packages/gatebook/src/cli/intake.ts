@@ -8,7 +8,9 @@ import {
   type ServedLogOptions,
 } from '@gatebook/audit';
 import { openLog } from '../open-log.js';
+import { type Recording, recordAll, switchedOff } from '../recording.js';
 import { Acknowledgements } from './acknowledgements.js';
+import { requireLogOn } from './configured-key.js';
 import { OutputClosed, writeStdout } from './destination.js';
 import { inStoredNames, parseEventLine, refusalOf } from './event-line.js';
 import { type InputLine, LineSplitter } from './input-lines.js';
@@ -23,12 +25,14 @@ const inFlight = { linesMax: 16_384, bytesMax: 16 * 1024 * 1024 };
 /** `gatebook record`: every line on stdin becomes a record, or is refused by name; one acknowledgement each. */
 export async function record(
   options: AuditLogOptions | ServedLogOptions,
+  recording: Recording = recordAll,
   input: Readable = process.stdin,
 ): Promise<number> {
+  requireLogOn(recording);
   const log = await openLog(options);
   warnForwardSecurity(log.forwardSecurity);
   try {
-    return await takeIn(log, input);
+    return await takeIn(log, recording, input);
   } finally {
     await log.close();
   }
@@ -37,13 +41,14 @@ export async function record(
 /** The counts and the stop switch that one run shares. */
 interface Intake {
   readonly log: AuditLog;
+  readonly recording: Recording;
   readonly acknowledgements: Acknowledgements;
   readonly stop: AbortController;
   lines: number;
   refused: number;
 }
 
-async function takeIn(log: AuditLog, input: Readable): Promise<number> {
+async function takeIn(log: AuditLog, recording: Recording, input: Readable): Promise<number> {
   const stop = new AbortController();
   const acknowledgements = new Acknowledgements(inFlight, async (text) => {
     await writeStdout(text).catch((error: unknown) => {
@@ -51,7 +56,7 @@ async function takeIn(log: AuditLog, input: Readable): Promise<number> {
       throw error;
     });
   });
-  const intake: Intake = { log, acknowledgements, stop, lines: 0, refused: 0 };
+  const intake: Intake = { log, recording, acknowledgements, stop, lines: 0, refused: 0 };
   const signals = stopOnSignals(stop);
   const splitter = new LineSplitter(lineBytesMax);
   try {
@@ -71,8 +76,8 @@ async function takeIn(log: AuditLog, input: Readable): Promise<number> {
 async function takeLine(intake: Intake, line: InputLine): Promise<void> {
   const acknowledge = await intake.acknowledgements.place(line.bytes?.length ?? 0);
   intake.lines++;
-  outcomeOf(intake.log, line).then(
-    ({ seq, eventId }) => acknowledge(`${JSON.stringify({ ok: true, seq, event_id: eventId })}\n`),
+  outcomeOf(intake, line).then(
+    (good) => acknowledge(`${JSON.stringify({ ok: true, ...good })}\n`),
     (error: unknown) => {
       intake.refused++;
       const refusal = { ok: false, line: line.number, error: refusalOf(error) };
@@ -83,14 +88,17 @@ async function takeLine(intake: Intake, line: InputLine): Promise<void> {
 
 /** Reaches `append` before it first waits, so that records keep the order of the lines. */
 async function outcomeOf(
-  log: AuditLog,
+  { log, recording }: Intake,
   line: InputLine,
-): Promise<Pick<Acknowledgement, 'seq' | 'eventId'>> {
+): Promise<{ seq: number; event_id: string } | { skipped: string }> {
   if (line.bytes === undefined) {
     throw new AuditError('too_large', `the line is longer than ${count(lineBytesMax)} bytes`);
   }
-  const { seq, eventId } = await appendWhenRoom(log, parseEventLine(line.bytes));
-  return { seq, eventId };
+  const event = parseEventLine(line.bytes);
+  const off = switchedOff(recording, event.eventType);
+  if (off !== undefined) return { skipped: `security.audit.${off}` };
+  const { seq, eventId } = await appendWhenRoom(log, event);
+  return { seq, event_id: eventId };
 }
 
 async function appendWhenRoom(log: AuditLog, event: AuditEvent): Promise<Acknowledgement> {

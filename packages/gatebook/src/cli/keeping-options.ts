@@ -34,6 +34,7 @@ export async function keepingFrom(flags: KeepingFlags, audit?: AuditConfig): Pro
     rotate: flags.rotate ?? audit?.rotate,
     archive: flags.archive ?? audit?.archive,
     content: flags.content ?? audit?.content,
+    checkpointRecordsMax: audit?.signEvents === true ? 1 : undefined,
     ...outside,
   };
   return retention === undefined ? keeping : { ...keeping, retention };

@@ -1,4 +1,5 @@
 import type { LimitOptions } from '../mcp/call-limits.js';
+import type { Recording } from '../recording.js';
 import { type LogChoice, withoutToken } from './log-choice.js';
 
 /** What `gatebook mcp` and `gatebook exec` have in common: a command to start, and who it is started for. */
@@ -9,6 +10,7 @@ export interface LaunchOptions {
   readonly channel?: string | undefined;
   readonly agent?: string | undefined;
   readonly onLogFailure: 'refuse' | 'allow';
+  readonly recording?: (() => Recording) | undefined;
   /** Of `gatebook mcp`. */
   readonly limits?: LimitOptions | undefined;
 }

@@ -1,6 +1,8 @@
 import { type AuditLogOptions, readTokenOf, type ServedLogOptions } from '@gatebook/audit';
 import type { Command } from 'commander';
+import type { Loaded } from '../config/load.js';
 import { configOf } from './config-choice.js';
+import { requireSigningKey } from './configured-key.js';
 import { usageError } from './failure.js';
 import { type KeepingFlags, keepingFrom } from './keeping-options.js';
 import { namedPlaces, placesOf } from './place-options.js';
@@ -17,6 +19,7 @@ interface LogFlags extends KeepingFlags {
 /** Options outrank the environment: a log named by --log is opened even where GATEBOOK_SOCKET is set. */
 export async function logChoiceOf(
   command: Command,
+  configured?: Loaded,
   env: Environment = process.env,
 ): Promise<LogChoice> {
   const flags = command.opts<LogFlags>();
@@ -27,8 +30,9 @@ export async function logChoiceOf(
   const chosen = socket ?? (named ? undefined : given(env['GATEBOOK_SOCKET']));
   if (chosen === undefined) {
     if (tokenFile !== undefined) throw usageError('--token-file goes with --socket only');
-    const loaded = await configOf(env);
+    const loaded = configured ?? (await configOf(env));
     const places = await placesOf(command, env, loaded);
+    requireSigningKey(places, loaded);
     return { ...places, ...(await keepingFrom(flags, loaded?.config.security.audit)) };
   }
   if (Object.values(await keepingFrom(flags)).some((value) => value !== undefined)) {

@@ -39,8 +39,11 @@ export function buildProgram(options: ProgramOptions): Command {
     .description('record JSON lines from stdin; one acknowledgement a line on stdout')
     .action(async (_flags: object, command: Command) => {
       const { record } = await import('./intake.js');
+      const { configOf } = await import('./config-choice.js');
       const { logChoiceOf } = await import('./log-choice.js');
-      outcome.exitCode = await record(await logChoiceOf(command));
+      const loaded = await configOf();
+      const choice = await logChoiceOf(command, loaded);
+      outcome.exitCode = await record(choice, loaded?.config.security.audit);
     });
   addServeCommands(program, outcome);
   addWitness(program, outcome);
@@ -104,7 +107,7 @@ function addServeCommands(program: Command, outcome: Outcome): void {
       const { configOf } = await import('./config-choice.js');
       const loaded = await configOf();
       const places = await placesOf(command, process.env, loaded);
-      outcome.exitCode = await serve(places, flags, loaded?.config.security.audit);
+      outcome.exitCode = await serve(places, flags, loaded);
     });
   program
     .command('token')
@@ -151,7 +154,7 @@ interface LaunchFlags extends KeepingFlags {
   readonly user?: string;
   readonly channel?: string;
   readonly agent?: string;
-  readonly onLogFailure: 'refuse' | 'allow';
+  readonly onLogFailure?: 'refuse' | 'allow';
 }
 
 /** An agent's calls, as they pass. */
@@ -175,9 +178,10 @@ function addLaunchCommands(program: Command, options: ProgramOptions): void {
       .option('--channel <name>', 'where they come from: a chat, an editor, …', nonEmpty)
       .option('--agent <name>', 'which agent makes them', nonEmpty)
       .addOption(
-        new Option('--on-log-failure <what>', 'what becomes of a call that cannot be recorded')
-          .choices(['refuse', 'allow'])
-          .default('refuse'),
+        new Option(
+          '--on-log-failure <what>',
+          'what becomes of a call that cannot be recorded (default: refuse)',
+        ).choices(['refuse', 'allow']),
       )
       .action(async (words: readonly string[], flags: McpFlags, command: Command) => {
         if (words.length === 0) {
@@ -188,11 +192,16 @@ function addLaunchCommands(program: Command, options: ProgramOptions): void {
         const { launchExec, launchMcp } = await import('./launch.js');
         const { logChoiceOf } = await import('./log-choice.js');
         const launch = kind === 'mcp' ? launchMcp : launchExec;
-        const { user, channel, agent, onLogFailure } = flags;
+        const { user, channel, agent } = flags;
+        const { configOf } = await import('./config-choice.js');
+        const loaded = await configOf();
+        const audit = loaded?.config.security.audit;
         options.outcome.exitCode = await launch({
-          ...{ user, channel, agent, onLogFailure },
+          ...{ user, channel, agent },
+          onLogFailure: flags.onLogFailure ?? audit?.onLogFailure ?? 'refuse',
+          recording: audit === undefined ? undefined : () => audit,
           ...(kind === 'mcp' ? { limits: await limitOptionsFrom(flags) } : {}),
-          log: await logChoiceOf(command),
+          log: await logChoiceOf(command, loaded),
           command: words,
         });
       });

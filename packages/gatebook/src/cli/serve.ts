@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { type AuditLog, serveAuditLog } from '@gatebook/audit';
-import type { AuditConfig } from '../config/schema.js';
+import type { Loaded } from '../config/load.js';
+import { requireLogOn, requireSigningKey } from './configured-key.js';
 import { writeStdout } from './destination.js';
 import { usageError } from './failure.js';
 import { type KeepingFlags, keepingFrom } from './keeping-options.js';
@@ -21,13 +22,12 @@ export interface ServeFlags extends KeepingFlags {
 }
 
 /** `gatebook serve`: the log's writer, kept running for other processes until SIGTERM or SIGINT. */
-export async function serve(
-  places: Places,
-  flags: ServeFlags,
-  audit?: AuditConfig,
-): Promise<number> {
+export async function serve(places: Places, flags: ServeFlags, loaded?: Loaded): Promise<number> {
+  const audit = loaded?.config.security.audit;
   const { socket: named, group, tokenFile, http, prefix } = flags;
   if (http === undefined && prefix !== undefined) throw usageError('--prefix needs --http');
+  requireLogOn(audit);
+  requireSigningKey(places, loaded);
   // Before the log is opened: a mistake in an option must not leave a record.
   if (http !== undefined) requireSecret(http, prefix);
   const { log, socket, failed } = await serveAuditLog({

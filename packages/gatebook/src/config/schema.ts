@@ -26,7 +26,16 @@ const holdFilter = z
 const eventType = z.string().refine((type): boolean => isEventType(type));
 const witness = z.string().regex(/^https?:\/\/\S+=[^\s+/]+(\/[^\s+]*)?\+[0-9a-f]{8}\+\S+$/);
 
+function recorded(types: string): z.ZodDefault<z.ZodBoolean> {
+  const help = `Records of ${types}. Off, \`gatebook record\` acknowledges such a line as skipped.`;
+  return key(yesOrNo().default(true), { help, wanted: onOff });
+}
+
 const audit = z.strictObject({
+  enabled: key(yesOrNo().default(true), {
+    help: 'Off, nothing is recorded, and calls pass all the same; each start says so.',
+    wanted: onOff,
+  }),
   log_path: key(text().optional(), {
     help: 'The log folder. `--log` and `GATEBOOK_LOG` outrank it.',
     wanted: 'the path of a folder',
@@ -39,6 +48,28 @@ const audit = z.strictObject({
     unset: '`$XDG_CONFIG_HOME/gatebook/keys`',
     path: true,
   }),
+  signing_key_path: key(text().optional(), {
+    help: 'The Ed25519 key (PKCS#8 PEM, mode 0600) that a new log signs with. A log that is there keeps its key; that another one is named is an error.',
+    wanted: 'the path of a file',
+    unset: 'made in the keys folder',
+    path: true,
+  }),
+  sign_events: key(yesOrNo().default(false), {
+    help: 'A signed checkpoint is made as soon as a record is on disk, with those that were written together; else once a second.',
+    wanted: onOff,
+  }),
+  on_log_failure: key(z.enum(['refuse', 'allow']).default('refuse'), {
+    help: 'What becomes of a call that cannot be recorded.',
+    wanted: '"refuse" or "allow"',
+  }),
+  log_commands: recorded('`command_execution`'),
+  log_tool_executions: recorded('`tool_execution` and the other calls of MCP (`mcp.…`)'),
+  log_file_access: recorded('`file_access`'),
+  log_auth_events: recorded('`auth_…`'),
+  log_config_changes: recorded('`config_change`'),
+  log_policy_violations: recorded(
+    '`policy_violation`, `rate_limit_hit`, `ssrf_block`, `injection_block`',
+  ),
   max_size_mb: key(z.number().min(0.004).max(1_048_576).default(100), {
     help: 'A segment of the log is sealed when it has reached this many mebibytes.',
     wanted: 'a number of mebibytes from 0.004 to 1048576',

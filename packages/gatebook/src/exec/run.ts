@@ -9,6 +9,7 @@ import { noticed } from '../mcp/notice.js';
 import { wellFormed } from '../mcp/server-line.js';
 import { type Exit, StartError, started } from '../mcp/server-process.js';
 import { openLog } from '../open-log.js';
+import type { Recording } from '../recording.js';
 import { childEnvironment } from '../secret-variables.js';
 import { commandText } from './command-text.js';
 
@@ -19,6 +20,8 @@ export interface ExecOptions {
   readonly channel?: string | undefined;
   readonly agent?: string | undefined;
   readonly log: AuditLogOptions | ServedLogOptions;
+  /** What is recorded; everything by default. */
+  readonly recording?: (() => Recording) | undefined;
   /** What happens when the command cannot be recorded; default `refuse`. */
   readonly onLogFailure?: OnLogFailure | undefined;
   /** The command's environment; default: our own. */
@@ -37,6 +40,7 @@ export async function runExec(options: ExecOptions): Promise<number> {
   const ledger = new Ledger({
     open: async () => noticed(await openLog(options.log), report),
     onLogFailure: options.onLogFailure ?? 'refuse',
+    recording: options.recording,
     report,
     reopenAfterMs: 0,
   });

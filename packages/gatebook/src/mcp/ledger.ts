@@ -1,4 +1,5 @@
 import { AuditError, type AuditEvent } from '@gatebook/audit';
+import { type Recording, recordAll, switchedOff } from '../recording.js';
 
 /** What the relay needs of a log. */
 export interface Book {
@@ -12,6 +13,8 @@ export type OnLogFailure = 'refuse' | 'allow';
 export interface LedgerOptions {
   readonly open: () => Promise<Book>;
   readonly onLogFailure: OnLogFailure;
+  /** What is recorded, as it is now; everything by default. */
+  readonly recording?: (() => Recording) | undefined;
   /** Takes one line for the operator, without newline. */
   readonly report: (line: string) => void;
   /** Least time between two attempts to open the log again; default 1000. */
@@ -54,6 +57,8 @@ const endOfLog: ReadonlySet<string> = new Set([
 /** What keeps a log from being opened now and may end by itself. */
 const mayComeBack: ReadonlySet<string> = new Set(['log_locked', 'log_unavailable']);
 
+const offKey = 'security.audit.enabled';
+
 /** How often one outcome waits for room in the log's queue before it is given up. */
 const roomTriesMax = 100;
 
@@ -64,6 +69,7 @@ const roomTriesMax = 100;
 export class Ledger {
   readonly #options: LedgerOptions;
   readonly #reopenAfterMs: number;
+  readonly #recording: () => Recording;
   #book: Book | undefined;
   #opening: Promise<void> | undefined;
   #lastError: unknown;
@@ -77,6 +83,7 @@ export class Ledger {
   constructor(options: LedgerOptions) {
     this.#options = options;
     this.#reopenAfterMs = options.reopenAfterMs ?? 1000;
+    this.#recording = options.recording ?? (() => recordAll);
   }
 
   get #allows(): boolean {
@@ -86,9 +93,15 @@ export class Ledger {
   /**
    * Opens the log. A process that holds it and does not answer may go on or end: with `passUnavailable` the ledger then
    * says so and tries again when something is to be recorded. With any other failure it throws, unless the operator allows calls to pass
-   * unrecorded.
+   * unrecorded. A log that is switched off is not opened.
    */
   async open(options: { readonly passUnavailable: boolean }): Promise<void> {
+    if (!this.#recording().enabled) {
+      this.#options.report(
+        `gatebook: the audit log is off (${offKey} = false): NOTHING IS RECORDED`,
+      );
+      return;
+    }
     await this.#tryOpen();
     if (this.#book !== undefined) return;
     const passes = options.passUnavailable && mayComeBack.has(codeOf(this.#lastError));
@@ -124,6 +137,7 @@ export class Ledger {
   }
 
   async #append(event: AuditEvent, mayWait = false): Promise<string | undefined> {
+    if (switchedOff(this.#recording(), event.eventType) !== undefined) return undefined;
     if (this.#book === undefined) await this.#tryOpen();
     const book = this.#book;
     if (book === undefined) return this.#failed(this.#lastError);

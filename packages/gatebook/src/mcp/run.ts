@@ -2,6 +2,7 @@ import { basename } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import type { AuditLogOptions, ServedLogOptions } from '@gatebook/audit';
 import { openLog } from '../open-log.js';
+import type { Recording } from '../recording.js';
 import { childEnvironment } from '../secret-variables.js';
 import { CallLimits, type LimitOptions } from './call-limits.js';
 import { Calls } from './calls.js';
@@ -25,9 +26,11 @@ export interface McpOptions {
   /** Default: the name the client gives itself. */
   readonly agent?: string | undefined;
   readonly log: AuditLogOptions | ServedLogOptions;
-  /** What happens to calls that cannot be recorded; default `refuse`. */
+  /** What of the calls is recorded; everything by default. */
+  readonly recording?: (() => Recording) | undefined;
   /** What calls are limited to; nothing by default. */
   readonly limits?: LimitOptions | undefined;
+  /** What happens to calls that cannot be recorded; default `refuse`. */
   readonly onLogFailure?: OnLogFailure | undefined;
   readonly stdin?: Readable | undefined;
   readonly stdout?: Writable | undefined;
@@ -50,6 +53,7 @@ export async function runMcp(options: McpOptions): Promise<number> {
   const ledger = new Ledger({
     open: async () => noticed(await openLog(options.log), report),
     onLogFailure: options.onLogFailure ?? 'refuse',
+    recording: options.recording,
     report,
   });
   try {

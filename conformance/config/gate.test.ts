@@ -1,0 +1,60 @@
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { type Bench, openBench } from '../cli/gatebook.js';
+import { callRecords, fixture, type Gate, startGate, toolCall } from '../mcp/gate.js';
+import { type Desk, openDesk } from './desk.js';
+
+/** `gatebook mcp` under a configuration. */
+
+let desk: Desk;
+let bench: Bench;
+let gate: Gate | undefined;
+beforeEach(async () => {
+  desk = await openDesk();
+  bench = await openBench();
+});
+afterEach(async () => {
+  await end();
+  await desk.remove();
+  await bench.remove();
+});
+
+function start(...options: string[]): Gate {
+  const words = Object.entries(desk.env).map(([name, value]) => `${name}=${value}`);
+  const server = [process.execPath, fixture('tap-server.mjs'), join(desk.folder, 'tap')];
+  gate = startGate(bench, server, { options, before: ['env', '-C', desk.cwd, ...words] });
+  return gate;
+}
+
+async function end(): Promise<void> {
+  gate?.child.stdin.end();
+  await gate?.ended;
+  gate = undefined;
+}
+
+it('leaves out what is switched off, and calls pass all the same', async () => {
+  await desk.writeUser('[security.audit]\nlog_tool_executions = false\n');
+  start().send(toolCall(1, 'echo'));
+  gate!.send({ id: 2, method: 'resources/read', params: { uri: 'file:///x' } });
+  expect((await gate!.answer(1)).result?.isError).not.toBe(true);
+  await gate!.answer(2);
+  await end();
+  const types = (await callRecords(bench)).map((record) => record.event_type);
+  expect(types).toEqual(['file_access', 'file_access']);
+});
+
+it('records nothing where the log is off, and says so', async () => {
+  await desk.writeUser('[security.audit]\nenabled = false\n');
+  start().send(toolCall(1, 'echo'));
+  await gate!.answer(1);
+  expect(gate!.stderr()).toContain('NOTHING IS RECORDED');
+  await end();
+  expect((await bench.run(['audit'])).stderr).toContain('there is no log');
+});
+
+it('starts no server under a wrong configuration', async () => {
+  await desk.writeUser('[security.audit]\nenabled = 1\nrotat = 2\n');
+  const { code, stderr } = await start().ended;
+  expect(code).toBe(2);
+  expect(stderr.split('\n').filter((line) => line.startsWith('gatebook: /'))).toHaveLength(2);
+});
