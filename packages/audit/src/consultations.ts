@@ -1,10 +1,9 @@
 import type { MessagePort } from 'node:worker_threads';
 import { AuditError } from './errors.js';
-import type { Guest } from './guest.js';
 import { answerMs, type Caller, maybeAnswered, messagesMax } from './hook.js';
 import { type FromConsultations, offer, type ToConsultations, withdraw } from './hook-messages.js';
 import { Stays } from './stays.js';
-import { toPlainError } from './thread-messages.js';
+import { type PlainError, toPlainError } from './thread-messages.js';
 
 /** Messages that the hook has at a time, of all guests; one of each guest has a slot beyond that. */
 const sharedMax = 512;
@@ -13,6 +12,18 @@ const ownSlotsMax = 512;
 export const slotsMax = sharedMax + ownSlotsMax;
 /** How long messages that the hook has are waited for when the door is closed. */
 const closeMs = 500;
+
+/** A guest, as far as it sends messages. */
+export interface Sender {
+  readonly client: string;
+  readonly pid: number;
+  readonly emitter: string | undefined;
+  /** Whether it leaves so much unread that nothing more is to be asked for it. */
+  readonly isDeaf: boolean;
+  consulted(id: number, answer: string): void;
+  /** Without an error the message was not considered. */
+  notConsulted(id: number, error?: PlainError): void;
+}
 
 interface Waiting {
   /** The guest's own number of the message. */
@@ -23,7 +34,7 @@ interface Waiting {
 
 /** A message that the hook has, or may take. */
 interface Handed {
-  readonly guest: Guest;
+  readonly guest: Sender;
   readonly id: number;
   readonly since: number;
   /** The guest was told what became of it; the slot is free when the hook's thread says so too. */
@@ -44,9 +55,9 @@ export class Consultations {
   readonly #port: MessagePort;
   readonly #claims: Int32Array;
   readonly #stays: Stays;
-  readonly #lines = new Map<Guest, Line>();
+  readonly #lines = new Map<Sender, Line>();
   /** Who has messages waiting, in the order of their turns. */
-  readonly #turns = new Set<Guest>();
+  readonly #turns = new Set<Sender>();
   readonly #slots: (Handed | undefined)[] = Array.from({ length: slotsMax });
   readonly #free: number[] = Array.from({ length: slotsMax }, (_, at) => slotsMax - 1 - at);
   #onIdle: (() => void) | undefined;
@@ -63,7 +74,7 @@ export class Consultations {
     this.#port.postMessage(message);
   }
 
-  take(guest: Guest, id: number, message: string): void {
+  take(guest: Sender, id: number, message: string): void {
     if (this.#closed) {
       guest.notConsulted(id);
       return;
@@ -72,23 +83,24 @@ export class Consultations {
     this.#lines.set(guest, line);
     line.waiting.push({ id, message, since: performance.now() });
     this.#turns.add(guest);
-    this.#pump();
+    this.pump();
   }
 
-  #pump(): void {
+  /** Hands over what there is room for; also to be called when a guest has read what it was told. */
+  pump(): void {
     // A guest that had its turn is added again, and so comes round after the others.
     for (const guest of this.#turns) {
       if (this.#free.length === 0) return;
       const line = this.#lines.get(guest)!;
       const shared = slotsMax - this.#free.length < sharedMax;
-      if (line.handed >= messagesMax || (!shared && line.handed > 0)) continue;
+      if (guest.isDeaf || line.handed >= messagesMax || (!shared && line.handed > 0)) continue;
       this.#turns.delete(guest);
       this.#hand(guest, line, line.waiting.shift()!);
       if (line.waiting.length > 0) this.#turns.add(guest);
     }
   }
 
-  #hand(guest: Guest, line: Line, { id, message, since }: Waiting): void {
+  #hand(guest: Sender, line: Line, { id, message, since }: Waiting): void {
     const from = callerOf(guest);
     if (!this.#stays.begin(from)) {
       guest.notConsulted(id, toPlainError(nameTaken()));
@@ -114,7 +126,7 @@ export class Consultations {
       else guest.notConsulted(id, error);
     }
     if (this.#onIdle !== undefined && this.#isIdle()) this.#onIdle();
-    this.#pump();
+    this.pump();
   }
 
   /** Once in a while: whose time is over? */
@@ -138,12 +150,12 @@ export class Consultations {
   }
 
   /** A client has come, perhaps again. */
-  came(guest: Guest): void {
+  came(guest: Sender): void {
     this.#stays.came(callerOf(guest));
   }
 
   /** What the hook has not taken it never will. */
-  left(guest: Guest, clean: boolean): void {
+  left(guest: Sender, clean: boolean): void {
     this.#lines.delete(guest);
     this.#turns.delete(guest);
     this.#slots.forEach((handed, slot) => {
@@ -187,7 +199,7 @@ export class Consultations {
   }
 }
 
-function callerOf({ client, pid, emitter }: Guest): Caller {
+function callerOf({ client, pid, emitter }: Sender): Caller {
   return emitter === undefined ? { client, pid } : { client, pid, emitter };
 }
 

@@ -360,6 +360,10 @@ export class Door implements Host {
     this.#consultations.take(guest, id, message);
   }
 
+  reads(): void {
+    this.#consultations.pump();
+  }
+
   left(guest: Guest, clean: boolean): void {
     this.#consultations.left(guest, clean);
     this.#guests.delete(guest);

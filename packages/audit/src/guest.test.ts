@@ -25,6 +25,7 @@ test('a list longer than a frame comes whole, and what is asked meanwhile is not
     ask: (guest, id, { ask }: Question) =>
       guest.answer({ id, answer: answers[ask as keyof typeof answers] }),
     consult: () => {},
+    reads: () => {},
     left: () => {},
   };
   const socket = path.join(temporaryFolder(), 's');

@@ -44,6 +44,8 @@ export interface Host {
   find(guest: Guest, after: number, entries: readonly FindEntry[]): void;
   ask(guest: Guest, id: number, question: Question): void;
   consult(guest: Guest, id: number, message: string): void;
+  /** A guest has read what it was told. */
+  reads(): void;
   /** `clean`: the guest said that it does not come again. */
   left(guest: Guest, clean: boolean): void;
 }
@@ -101,7 +103,10 @@ export class Guest {
         this.refuse(toPlainError(error));
       }
     });
-    socket.on('drain', () => this.#regulate());
+    socket.on('drain', () => {
+      this.#regulate();
+      if (!this.#gone) host.reads();
+    });
     socket.on('error', () => this.drop());
     socket.on('close', () => this.drop());
     socket.on('end', () => this.drop());
@@ -123,6 +128,10 @@ export class Guest {
 
   get isHungry(): boolean {
     return this.#queue.length > 0 && !this.#gone;
+  }
+
+  get isDeaf(): boolean {
+    return this.#socket.writableLength > backlogBytesMax;
   }
 
   /** Whether its answers have been left unread for too long. */
@@ -371,7 +380,7 @@ export class Guest {
   /** A guest that hands in faster than it is served, or does not read its answers, is not read. */
   #regulate(): void {
     if (this.#gone) return;
-    const unread = this.#socket.writableLength > backlogBytesMax;
+    const unread = this.isDeaf;
     if (!unread) this.#stalledSince = undefined;
     else this.#stalledSince ??= performance.now();
     const full =
