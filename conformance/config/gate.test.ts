@@ -58,3 +58,23 @@ it('starts no server under a wrong configuration', async () => {
   expect(code).toBe(2);
   expect(stderr.split('\n').filter((line) => line.startsWith('gatebook: /'))).toHaveLength(2);
 });
+
+it('refuses what is beyond the limits, unless options say otherwise', async () => {
+  await desk.writeUser(
+    '[security.rate_limiting]\nenabled = true\ntool_executions_per_minute = 1\n',
+  );
+  start('--user', 'ann').send(toolCall(1, 'echo'));
+  gate!.send(toolCall(2, 'echo'));
+  gate!.send({ id: 3, method: 'resources/read', params: { uri: 'file:///x' } });
+  expect((await gate!.answer(1)).result?.isError).not.toBe(true);
+  expect((await gate!.answer(2)).result?.content?.[0]?.text).toContain(
+    'tool_executions_per_minute',
+  );
+  await gate!.answer(3);
+  await end();
+  const hits = (await callRecords(bench)).filter((each) => each.event_type === 'rate_limit_hit');
+  expect(hits.map((hit) => hit.security?.rule)).toEqual(['limit.tool_executions_per_minute']);
+  start('--user', 'ann', '--limit', '5/min').send(toolCall(1, 'echo'));
+  gate!.send(toolCall(2, 'echo'));
+  expect((await gate!.answer(2)).result?.isError).not.toBe(true);
+});

@@ -61,7 +61,9 @@ describe('every key', () => {
       const told = linesOf(ran.stderr);
       for (const { name } of rows) {
         const key = name.slice(name.lastIndexOf('.') + 1);
-        const line = lines.findIndex((each) => each.startsWith(`${key} = `)) + 1;
+        const section = lines.indexOf(`[${name.slice(0, name.lastIndexOf('.'))}]`);
+        const line =
+          lines.findIndex((each, at) => at > section && each.startsWith(`${key} = `)) + 1;
         const begin = `gatebook: ${desk.userFile}:${line}:`;
         const mine = told.filter((each) => each.startsWith(begin));
         expect(mine, name).toHaveLength(1);

@@ -131,6 +131,32 @@ function rowTypes(): string[] {
   ];
 }
 
+function limit(given: object): object {
+  return { scope: [], shadow: false, ...given };
+}
+
+/** How many requests, a millisecond apart, each limit of a configuration refuses. */
+async function refusals(
+  desk: Desk,
+  text: string,
+  count: number,
+  request: object,
+  users = 1,
+): Promise<Record<string, number>> {
+  await desk.writeUser(`[security.rate_limiting]\n${text}\n`);
+  const lines = Array.from({ length: count }, (_, at) =>
+    JSON.stringify({ at_ms: at, actor: { user_id: `u${at % users}` }, ...request }),
+  );
+  const ran = await desk.run(['limits', 'simulate', '--json', '-'], {}, `${lines.join('\n')}\n`);
+  expect(ran.code, ran.stderr).toBe(0);
+  const refused: Record<string, number> = {};
+  for (const line of linesOf(ran.stdout)) {
+    const { allowed, limit } = JSON.parse(line) as { allowed: boolean; limit: string };
+    if (!allowed) refused[limit] = (refused[limit] ?? 0) + 1;
+  }
+  return refused;
+}
+
 export const rows: readonly Row[] = [
   {
     name: 'security.audit.enabled',
@@ -425,6 +451,86 @@ export const rows: readonly Row[] = [
         (url) => `anchor_tsas = ["${url}"]\nanchor_interval = "100ms"`,
       );
       expect(asked).toBeGreaterThan(3);
+    },
+  },
+  {
+    name: 'security.rate_limiting.enabled',
+    usual: false,
+    file: ['true', true],
+    env: ['false', false],
+    bad: '"yes"',
+    effect: async (desk) => {
+      expect(await refusals(desk, 'enabled = true', 61, {})).toEqual({ requests_per_minute: 1 });
+      await desk.writeUser('[security.rate_limiting]\nwait = "1s"\n');
+      const ran = await desk.run(['config', 'check']);
+      expect(ran.stderr).toContain(
+        `${desk.userFile}:2:1: security.rate_limiting.wait has no effect`,
+      );
+    },
+  },
+  {
+    name: 'security.rate_limiting.requests_per_minute',
+    usual: 60,
+    file: ['1', 1],
+    env: ['0', 0],
+    bad: '-1',
+    effect: async (desk) => {
+      const text = 'enabled = true\nrequests_per_minute = 2';
+      expect(await refusals(desk, text, 5, {})).toEqual({ requests_per_minute: 3 });
+    },
+  },
+  {
+    name: 'security.rate_limiting.tool_executions_per_minute',
+    usual: 30,
+    file: ['1', 1],
+    env: ['2', 2],
+    bad: '1.5',
+    effect: async (desk) => {
+      const text = 'enabled = true\ntool_executions_per_minute = 4';
+      expect(await refusals(desk, text, 5, { tool: 'x' })).toEqual({
+        tool_executions_per_minute: 1,
+      });
+      expect(await refusals(desk, text, 5, {})).toEqual({});
+    },
+  },
+  {
+    name: 'security.rate_limiting.per_user_limit',
+    usual: true,
+    file: ['false', false],
+    env: ['true', true],
+    bad: '1',
+    effect: async (desk) => {
+      const text = 'enabled = true\nrequests_per_minute = 1';
+      expect(await refusals(desk, text, 3, {}, 3)).toEqual({});
+      const all = `${text}\nper_user_limit = false`;
+      expect(await refusals(desk, all, 3, {}, 3)).toEqual({ requests_per_minute: 2 });
+    },
+  },
+  {
+    name: 'security.rate_limiting.wait',
+    usual: null,
+    file: ['"10s"', '10s'],
+    env: ['2m', '2m'],
+    bad: '10',
+    effect: async (desk) => {
+      const text = 'enabled = true\nrequests_per_minute = 1\nwait = "59s"';
+      expect(await refusals(desk, text, 2, {})).toEqual({ requests_per_minute: 1 });
+      expect(await refusals(desk, text.replace('59s', '2m'), 2, {})).toEqual({});
+    },
+  },
+  {
+    name: 'security.rate_limiting.limits',
+    usual: {},
+    file: ['{ w = { rate = "1/s", tool = "w*" } }', { w: limit({ rate: '1/s', tool: 'w*' }) }],
+    env: ['{ x = { rate = "2/s" } }', { x: limit({ rate: '2/s' }) }],
+    bad: '{ w = { rate = "1/y" } }',
+    effect: async (desk) => {
+      const writes = '{ rate = "1/hour", burst = 2, tool = "w*", scope = ["tool"] }';
+      const text = `enabled = true\nlimits = { writes = ${writes} }`;
+      expect(await refusals(desk, text, 5, { tool: 'wx' })).toEqual({ writes: 3 });
+      expect(await refusals(desk, text, 5, { tool: 'rx' })).toEqual({});
+      const counted = text.replace('burst', 'shadow = true, burst');
+      expect(await refusals(desk, counted, 5, { tool: 'wx' })).toEqual({});
     },
   },
 ];

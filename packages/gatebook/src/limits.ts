@@ -1,4 +1,5 @@
-import { checkLimits, type Limit, parseRate } from '@gatebook/ratelimit';
+import { checkLimits, type Limit, parseRate, type Rate } from '@gatebook/ratelimit';
+import type { RateLimitingConfig } from './config/schema.js';
 
 /** Limits as the options of a command give them: rates such as `60/min`, and `PATTERN=RATE` for tools. */
 export interface LimitWords {
@@ -23,6 +24,33 @@ export function limitsFrom({ limit, limitPerUser, limitTool = [] }: LimitWords):
   for (const words of limitTool) limits.push(toolLimit(words));
   checkLimits(limits);
   return limits;
+}
+
+/** The limits of a configuration; none where they are off. */
+export function configuredLimits(config: RateLimitingConfig): Limit[] {
+  if (!config.enabled) return [];
+  const scope = config.perUserLimit ? (['actor'] as const) : [];
+  const own: Limit[] = [
+    { name: 'requests_per_minute', scope, rate: perMinute(config.requestsPerMinute), cost: 'call' },
+    {
+      name: 'tool_executions_per_minute',
+      scope,
+      rate: perMinute(config.toolExecutionsPerMinute),
+      cost: 'call',
+      match: ({ tool }) => tool !== undefined,
+    },
+  ];
+  const named = Object.entries(config.limits).map(([name, { rate, tool, ...rest }]): Limit => {
+    const limit = { name, rate: parseRate(rate), ...rest };
+    if (tool === undefined) return limit;
+    const matches = matcherOf(tool);
+    return { ...limit, match: (request) => request.tool !== undefined && matches(request.tool) };
+  });
+  return [...own, ...named];
+}
+
+function perMinute(count: number): Rate {
+  return { count, perMs: 60_000 };
 }
 
 function toolLimit(words: string): Limit {

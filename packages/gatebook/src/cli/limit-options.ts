@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander';
+import type { RateLimitingConfig } from '../config/schema.js';
 import type { LimitOptions } from '../mcp/call-limits.js';
 import { reasonOf, usageError } from './failure.js';
 import { collect, nonEmpty, spanMs } from './option-values.js';
@@ -30,10 +31,18 @@ export function withLimits(command: Command, { wait }: { readonly wait: boolean 
   );
 }
 
-/** @throws a usage error that says what is wrong */
-export async function limitOptionsFrom(flags: LimitFlags): Promise<LimitOptions | undefined> {
+/**
+ * The limits of the flags; where these name none, those of the configuration.
+ *
+ * @throws a usage error that says what is wrong
+ */
+export async function limitOptionsFrom(
+  flags: LimitFlags,
+  config?: RateLimitingConfig,
+): Promise<LimitOptions | undefined> {
   const { limit, limitPerUser, limitTool, limitWait } = flags;
-  if (limit === undefined && limitPerUser === undefined && limitTool === undefined) {
+  if (!namesLimits(flags)) {
+    if (config?.enabled === true) return await configuredOptions(config, limitWait);
     if (limitWait !== undefined) throw usageError('--limit-wait needs a limit to wait for');
     return undefined;
   }
@@ -43,6 +52,21 @@ export async function limitOptionsFrom(flags: LimitFlags): Promise<LimitOptions 
   } catch (error) {
     throw usageError(reasonOf(error), error);
   }
+}
+
+/** Whether a flag puts the limits of the configuration out of force. */
+export function namesLimits({ limit, limitPerUser, limitTool }: LimitFlags): boolean {
+  return limit !== undefined || limitPerUser !== undefined || limitTool !== undefined;
+}
+
+/** A wait that is given as a flag outranks the configured one. */
+export async function configuredOptions(
+  config: RateLimitingConfig,
+  limitWait: number | undefined,
+): Promise<LimitOptions> {
+  const { configuredLimits } = await import('../limits.js');
+  const waitMs = limitWait ?? (config.wait === undefined ? undefined : spanMs(config.wait));
+  return { limits: configuredLimits(config), waitMs };
 }
 
 export function addLimits(program: Command, outcome: Outcome): void {
@@ -58,9 +82,13 @@ export function addLimits(program: Command, outcome: Outcome): void {
   withLimits(simulate, { wait: true }).action(
     async (file: string, flags: LimitFlags & { readonly json?: boolean }) => {
       const { simulate } = await import('./simulate.js');
-      const options = await limitOptionsFrom(flags);
+      const { configOf } = await import('./config-choice.js');
+      const loaded = await configOf();
+      const options = await limitOptionsFrom(flags, loaded?.config.security.rateLimiting);
       if (options === undefined)
-        throw usageError('name a limit: --limit, --limit-per-user or --limit-tool');
+        throw usageError(
+          'name a limit: --limit, --limit-per-user or --limit-tool, or configure some',
+        );
       outcome.exitCode = await simulate({ file, json: flags.json ?? false, ...options });
     },
   );

@@ -200,7 +200,9 @@ function addLaunchCommands(program: Command, options: ProgramOptions): void {
           ...{ user, channel, agent },
           onLogFailure: flags.onLogFailure ?? audit?.onLogFailure ?? 'refuse',
           recording: audit === undefined ? undefined : () => audit,
-          ...(kind === 'mcp' ? { limits: await limitOptionsFrom(flags) } : {}),
+          ...(kind === 'mcp'
+            ? { limits: await limitOptionsFrom(flags, loaded?.config.security.rateLimiting) }
+            : {}),
           log: await logChoiceOf(command, loaded),
           command: words,
         });

@@ -1,4 +1,5 @@
 import { isEventType } from '@gatebook/audit';
+import { members, parseRate } from '@gatebook/ratelimit';
 import { z } from 'zod';
 import type { Camel } from './camel.js';
 import { key, onOff, span, spanWanted, text, yesOrNo } from './key.js';
@@ -146,10 +147,83 @@ const audit = z.strictObject({
   }),
 });
 
+const perMinute = z.int().min(0).max(1e9);
+const perMinuteWanted = 'a whole number from 0';
+
+const limit = z.strictObject({
+  rate: key(z.string().refine(isRate), {
+    help: 'How many pass in which time; they come back evenly. 0 lets nothing through.',
+    wanted: 'a rate such as "60/min", "5/s", "1000/day" or "100/15min"',
+  }),
+  burst: key(z.number().min(0).max(1e9).optional(), {
+    help: 'How many may pass at once.',
+    wanted: 'a number from 0',
+    unset: 'the count of the rate',
+  }),
+  scope: key(z.array(z.enum(members)).default([]), {
+    help: 'What each has a limit of its own.',
+    wanted: `a list of ${members.map((member) => `"${member}"`).join(', ')}`,
+  }),
+  tool: key(text().optional(), {
+    help: 'Which tools it is for; `*` stands for any characters.',
+    wanted: 'the name of a tool, with * for any characters',
+    unset: 'every call, also those that are of no tool',
+  }),
+  shadow: key(yesOrNo().default(false), {
+    help: 'It counts what it would refuse, and refuses nothing.',
+    wanted: onOff,
+  }),
+});
+
+function isRate(rate: string): boolean {
+  try {
+    parseRate(rate);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const rateLimiting = z.strictObject({
+  enabled: key(yesOrNo().default(false), {
+    help: 'Whether calls through `gatebook mcp` are limited. Where other keys of this section are set, it must be too.',
+    wanted: onOff,
+  }),
+  requests_per_minute: key(perMinute.default(60), {
+    help: 'Of all calls that are recorded: tools, resources, prompts, tasks.',
+    wanted: perMinuteWanted,
+  }),
+  tool_executions_per_minute: key(perMinute.default(30), {
+    help: 'Of tool calls.',
+    wanted: perMinuteWanted,
+  }),
+  per_user_limit: key(yesOrNo().default(true), {
+    help: 'Both are of each user (`--user`), not of all together.',
+    wanted: onOff,
+  }),
+  wait: key(span().optional(), {
+    help: 'How long a call waits for a limit.',
+    wanted: spanWanted,
+    unset: 'it is refused at once',
+  }),
+  limits: key(
+    z.record(z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.:*-]{0,63}$/), limit).default({}),
+    {
+      help: 'Further limits, each with a name: `[security.rate_limiting.limits.writes]` with `rate`, `burst`, `scope`, `tool`, `shadow`.',
+      wanted: 'a table of limits, each with a name of at most 64 letters, digits and _.:*-',
+    },
+  ),
+});
+
 export const schema = z.strictObject({
   security: z
     .strictObject({
       audit: audit.prefault({}).describe('The log: where it is and how it is kept.'),
+      rate_limiting: rateLimiting
+        .prefault({})
+        .describe(
+          'How many calls pass. The options `--limit`, `--limit-per-user` and `--limit-tool` are in the place of all of these.',
+        ),
     })
     .prefault({}),
 });
@@ -158,13 +232,13 @@ export const schema = z.strictObject({
 export type Config = Camel<z.output<typeof schema>>;
 
 export type AuditConfig = Config['security']['audit'];
+export type RateLimitingConfig = Config['security']['rateLimiting'];
 
 /** Sections that have a name and nothing behind it yet. A key without an effect would be a promise that nobody keeps. */
 export const notAvailable: ReadonlySet<string> = new Set([
   'security.credential_encryption',
   'security.policy',
   'security.prompt_injection',
-  'security.rate_limiting',
   'security.resources',
   'security.sandbox',
   'security.ssrf',
