@@ -17,7 +17,7 @@ export const exactly = (ms: number): Span => ({ least: ms, most: ms });
 /** What one key has used of one limit, kept as who took how much. */
 export interface Account {
   /** The most there can be. */
-  readonly most: Fraction;
+  most: Fraction;
   used(at: Instant): Fraction;
   /** Ms after which so much more fits, though nobody gives anything back: 0 for now, infinite for never. */
   waitMs(cost: Fraction, at: Instant): number;
@@ -29,4 +29,6 @@ export interface Account {
   /** Takes so much more although it may not be there, until `debtMost` beyond all there can be; returns what was not taken. */
   exceed(taker: number, amount: Fraction, debtMost: Fraction, at: Instant): Fraction;
   reset(): void;
+  /** Goes on from what an earlier limiter had counted at another time; nobody can give that back. */
+  restore(used: Fraction, then: Instant, at: Instant): void;
 }

@@ -60,10 +60,15 @@ export class BucketAccount implements Account {
     this.#debts = [];
   }
 
+  /** What came in between has paid some of it; nothing, if the wall clock went back. */
+  restore(used: Fraction, then: Instant, at: Instant): void {
+    const come = Fraction.of(Math.max(0, at.wall - then.wall)).times(this.#perMs);
+    this.take(-1, used.minus(come).max(Fraction.zero), at);
+  }
+
   /** Debts stay; from now on they are paid at another rate. */
-  change(burst: Fraction, perMs: Fraction, at: Instant): void {
+  changeRate(perMs: Fraction, at: Instant): void {
     this.#pay(at);
-    this.most = burst;
     this.#perMs = perMs;
   }
 

@@ -3,20 +3,23 @@ import fc from 'fast-check';
 import { expect } from 'vitest';
 import type { ExactLimiter, Expected } from './exact-limiter.js';
 import type { Held, Subject } from './subject.js';
-import { passing, requests } from './world.js';
+import type { NamedPlan } from './world.js';
 
-/** The reference, and what is known of what it let in. */
+/** The reference, and the limits that it works by. */
 export interface Model {
   readonly exact: ExactLimiter;
+  plans: readonly NamedPlan[];
+  /** Limits that were made so far, which are their names. */
+  made: number;
 }
 
-export interface Real {
-  readonly subject: Subject;
+export interface Real<S extends Subject = Subject> {
+  readonly subject: S;
   /** By the numbers that the reference has for them. */
-  readonly held: Held[];
+  held: Held[];
 }
 
-export type Step = fc.AsyncCommand<Model, Real, false>;
+export type Step<S extends Subject = Subject> = fc.AsyncCommand<Model, Real<S>, false>;
 
 export function expectSame(told: Decision, expected: Expected): void {
   const { resetMs, ...exact } = expected;
@@ -26,10 +29,12 @@ export function expectSame(told: Decision, expected: Expected): void {
   expect(told.resetMs).toBeLessThanOrEqual(resetMs.most);
 }
 
-class Take implements Step {
+const shown = (request: LimitRequest): string => fc.stringify(request);
+
+export class Take implements Step {
   constructor(readonly request: LimitRequest) {}
   check = (): boolean => true;
-  toString = (): string => `take(${fc.stringify(this.request)})`;
+  toString = (): string => `take(${shown(this.request)})`;
 
   async run({ exact }: Model, { subject, held }: Real): Promise<void> {
     const answer = await subject.take(this.request);
@@ -39,10 +44,10 @@ class Take implements Step {
   }
 }
 
-class Peek implements Step {
+export class Peek implements Step {
   constructor(readonly request: LimitRequest) {}
   check = (): boolean => true;
-  toString = (): string => `peek(${fc.stringify(this.request)})`;
+  toString = (): string => `peek(${shown(this.request)})`;
 
   async run({ exact }: Model, { subject }: Real): Promise<void> {
     expectSame(await subject.peek(this.request), exact.peek(this.request));
@@ -50,7 +55,7 @@ class Peek implements Step {
 }
 
 /** Waits for exactly as long as a refusal says, or a ms less, and asks again. */
-class TakeWhenTold implements Step {
+export class TakeWhenTold implements Step {
   constructor(
     readonly request: LimitRequest,
     readonly early: boolean,
@@ -60,7 +65,7 @@ class TakeWhenTold implements Step {
     return retryAfterMs > 0 && retryAfterMs < 10 * 365 * 86_400_000;
   };
   toString = (): string =>
-    `takeWhenTold(${fc.stringify(this.request)}${this.early ? ', 1 ms early' : ''})`;
+    `takeWhenTold(${shown(this.request)}${this.early ? ', 1 ms early' : ''})`;
 
   async run(model: Model, real: Real): Promise<void> {
     const { retryAfterMs } = await real.subject.peek(this.request);
@@ -69,7 +74,23 @@ class TakeWhenTold implements Step {
   }
 }
 
-class GiveBack implements Step {
+export class Reserve implements Step {
+  constructor(
+    readonly request: LimitRequest,
+    readonly estimate: number,
+  ) {}
+  check = (): boolean => true;
+  toString = (): string => `reserve(${shown(this.request)}, ${this.estimate})`;
+
+  async run({ exact }: Model, { subject, held }: Real): Promise<void> {
+    const answer = await subject.reserve(this.request, this.estimate);
+    const taker = exact.takers;
+    expectSame(answer.decision, exact.reserve(this.request, this.estimate));
+    if (answer.held !== undefined) held[taker] = answer.held;
+  }
+}
+
+export class GiveBack implements Step {
   constructor(
     readonly what: 'release' | 'refund',
     readonly which: number,
@@ -79,12 +100,61 @@ class GiveBack implements Step {
 
   async run({ exact }: Model, { held }: Real): Promise<void> {
     const taker = this.which % exact.takers;
-    await held[taker]![this.what]();
-    exact[this.what](taker);
+    // A reservation that is released gives back all of it.
+    const what = exact.isReservation(taker) ? 'release' : this.what;
+    await held[taker]![what]();
+    exact[what](taker);
   }
 }
 
-class Pass implements Step {
+export class Settle implements Step {
+  constructor(
+    readonly which: number,
+    readonly actual: number,
+  ) {}
+  check = ({ exact }: Readonly<Model>): boolean => exact.reservations.length > 0;
+  toString = (): string => `settle(${this.which}, ${this.actual})`;
+
+  async run({ exact }: Model, { held }: Real): Promise<void> {
+    const { reservations } = exact;
+    const taker = reservations[this.which % reservations.length]!;
+    const overspent = await held[taker]!.settle(this.actual);
+    expect(overspent).toBeCloseTo(exact.settle(taker, this.actual).toNumber(), 6);
+  }
+}
+
+export class Block implements Step {
+  constructor(
+    readonly which: number,
+    readonly request: LimitRequest,
+    readonly ms: number,
+  ) {}
+  check = ({ exact }: Readonly<Model>): boolean => exact.names.length > 0;
+  toString = (): string => `block(${this.which}, ${shown(this.request)}, ${this.ms} ms)`;
+
+  async run({ exact }: Model, { subject }: Real): Promise<void> {
+    const name = exact.names[this.which % exact.names.length]!;
+    const ms = await subject.block(name, this.request, this.ms);
+    expect(ms).toBe(exact.block(name, this.request, this.ms));
+  }
+}
+
+export class Reset implements Step {
+  constructor(
+    readonly which: number,
+    readonly request: LimitRequest,
+  ) {}
+  check = ({ exact }: Readonly<Model>): boolean => exact.names.length > 0;
+  toString = (): string => `reset(${this.which}, ${shown(this.request)})`;
+
+  async run({ exact }: Model, { subject }: Real): Promise<void> {
+    const name = exact.names[this.which % exact.names.length]!;
+    await subject.reset(name, this.request);
+    exact.reset(name, this.request);
+  }
+}
+
+export class Pass implements Step {
   constructor(readonly ms: number) {}
   check = (): boolean => true;
   toString = (): string => `pass(${this.ms} ms)`;
@@ -96,7 +166,7 @@ class Pass implements Step {
   }
 }
 
-class Counters implements Step {
+export class Counters implements Step {
   check = (): boolean => true;
   toString = (): string => 'counters()';
 
@@ -105,18 +175,3 @@ class Counters implements Step {
     expect(told).toEqual(exact.counters());
   }
 }
-
-const take = requests.map((request) => new Take(request));
-
-export const steps: fc.Arbitrary<Step>[] = [
-  take,
-  take,
-  take,
-  requests.map((request) => new Peek(request)),
-  fc.tuple(requests, fc.boolean()).map(([request, early]) => new TakeWhenTold(request, early)),
-  fc
-    .tuple(fc.constantFrom('release' as const, 'refund' as const), fc.nat(30))
-    .map(([what, which]) => new GiveBack(what, which)),
-  passing.map((ms) => new Pass(ms)),
-  fc.constant(new Counters()),
-];

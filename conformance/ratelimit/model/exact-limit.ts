@@ -1,20 +1,35 @@
 import type { Limit, LimitRequest } from '@gatebook/ratelimit';
 import type { Account, Instant } from './account.js';
 import { BucketAccount } from './bucket-account.js';
+import { CalendarAccount, Periods } from './calendar-account.js';
 import { Fraction } from './fraction.js';
 import { PermitAccount } from './permit-account.js';
+import { RollingAccount } from './rolling-account.js';
+
+const dayMs = 86_400_000;
+
+/** How long a key is blocked, and how often it was without having been forgotten. */
+interface Block {
+  readonly until: number;
+  readonly times: number;
+  readonly forgottenAt: number;
+}
 
 /** One limit: an account for each key, made when it is first asked for. */
 export class ExactLimit {
-  readonly limit: Limit;
+  limit: Limit;
   /** What it has decided. */
   allowed = 0;
   refused = 0;
   shadowRefused = 0;
   readonly #accounts = new Map<string, Account>();
+  readonly #blocks = new Map<string, Block>();
+  readonly #periods: Periods | undefined;
 
   constructor(limit: Limit) {
     this.limit = limit;
+    if (limit.kind === 'quota' && 'calendar' in limit.period)
+      this.#periods = new Periods(limit.period);
   }
 
   get name(): string {
@@ -27,6 +42,19 @@ export class ExactLimit {
 
   get isOfPermits(): boolean {
     return this.limit.kind === 'concurrency';
+  }
+
+  /** The most there can be of one key. */
+  get most(): number {
+    const { limit } = this;
+    if (limit.kind === 'concurrency' || limit.kind === 'quota') return limit.max;
+    const { count } = limit.rate;
+    return limit.burst ?? (count > 0 ? Math.max(1, count) : 0);
+  }
+
+  /** As much again as there can be, unless it is said. */
+  get debtMost(): Fraction {
+    return Fraction.of(this.limit.maxDebt ?? this.most);
   }
 
   meets(request: LimitRequest): boolean {
@@ -47,20 +75,68 @@ export class ExactLimit {
   accountOf(key: string, at: Instant): Account {
     const found = this.#accounts.get(key);
     if (found !== undefined) return found;
-    const made = newAccount(this.limit, at);
+    const made = this.#newAccount(at);
     this.#accounts.set(key, made);
     return made;
   }
+
+  /** Twice as long each time, up to a day; a block is forgotten when as long again has passed. Returns the ms. */
+  block(key: string, ms: number, { now }: Instant): number {
+    const before = this.#blocks.get(key);
+    const times = before !== undefined && now < before.forgottenAt ? before.times : 0;
+    const blockedMs = Math.min(ms * 2 ** times, Math.max(ms, dayMs));
+    const until = Math.max(now + blockedMs, before?.until ?? 0);
+    this.#blocks.set(key, { until, times: times + 1, forgottenAt: until + (until - now) });
+    return until - now;
+  }
+
+  blockedMs(key: string, { now }: Instant): number {
+    return Math.max(0, (this.#blocks.get(key)?.until ?? 0) - now);
+  }
+
+  reset(key: string, at: Instant): void {
+    this.accountOf(key, at).reset();
+    this.#blocks.delete(key);
+  }
+
+  /** Whether another limit goes on with what was used of this one. */
+  isInheritedBy(other: Limit): boolean {
+    return shapeOf(other) === shapeOf(this.limit);
+  }
+
+  /** Goes on as another limit. */
+  change(limit: Limit, at: Instant): void {
+    this.limit = limit;
+    for (const account of this.#accounts.values()) {
+      account.most = Fraction.of(this.most);
+      if (account instanceof BucketAccount) account.changeRate(perMsOf(limit), at);
+    }
+  }
+
+  /** Goes on from what an earlier limiter had counted of the same limit. */
+  restore(earlier: ExactLimit, then: Instant, at: Instant): void {
+    for (const [key, account] of earlier.#accounts) {
+      const used = account.used(then);
+      if (used.isAbove(Fraction.zero)) this.accountOf(key, at).restore(used, then, at);
+    }
+  }
+
+  #newAccount(at: Instant): Account {
+    const { limit } = this;
+    const most = Fraction.of(this.most);
+    if (limit.kind === 'concurrency') return new PermitAccount(most);
+    if (this.#periods !== undefined) return new CalendarAccount(most, this.#periods);
+    if (limit.kind === 'quota' && 'rollingMs' in limit.period)
+      return new RollingAccount(most, limit.period.rollingMs);
+    return new BucketAccount(most, perMsOf(limit), at);
+  }
 }
 
-function newAccount(limit: Limit, at: Instant): Account {
-  if (limit.kind === 'concurrency') return new PermitAccount(Fraction.of(limit.max));
-  if (limit.kind === 'quota') throw new Error('quotas are not modelled yet');
-  const { count, perMs } = limit.rate;
-  const burst = limit.burst ?? (count > 0 ? Math.max(1, count) : 0);
-  return new BucketAccount(
-    Fraction.of(burst),
-    Fraction.of(count).dividedBy(Fraction.of(perMs)),
-    at,
-  );
+function perMsOf(limit: Limit): Fraction {
+  if (!('rate' in limit)) return Fraction.zero;
+  return Fraction.of(limit.rate.count).dividedBy(Fraction.of(limit.rate.perMs));
+}
+
+function shapeOf({ name, kind = 'rate', scope = [], ...limit }: Limit): string {
+  return JSON.stringify([name, kind, scope, 'period' in limit ? limit.period : null]);
 }

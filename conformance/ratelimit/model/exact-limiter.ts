@@ -6,6 +6,7 @@ import { Fraction } from './fraction.js';
 /** What a request meets of one limit. */
 interface Meeting {
   readonly limit: ExactLimit;
+  readonly key: string;
   readonly account: Account;
   readonly cost: Fraction;
   readonly left: Fraction;
@@ -24,9 +25,11 @@ export interface Expected {
   readonly reason: Reason | undefined;
 }
 
-/** Somebody who was let in, and what may still be given back. */
+/** Somebody who was let in, and what may still be given back or corrected. */
 interface Taker {
+  readonly request: LimitRequest;
   readonly taken: readonly Meeting[];
+  readonly isReservation: boolean;
   hasPermits: boolean;
   hasRest: boolean;
 }
@@ -38,7 +41,7 @@ interface Taker {
 export class ExactLimiter {
   at: Instant;
   #limits: readonly ExactLimit[];
-  readonly #takers: Taker[] = [];
+  #takers: Taker[] = [];
 
   constructor(limits: readonly Limit[], at: Instant) {
     this.#limits = limits.map((limit) => new ExactLimit(limit));
@@ -50,13 +53,26 @@ export class ExactLimiter {
     return this.#takers.length;
   }
 
+  get names(): readonly string[] {
+    return this.#limits.map(({ name }) => name);
+  }
+
+  /** The numbers of those that are reservations. */
+  get reservations(): number[] {
+    return [...this.#takers.keys()].filter((taker) => this.isReservation(taker));
+  }
+
+  isReservation(taker: number): boolean {
+    return this.#takers[taker]!.isReservation;
+  }
+
   peek(request: LimitRequest): Expected {
     const met = this.#meet(request);
     const worst = worstOf(met);
     return worst === undefined ? this.#yes(met, false) : this.#no(worst);
   }
 
-  take(request: LimitRequest): Expected {
+  take(request: LimitRequest, isReservation = false): Expected {
     const met = this.#meet(request);
     for (const { limit, waitMs } of met) if (limit.isShadow && waitMs > 0) limit.shadowRefused++;
     const worst = worstOf(met);
@@ -68,21 +84,77 @@ export class ExactLimiter {
     const taken = met.filter(({ waitMs }) => waitMs === 0);
     for (const { limit } of met) limit.allowed++;
     for (const { account, cost } of taken) account.take(this.#takers.length, cost, this.at);
-    this.#takers.push({ taken, hasPermits: true, hasRest: true });
+    this.#takers.push({ request, taken, isReservation, hasPermits: true, hasRest: true });
     return this.#yes(met, true);
   }
 
+  reserve(request: LimitRequest, estimate: number): Expected {
+    return this.take({ ...request, cost: estimate }, true);
+  }
+
+  /** Gives back the permits; of a reservation, all that was taken. */
   release(taker: number): void {
     const one = this.#takers[taker]!;
+    if (one.isReservation) {
+      this.refund(taker);
+      return;
+    }
     if (one.hasPermits) this.#giveBack(taker, true);
     one.hasPermits = false;
   }
 
   refund(taker: number): void {
-    this.release(taker);
     const one = this.#takers[taker]!;
+    if (one.hasPermits) this.#giveBack(taker, true);
     if (one.hasRest) this.#giveBack(taker, false);
+    one.hasPermits = false;
     one.hasRest = false;
+  }
+
+  /** Corrects what was taken to what it did cost; returns what is in no budget, the most of any limit. */
+  settle(taker: number, actual: number): Fraction {
+    const one = this.#takers[taker]!;
+    if (!one.hasRest) return Fraction.zero;
+    this.#giveBack(taker, true);
+    one.hasPermits = false;
+    one.hasRest = false;
+    let overspent = Fraction.zero;
+    for (const { limit, account, cost } of one.taken) {
+      if (limit.isOfPermits) continue;
+      const more = limit.costOf({ ...one.request, cost: actual }).minus(cost);
+      if (Fraction.zero.isAbove(more)) account.giveBack(taker, Fraction.zero.minus(more), this.at);
+      else if (more.isAbove(Fraction.zero))
+        overspent = overspent.max(account.exceed(taker, more, limit.debtMost, this.at));
+    }
+    return overspent;
+  }
+
+  block(name: string, request: LimitRequest, ms: number): number {
+    const limit = this.#named(name);
+    return limit.block(limit.keyOf(request), ms, this.at);
+  }
+
+  reset(name: string, request: LimitRequest): void {
+    const limit = this.#named(name);
+    limit.reset(limit.keyOf(request), this.at);
+  }
+
+  setLimits(limits: readonly Limit[]): void {
+    this.#limits = limits.map((next) => {
+      const before = this.#limits.find((limit) => limit.isInheritedBy(next));
+      before?.change(next, this.at);
+      return before ?? new ExactLimit(next);
+    });
+  }
+
+  /** A new limiter goes on from what this one has counted; nobody can give anything back to it. */
+  restart(at: Instant): void {
+    const then = this.at;
+    const before = this.#limits;
+    this.at = at;
+    this.#limits = before.map(({ limit }) => new ExactLimit(limit));
+    for (const [place, limit] of this.#limits.entries()) limit.restore(before[place]!, then, at);
+    this.#takers = [];
   }
 
   counters(): Omit<LimitCounters, 'keys'>[] {
@@ -94,16 +166,23 @@ export class ExactLimiter {
     }));
   }
 
+  #named(name: string): ExactLimit {
+    return this.#limits.find((limit) => limit.name === name)!;
+  }
+
   #meet(request: LimitRequest): Meeting[] {
     return this.#limits
       .filter((limit) => limit.meets(request))
       .map((limit) => {
-        const account = limit.accountOf(limit.keyOf(request), this.at);
+        const key = limit.keyOf(request);
+        const account = limit.accountOf(key, this.at);
         const cost = limit.costOf(request);
         const left = account.most.minus(account.used(this.at));
         const isNever = cost.isAbove(account.most);
-        const waitMs = isNever ? Number.POSITIVE_INFINITY : account.waitMs(cost, this.at);
-        return { limit, account, cost, left, waitMs, reason: isNever ? 'never' : 'limit' };
+        const ownMs = isNever ? Number.POSITIVE_INFINITY : account.waitMs(cost, this.at);
+        const blockedMs = limit.blockedMs(key, this.at);
+        const reason = isNever ? 'never' : blockedMs > ownMs ? 'blocked' : 'limit';
+        return { limit, key, account, cost, left, waitMs: Math.max(ownMs, blockedMs), reason };
       });
   }
 
@@ -137,7 +216,7 @@ export class ExactLimiter {
     return {
       by: limit.name,
       remaining: left.max(Fraction.zero).floor(),
-      limit: account.most.toNumber(),
+      limit: limit.most,
       resetMs: account.resetMs(this.at),
     };
   }

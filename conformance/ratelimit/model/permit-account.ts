@@ -38,4 +38,7 @@ export class PermitAccount implements Account {
 
   /** Only who has a permit gives it back. */
   reset(): void {}
+
+  /** Permits do not outlive the calls that have them. */
+  restore(): void {}
 }

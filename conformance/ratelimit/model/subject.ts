@@ -3,11 +3,23 @@ import type { Decision, Limit, LimitCounters, LimitRequest } from '@gatebook/rat
 /** What a limiter is asked to do in these tests, wherever its buckets lie. */
 export interface Subject {
   take(request: LimitRequest): Promise<Answer>;
+  reserve(request: LimitRequest, estimate: number): Promise<Answer>;
   peek(request: LimitRequest): Promise<Decision>;
+  block(name: string, request: LimitRequest, ms: number): Promise<number>;
+  reset(name: string, request: LimitRequest): Promise<void>;
+  setLimits(limits: readonly Limit[]): Promise<void>;
   counters(): readonly LimitCounters[];
   /** Lets time pass, for the limiter and for where its buckets lie. */
   advance(ms: number): Promise<void>;
   close(): Promise<void>;
+}
+
+/** A limiter whose state is in its process. */
+export interface LocalSubject extends Subject {
+  /** A new one goes on from the old one's snapshot, `ms` later by the wall clock. */
+  restart(limits: readonly Limit[], ms: number): void;
+  /** Sets the wall clock; the other one goes on. */
+  stepWall(ms: number): void;
 }
 
 export interface Answer {
@@ -16,9 +28,12 @@ export interface Answer {
   readonly held: Held | undefined;
 }
 
+/** A grant or a reservation. */
 export interface Held {
   release(): Promise<void>;
   refund(): Promise<void>;
+  /** Returns what is in no budget. */
+  settle(actual: number): Promise<number>;
 }
 
 /** Opens a limiter at 0 ms and at a time of the wall clock. */

@@ -1,30 +1,37 @@
-import type { Limit, LimitRequest, Scope } from '@gatebook/ratelimit';
+import type { CalendarPeriod, Limit, LimitRequest, Scope } from '@gatebook/ratelimit';
 import fc from 'fast-check';
 
 /** A limit as plain data, so that a counterexample can be read. */
 export interface Plan {
-  readonly kind: 'rate' | 'concurrency';
+  readonly kind: 'rate' | 'concurrency' | 'calendar' | 'rolling';
   readonly scope: Scope;
   readonly count: number;
   readonly perMs: number;
   readonly burst: number | undefined;
+  readonly calendar: CalendarPeriod;
+  readonly maxDebt: number | undefined;
   readonly cost: 'call' | 'cost' | 'double' | undefined;
   readonly shadow: boolean;
   readonly onlyTool: string | undefined;
 }
 
-export function limitOf(plan: Plan, place: number): Limit {
-  const { kind, scope, count, perMs, burst, cost, shadow, onlyTool } = plan;
+export interface NamedPlan extends Plan {
+  readonly name: string;
+}
+
+export function limitOf(plan: NamedPlan): Limit {
+  const { name, kind, scope, count, perMs, burst, calendar, maxDebt } = plan;
+  const { cost, shadow, onlyTool } = plan;
   const common = {
-    name: `${place}-${kind}`,
-    scope,
-    shadow,
+    ...{ name, scope, shadow, maxDebt },
     cost: cost === 'double' ? ({ cost = 1 }: LimitRequest) => 2 * cost : cost,
     match: onlyTool === undefined ? undefined : ({ tool }: LimitRequest) => tool === onlyTool,
   };
-  return kind === 'rate'
-    ? { ...common, rate: { count, perMs }, burst }
-    : { ...common, kind, max: burst ?? Math.ceil(count) };
+  const max = burst ?? Math.ceil(count);
+  if (kind === 'rate') return { ...common, rate: { count, perMs }, burst };
+  if (kind === 'concurrency') return { ...common, kind, max };
+  const period = kind === 'calendar' ? calendar : { rollingMs: Math.max(60, perMs) };
+  return { ...common, kind: 'quota', max, period };
 }
 
 const scopes: readonly Scope[] = [
@@ -34,28 +41,45 @@ const scopes: readonly Scope[] = [
   ['channel'],
   ['session'],
   ['actor', 'tool'],
-  ['tool', 'actor'],
   ['actor', 'channel', 'session', 'tool'],
 ];
+
+const calendars: fc.Arbitrary<CalendarPeriod> = fc.record({
+  calendar: fc.constantFrom('minute', 'hour', 'day', 'week', 'month'),
+  zone: fc.constantFrom('UTC', undefined, 'Europe/Berlin', 'America/New_York', 'Asia/Kathmandu'),
+});
 
 const rarely = <T>(value: T): fc.Arbitrary<T | undefined> =>
   fc.oneof({ arbitrary: fc.constant(undefined), weight: 5 }, fc.constant(value));
 
-/** Amounts and rates that a double counts without rounding, so that the limiter has no excuse. */
-const plan: fc.Arbitrary<Plan> = fc.record({
-  kind: fc.constantFrom('rate', 'rate', 'rate', 'concurrency'),
-  scope: fc.constantFrom(...scopes),
-  count: fc.oneof(fc.integer({ min: 0, max: 20 }), fc.constantFrom(0.25, 0.5, 1_000)),
-  perMs: fc.constantFrom(1, 250, 1_000, 60_000, 3_600_000, 30 * 86_400_000),
-  burst: fc.option(fc.oneof(fc.integer({ min: 0, max: 20 }), fc.constantFrom(0.5, 2.5, 7.75)), {
-    nil: undefined,
-  }),
-  cost: fc.constantFrom(undefined, undefined, 'call', 'cost', 'double'),
-  shadow: rarely(true).map((shadow) => shadow === true),
-  onlyTool: rarely('x'),
-});
+/** Periods in ms of which every part that turns up is a double, and any others. */
+export const evenMs = [256, 1_024, 4_096, 16_384];
+export const oddMs = [1, 7, 250, 1_000, 60_000, 3_600_000, 30 * 86_400_000];
 
-export const plans = fc.array(plan, { minLength: 1, maxLength: 4 });
+/** Amounts and rates that a double counts without rounding, so that the limiter has no excuse. */
+export function planOf(perMs: readonly number[]): fc.Arbitrary<Plan> {
+  return fc.record({
+    kind: fc.constantFrom('rate', 'rate', 'rate', 'concurrency', 'calendar', 'rolling'),
+    scope: fc.constantFrom(...scopes),
+    count: fc.oneof(fc.integer({ min: 0, max: 20 }), fc.constantFrom(0.25, 0.5, 1_000)),
+    perMs: fc.constantFrom(...perMs),
+    burst: fc.option(fc.oneof(fc.integer({ min: 0, max: 20 }), fc.constantFrom(0.5, 2.5, 7.75)), {
+      nil: undefined,
+    }),
+    calendar: calendars,
+    maxDebt: fc.option(fc.integer({ min: 0, max: 30 }), { nil: undefined }),
+    cost: fc.constantFrom(undefined, undefined, 'call', 'cost', 'double'),
+    shadow: rarely(true).map((shadow) => shadow === true),
+    onlyTool: rarely('x'),
+  });
+}
+
+/** One to four limits with names of their own. */
+export function plansOf(perMs: readonly number[]): fc.Arbitrary<NamedPlan[]> {
+  return fc
+    .array(planOf(perMs), { minLength: 1, maxLength: 4 })
+    .map((plans) => plans.map((plan, place) => ({ ...plan, name: `limit ${place}` })));
+}
 
 /** Few names, some of which look like another's scope. */
 export const requests: fc.Arbitrary<LimitRequest> = fc.record({
@@ -74,6 +98,13 @@ export const requests: fc.Arbitrary<LimitRequest> = fc.record({
 export const passing = fc.oneof(
   fc.integer({ min: 0, max: 10 }),
   fc.integer({ min: 0, max: 5_000 }),
-  fc.constantFrom(249, 250, 999, 1_000, 60_000, 3_600_000),
+  fc.constantFrom(249, 250, 256, 999, 1_000, 60_000, 3_600_000),
   fc.integer({ min: 0, max: 40 * 86_400_000 }),
+);
+
+/** Where numbers must stay small enough to be told apart at any rate that comes later. */
+export const shortPassing = fc.oneof(
+  fc.integer({ min: 0, max: 10 }),
+  fc.integer({ min: 0, max: 5_000 }),
+  fc.integer({ min: 0, max: 3_600_000 }),
 );

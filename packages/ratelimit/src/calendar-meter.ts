@@ -4,6 +4,8 @@ import { KeyedRows } from './keyed-rows.js';
 import type { CalendarPeriod, QuotaLimit } from './limit.js';
 import type { Meter } from './meter.js';
 import { MeterBase } from './meter-base.js';
+import type { Order } from './order.js';
+import { Resets } from './resets.js';
 
 /** So much of a key in a calendar period, as a wall clock has them. */
 export class CalendarMeter extends MeterBase implements Meter {
@@ -11,13 +13,19 @@ export class CalendarMeter extends MeterBase implements Meter {
   /** When the period began that a row was counted in. */
   readonly #began = new Column();
   readonly #rows: KeyedRows;
+  readonly #resets: Resets;
   readonly #calendar: Calendar;
   readonly #wallClock: () => number;
   #period: Period = { from: 0, to: 0 };
   max: number;
 
-  constructor(limit: QuotaLimit & { readonly period: CalendarPeriod }, wallClock: () => number) {
+  constructor(
+    limit: QuotaLimit & { readonly period: CalendarPeriod },
+    wallClock: () => number,
+    order: Order,
+  ) {
     super(limit);
+    this.#resets = new Resets(order);
     this.max = limit.max;
     this.#calendar = new Calendar(limit.period);
     this.#wallClock = wallClock;
@@ -48,9 +56,9 @@ export class CalendarMeter extends MeterBase implements Meter {
     return this.#period.from;
   }
 
-  giveBack(key: string, cost: number, mark: number): void {
+  giveBack(key: string, cost: number, mark: number, _now: number, since: number): void {
     const row = this.#rows.find(key);
-    if (row !== -1 && this.#began.get(row) === mark)
+    if (row !== -1 && this.#began.get(row) === mark && !this.#resets.isSince(key, since))
       this.#used.set(row, Math.max(0, this.#used.get(row) - cost));
   }
 
@@ -59,12 +67,13 @@ export class CalendarMeter extends MeterBase implements Meter {
   }
 
   reset(key: string): void {
+    this.#resets.note(key);
     this.#rows.remove(key);
   }
 
   exceed(key: string, cost: number, debtMost: number, mark: number): number {
-    if (mark !== this.#period.from) return 0;
     const used = this.#usedBy(key);
+    if (mark !== this.#period.from) return 0;
     const taken = Math.max(0, Math.min(cost, this.max + debtMost - used));
     if (taken > 0) this.#set(key, used + taken);
     return cost - taken;

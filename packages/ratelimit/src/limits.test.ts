@@ -162,6 +162,40 @@ describe('a reservation', () => {
   });
 });
 
+describe('what was taken before a reset', () => {
+  test.each<Limit>([
+    { name: 'q', kind: 'quota', max: 10, period: { calendar: 'day' } },
+    { name: 'q', kind: 'quota', max: 10, period: { rollingMs: dayMs } },
+  ])('gives nothing back of what was taken after it: $period', (limit) => {
+    const { limiter } = open(limit);
+    const first = limiter.take({ cost: 5 });
+    limiter.reset('q', {});
+    limiter.take({ cost: 5 });
+    if (first.allowed) first.refund();
+    expect(limiter.peek({}).remaining).toBe(5);
+  });
+
+  test('is corrected to more all the same', () => {
+    const { limiter } = open({ name: 'q', kind: 'quota', max: 10, period: { rollingMs: dayMs } });
+    const first = limiter.reserve({}, 5);
+    limiter.reset('q', {});
+    if (first.allowed) first.settle(8);
+    expect(limiter.peek({}).remaining).toBe(7);
+  });
+});
+
+test('what costs more in a period that is over is in no budget of the next, and no debt', () => {
+  const { limiter, clock } = open(
+    { name: 'a', kind: 'quota', max: 10, maxDebt: 0, period: { calendar: 'day' } },
+    { name: 'b', kind: 'quota', max: 10, maxDebt: 0, period: { rollingMs: 60_000 } },
+  );
+  const first = limiter.reserve({}, 5);
+  clock.advance(dayMs);
+  if (!first.allowed) throw new Error('refused');
+  expect(first.settle(50)).toEqual({ overspent: 0 });
+  expect(limiter.peek({}).remaining).toBe(10);
+});
+
 describe('besides', () => {
   test('a limit in the shadow counts what it would refuse, and refuses nothing', () => {
     const { limiter } = open(

@@ -3,6 +3,8 @@ import { KeyedRows } from './keyed-rows.js';
 import type { QuotaLimit } from './limit.js';
 import type { Meter } from './meter.js';
 import { MeterBase } from './meter-base.js';
+import type { Order } from './order.js';
+import { Resets } from './resets.js';
 
 const parts = 60;
 /** The part that a window begins in is counted whole, so one more is kept. */
@@ -15,12 +17,17 @@ const stride = 64;
 export class RollingMeter extends MeterBase implements Meter {
   readonly #cells = new Column();
   readonly #rows: KeyedRows;
+  readonly #resets: Resets;
   readonly #partMs: number;
   #part = 0;
   max: number;
 
-  constructor(limit: QuotaLimit & { readonly period: { readonly rollingMs: number } }) {
+  constructor(
+    limit: QuotaLimit & { readonly period: { readonly rollingMs: number } },
+    order: Order,
+  ) {
     super(limit);
+    this.#resets = new Resets(order);
     this.max = limit.max;
     this.#partMs = limit.period.rollingMs / parts;
     this.#rows = new KeyedRows(
@@ -73,9 +80,10 @@ export class RollingMeter extends MeterBase implements Meter {
     return this.#part;
   }
 
-  giveBack(key: string, cost: number, mark: number): void {
+  giveBack(key: string, cost: number, mark: number, _now: number, since: number): void {
     const row = this.#rows.find(key);
     if (row === -1 || mark <= this.#newestOf(row) - kept || mark > this.#newestOf(row)) return;
+    if (this.#resets.isSince(key, since)) return;
     const cell = this.#cell(row, mark);
     this.#cells.set(cell, Math.max(0, this.#cells.get(cell) - cost));
   }
@@ -86,14 +94,16 @@ export class RollingMeter extends MeterBase implements Meter {
   }
 
   reset(key: string): void {
+    this.#resets.note(key);
     this.#rows.remove(key);
   }
 
+  /** Counted when it is known, while what was taken still counts. */
   exceed(key: string, cost: number, debtMost: number, mark: number, now: number): number {
     this.#go(now);
-    const row = this.#rows.find(key);
-    if (row === -1 || mark <= this.#newestOf(row) - kept) return 0;
-    const taken = Math.max(0, Math.min(cost, this.max + debtMost - this.#used(row)));
+    if (mark <= this.#part - kept) return 0;
+    const used = this.#used(this.#rows.find(key));
+    const taken = Math.max(0, Math.min(cost, this.max + debtMost - used));
     if (taken > 0) this.take(key, taken, now);
     return cost - taken;
   }
@@ -113,7 +123,7 @@ export class RollingMeter extends MeterBase implements Meter {
   }
 
   restore(key: string, used: number, now: number, passedMs: number): void {
-    this.reset(key);
+    this.#rows.remove(key);
     if (passedMs < this.#partMs * kept) this.take(key, used, now);
   }
 

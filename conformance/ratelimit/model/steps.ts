@@ -1,0 +1,58 @@
+import fc from 'fast-check';
+import { Change, Restart, StepWall } from './changes.js';
+import {
+  Block,
+  Counters,
+  GiveBack,
+  Pass,
+  Peek,
+  Reserve,
+  Reset,
+  Settle,
+  type Step,
+  Take,
+  TakeWhenTold,
+} from './commands.js';
+import type { LocalSubject } from './subject.js';
+import { evenMs, planOf, requests } from './world.js';
+
+const take = requests.map((request) => new Take(request));
+const which = fc.nat(30);
+const cost = fc.oneof(fc.integer({ min: 0, max: 40 }), fc.constantFrom(0.25, 2.5));
+const hourMs = 3_600_000;
+
+/** What every limiter can do, with as much time between as `passing` says. */
+export function stepsOf(passing: fc.Arbitrary<number>): fc.Arbitrary<Step>[] {
+  return [
+    take,
+    take,
+    take,
+    requests.map((request) => new Peek(request)),
+    fc.tuple(requests, fc.boolean()).map(([request, early]) => new TakeWhenTold(request, early)),
+    fc.tuple(requests, cost).map(([request, estimate]) => new Reserve(request, estimate)),
+    fc.tuple(which, cost).map(([one, actual]) => new Settle(one, actual)),
+    fc
+      .tuple(fc.constantFrom('release' as const, 'refund' as const), which)
+      .map(([what, one]) => new GiveBack(what, one)),
+    passing.map((ms) => new Pass(ms)),
+    passing.map((ms) => new Pass(ms)),
+    fc
+      .tuple(which, requests, fc.oneof(fc.integer({ min: 1, max: 5_000 }), fc.constant(50_000_000)))
+      .map(([one, request, ms]) => new Block(one, request, ms)),
+    fc.tuple(which, requests).map(([one, request]) => new Reset(one, request)),
+    fc.constant(new Counters()),
+  ];
+}
+
+/** Limits that change while they are in use. */
+export const change: fc.Arbitrary<Step> = fc
+  .tuple(fc.constantFrom('inherit', 'inherit', 'renew', 'remove'), which, planOf(evenMs))
+  .map(([what, one, next]) => new Change(what, one, next));
+
+/** What only a limiter can do that has all in its process. */
+export const localSteps: fc.Arbitrary<Step<LocalSubject>>[] = [
+  fc
+    .oneof(fc.integer({ min: -hourMs, max: hourMs }), fc.integer({ min: 0, max: 20 }))
+    .map((ms) => new Restart(ms)),
+  fc.integer({ min: -hourMs, max: hourMs }).map((ms) => new StepWall(ms)),
+];
