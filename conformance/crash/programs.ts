@@ -16,6 +16,7 @@ function findRoot(folder: string): string {
 export const gatebook = join(root, 'packages', 'gatebook', 'bin', 'gatebook.js');
 export const writeLoad = join(root, 'examples', 'dist', 'write-load.js');
 export const checkLogs = join(root, 'examples', 'dist', 'check-logs.js');
+export const shareCounter = join(root, 'examples', 'dist', 'share-counter.js');
 export const straceSetup = join(root, 'conformance', 'power-loss', 'setup');
 
 /** Whether everything is to be run, or the part that fits beside the other tests. */

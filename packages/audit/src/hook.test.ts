@@ -1,9 +1,12 @@
+import { spawn } from 'node:child_process';
+import * as path from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { expect, onTestFinished, test } from 'vitest';
 import { AuditError } from './errors.js';
 import type { Caller, HookMaker } from './hook.js';
 import { type AuditLog, openAuditLog } from './log.js';
 import type { AuditLogOptions } from './options.js';
-import { type Folders, temporaryLog } from './testing/folders.js';
+import { type Folders, packageRoot, temporaryLog } from './testing/folders.js';
 
 async function open(log: Folders, options: Partial<AuditLogOptions> = {}): Promise<AuditLog> {
   const opened = await openAuditLog({ ...log, ...options });
@@ -184,3 +187,49 @@ test('the hook is closed before another process can have the log', async () => {
   expect(after.host).not.toBe(before.host);
   expect((await failure(first.consult('a')))[0]).toBe('log_closed');
 });
+
+test('more than 1,024 messages at a time are refused', async () => {
+  const log = temporaryLog();
+  const waiting: ((text: string) => void)[] = [];
+  const first = await open(log, {
+    hook: () => ({ answer: () => new Promise((resolve) => void waiting.push(resolve)) }),
+  });
+  const all = Array.from({ length: 1_024 }, () => first.consult('a'));
+  expect((await failure(first.consult('a')))[0]).toBe('queue_full');
+  waiting[0]!('done');
+  await all[0];
+  all.push(first.consult('a'));
+  for (const resolve of waiting) resolve('done');
+  expect(new Set((await Promise.all(all)).map(({ answer }) => answer))).toEqual(new Set(['done']));
+});
+
+/** Runs a program that has the log open as `log`, and resolves with what it printed when it ended by itself. */
+async function run(log: Folders, hook: string, code: string): Promise<string> {
+  const index = pathToFileURL(path.join(packageRoot, 'dist', 'index.js')).href;
+  const program = `import { openAuditLog } from ${JSON.stringify(index)};
+    const log = await openAuditLog({ ...${JSON.stringify(log)}, hook: ${hook} });
+    ${code}`;
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', program]);
+  let said = '';
+  child.stdout.on('data', (chunk: Buffer) => {
+    said += chunk.toString('utf8');
+  });
+  child.stderr.on('data', (chunk: Buffer) => {
+    said += chunk.toString('utf8');
+  });
+  const exitCode = await new Promise((resolve) => child.once('close', resolve));
+  return `${said.trim()} ${exitCode}`;
+}
+
+test('a message that waits keeps its process alive, and nothing else does', async () => {
+  const later = (ms: number): string =>
+    `() => ({ answer: (m) => new Promise((r) => setTimeout(() => r(m), ${ms}).unref()) })`;
+  const ask = `log.consult('a').then(({ answer }) => console.log(answer));`;
+  // The writer's own, and that of a process that asks this one.
+  expect(await run(temporaryLog(), later(500), ask)).toBe('a 0');
+  const log = temporaryLog();
+  await open(log, {
+    hook: () => ({ answer: (m) => new Promise((r) => setTimeout(() => r(m), 500)) }),
+  });
+  expect(await run(log, 'undefined', ask)).toBe('a 0');
+}, 60_000);
