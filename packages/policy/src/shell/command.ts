@@ -30,6 +30,12 @@ export interface SimpleCommand {
   piped: boolean;
   /** The programs that start it, outermost first: `sudo`, `xargs`. */
   through: string[];
+  /** True for the redirections of a loop, a subshell or another block. */
+  block?: true;
+  /** True when `grep` chooses from its output. */
+  filtered?: true;
+  /** The words of the `find` that starts it for each file. */
+  finder?: Argument[];
 }
 
 /** The command on one line, words as they are known and newlines as spaces. */

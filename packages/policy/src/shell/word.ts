@@ -106,11 +106,20 @@ function addPart(draft: Draft, part: WordPart, values: ReadonlyMap<string, strin
       break;
     case 'CommandExpansion':
     case 'ProcessSubstitution':
-      draft.runs = true;
-      append(draft, hole);
+      addCommandOutput(draft, part.text);
       break;
     default:
       append(draft, hole);
+  }
+}
+
+/** `$(pwd)` is where the command runs; what others print is not known. */
+function addCommandOutput(draft: Draft, text: string): void {
+  if (/^(\$\(\s*pwd\s*\)|`pwd`)$/.test(text)) {
+    append(draft, '.');
+  } else {
+    draft.runs = true;
+    append(draft, hole);
   }
 }
 

@@ -1,0 +1,53 @@
+import type { Surroundings } from '../paths/canonical.js';
+import { WrittenFiles } from './script-files.js';
+import type { Argument } from './word.js';
+import { hole } from './word.js';
+
+/** What earlier commands of a line mean for later ones. */
+export class LineState {
+  readonly functions: ReadonlySet<string>;
+  readonly around: Surroundings;
+  readonly files: WrittenFiles;
+  /** Variables that hold the output of a command. */
+  readonly fromCommands = new Set<string>();
+  reachesNetwork = false;
+  readsSecrets = false;
+  #folder = '';
+  #scripts: string[] = [];
+
+  constructor(functions: ReadonlySet<string>, around: Surroundings) {
+    this.functions = functions;
+    this.around = around;
+    this.files = new WrittenFiles(around);
+  }
+
+  /** Takes up a `cd`. */
+  enter(target: Argument | undefined): void {
+    const value = target?.value ?? '~';
+    if (value === '-') this.#folder = hole;
+    else if (/^[/~]/.test(value) || this.#folder === '') this.#folder = value;
+    else this.#folder = `${this.#folder}/${value}`;
+  }
+
+  leave(): void {
+    this.#folder = '';
+  }
+
+  /** A path as it is from where the line began. */
+  resolve(path: string): string {
+    if (this.#folder === '' || /^([/~]|file:|[a-z]+:\/\/)/i.test(path) || path.startsWith(hole))
+      return path;
+    // A folder that only the shell knows makes no path suspect that is not so by itself.
+    return this.#folder.includes(hole) ? path : `${this.#folder}/${path}`;
+  }
+
+  addScript(text: string): void {
+    if (this.#scripts.length < 20) this.#scripts.push(text);
+  }
+
+  takeScripts(): string[] {
+    const scripts = this.#scripts;
+    this.#scripts = [];
+    return scripts;
+  }
+}

@@ -1,0 +1,90 @@
+import type { Finding } from '../finding.js';
+import type { Use } from './rules/rule.js';
+import { usesByProgram } from './rules/table.js';
+import type { Subcommand } from './subcommand.js';
+import type { Argument } from './word.js';
+
+/** What the rules look at. */
+export interface Invocation {
+  program: string;
+  args: readonly Argument[];
+  sub: Subcommand;
+  subject: string;
+}
+
+/** What the table says to a command; each rule once. */
+export function matchRules(invocation: Invocation): Finding[] {
+  const findings: Finding[] = [];
+  const line = lineOf(invocation.args.map(({ value }) => value));
+  const options = optionsOf(invocation.args);
+  for (const { rule, use } of usesByProgram.get(invocation.program) ?? []) {
+    if (findings.some((finding) => finding.rule === rule.id)) continue;
+    if (!fits(use, invocation, line, options)) continue;
+    const { id, risk, reason } = rule;
+    findings.push({ rule: id, risk, reason, subject: invocation.subject });
+  }
+  return findings;
+}
+
+const lineMax = 4000;
+
+function lineOf(values: readonly string[]): string {
+  return values.join(' ').replace(/\s+/g, ' ').slice(0, lineMax);
+}
+
+function fits(use: Use, { sub }: Invocation, whole: string, options: ReadonlySet<string>): boolean {
+  let line = whole;
+  if (use.sub !== undefined) {
+    const words = wordsOfSub(use.sub, sub.verbs);
+    if (words === undefined) return false;
+    line = afterWords(whole, sub.head, words);
+  }
+  if (use.head !== undefined && !use.head.test(sub.head)) return false;
+  if (use.options !== undefined && !hasAny(use.options, options)) return false;
+  if (use.line !== undefined && !use.line.test(line)) return false;
+  return use.unless === undefined || !use.unless.test(line);
+}
+
+function wordsOfSub(alternatives: string, verbs: readonly string[]): string[] | undefined {
+  return alternatives
+    .split('|')
+    .map((each) => each.split(' '))
+    .find((words) => words.every((word, at) => word === verbs[at]));
+}
+
+/** What follows the subcommand's words; options between them stay. */
+function afterWords(line: string, head: string, words: readonly string[]): string {
+  let rest = line.slice(head.length).trimStart();
+  for (const word of words) {
+    if (rest === word) return '';
+    if (rest.startsWith(`${word} `)) rest = rest.slice(word.length + 1);
+    else rest = rest.replace(` ${word}`, '');
+  }
+  return rest.trim();
+}
+
+function optionsOf(args: readonly Argument[]): Set<string> {
+  const options = new Set<string>();
+  for (const { value } of args) {
+    if (value === '--') break;
+    if (!/^-./.test(value)) continue;
+    const name = value.split('=')[0]!;
+    options.add(name);
+    if (/^-[A-Za-z0-9]{2,}$/.test(name)) {
+      for (const letter of name.slice(1)) options.add(`-${letter}`);
+    } else if (/^-[A-Za-z]\W/.test(value)) options.add(value.slice(0, 2));
+  }
+  return options;
+}
+
+/** A long option may be cut short: `--forc`. Three letters are the least that counts. */
+function hasAny(wanted: string, given: ReadonlySet<string>): boolean {
+  for (const option of wanted.split(' ')) {
+    if (given.has(option)) return true;
+    if (!option.startsWith('--')) continue;
+    for (const short of given) {
+      if (short.length >= 5 && short.startsWith('--') && option.startsWith(short)) return true;
+    }
+  }
+  return false;
+}
