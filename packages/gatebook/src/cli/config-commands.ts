@@ -21,6 +21,14 @@ export function addConfig(program: Command, outcome: Outcome): void {
       outcome.exitCode = await checkConfig(file);
     });
   config
+    .command('trust')
+    .description('let a project file, as it is now, set keys that weaken what holds here')
+    .argument('[file]', 'the file; by default the one of this project')
+    .action(async (file: string | undefined) => {
+      const { trustConfig } = await import('./config-trust.js');
+      outcome.exitCode = await trustConfig(file);
+    });
+  config
     .command('schema')
     .description('print the JSON Schema of gatebook.toml, for editors')
     .action(async () => {

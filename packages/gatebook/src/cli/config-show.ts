@@ -1,6 +1,8 @@
 import { loadConfig, type Setting } from '../config/load.js';
 import { tomlName, tomlText } from '../config/toml-text.js';
+import { untrustedText } from '../config/untrusted.js';
 import { writeStdout } from './destination.js';
+import { say } from './talk.js';
 import { visible } from './visible.js';
 
 export interface ShowFlags {
@@ -10,7 +12,8 @@ export interface ShowFlags {
 
 /** `gatebook config show`: TOML that says the same when it is read, or JSON. */
 export async function showConfig({ origin = false, json = false }: ShowFlags): Promise<number> {
-  const { settings } = loadConfig({ env: process.env, cwd: process.cwd() });
+  const { settings, untrusted } = loadConfig({ env: process.env, cwd: process.cwd() });
+  if (untrusted !== undefined) say(untrustedText(untrusted));
   await writeStdout(json ? jsonOf(settings, origin) : tomlOf(settings, origin));
   return 0;
 }

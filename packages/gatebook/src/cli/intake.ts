@@ -26,12 +26,14 @@ const inFlight = { linesMax: 16_384, bytesMax: 16 * 1024 * 1024 };
 export async function record(
   options: AuditLogOptions | ServedLogOptions,
   recording: Recording = recordAll,
+  first?: AuditEvent,
   input: Readable = process.stdin,
 ): Promise<number> {
   requireLogOn(recording);
   const log = await openLog(options);
   warnForwardSecurity(log.forwardSecurity);
   try {
+    if (first !== undefined) await log.append(first);
     return await takeIn(log, recording, input);
   } finally {
     await log.close();

@@ -1,3 +1,4 @@
+import type { AuditEvent } from '@gatebook/audit';
 import type { LimitOptions } from '../mcp/call-limits.js';
 import type { Recording } from '../recording.js';
 import { type LogChoice, withoutToken } from './log-choice.js';
@@ -11,6 +12,8 @@ export interface LaunchOptions {
   readonly agent?: string | undefined;
   readonly onLogFailure: 'refuse' | 'allow';
   readonly recording?: (() => Recording) | undefined;
+  /** Recorded before anything else. */
+  readonly first?: AuditEvent | undefined;
   /** Of `gatebook mcp`. */
   readonly limits?: LimitOptions | undefined;
 }

@@ -39,11 +39,12 @@ export function buildProgram(options: ProgramOptions): Command {
     .description('record JSON lines from stdin; one acknowledgement a line on stdout')
     .action(async (_flags: object, command: Command) => {
       const { record } = await import('./intake.js');
-      const { configOf } = await import('./config-choice.js');
+      const { configOf, untrustedEventOf } = await import('./config-choice.js');
       const { logChoiceOf } = await import('./log-choice.js');
       const loaded = await configOf();
       const choice = await logChoiceOf(command, loaded);
-      outcome.exitCode = await record(choice, loaded?.config.security.audit);
+      const first = await untrustedEventOf(loaded);
+      outcome.exitCode = await record(choice, loaded?.config.security.audit, first);
     });
   addServeCommands(program, outcome);
   addWitness(program, outcome);
@@ -193,13 +194,14 @@ function addLaunchCommands(program: Command, options: ProgramOptions): void {
         const { logChoiceOf } = await import('./log-choice.js');
         const launch = kind === 'mcp' ? launchMcp : launchExec;
         const { user, channel, agent } = flags;
-        const { configOf } = await import('./config-choice.js');
+        const { configOf, untrustedEventOf } = await import('./config-choice.js');
         const loaded = await configOf();
         const audit = loaded?.config.security.audit;
         options.outcome.exitCode = await launch({
           ...{ user, channel, agent },
           onLogFailure: flags.onLogFailure ?? audit?.onLogFailure ?? 'refuse',
           recording: audit === undefined ? undefined : () => audit,
+          first: await untrustedEventOf(loaded),
           ...(kind === 'mcp'
             ? { limits: await limitOptionsFrom(flags, loaded?.config.security.rateLimiting) }
             : {}),

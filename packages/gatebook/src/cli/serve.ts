@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { type AuditLog, serveAuditLog } from '@gatebook/audit';
 import type { Loaded } from '../config/load.js';
+import { untrustedEventOf } from './config-choice.js';
 import { requireLogOn, requireSigningKey } from './configured-key.js';
 import { writeStdout } from './destination.js';
 import { usageError } from './failure.js';
@@ -40,6 +41,8 @@ export async function serve(places: Places, flags: ServeFlags, loaded?: Loaded):
   const stop = stopped();
   try {
     warnForwardSecurity(log.forwardSecurity);
+    const first = await untrustedEventOf(loaded);
+    if (first !== undefined) await log.append(first);
     const tiles = http === undefined ? undefined : await openTiles(places.dir, http, prefix);
     try {
       await tell(flags, places, { log, socket, url: tiles?.url });

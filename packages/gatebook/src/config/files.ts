@@ -1,6 +1,6 @@
 import * as fs from 'node:fs';
 import { homedir } from 'node:os';
-import { isAbsolute, join } from 'node:path';
+import { dirname, isAbsolute, join } from 'node:path';
 import { codeOf } from '../cli/failure.js';
 import { ConfigError } from './fault.js';
 import type { Environment } from './reading.js';
@@ -14,6 +14,36 @@ export function userFolder(env: Environment, home: string = homedir()): string {
 
 export function userFile(env: Environment, home?: string): string {
   return join(userFolder(env, home), 'config.toml');
+}
+
+const projectName = 'gatebook.toml';
+/** Folders looked at on the way up. */
+const foldersMax = 100;
+
+/**
+ * The project's file: the nearest one from `cwd` upwards to the root of the repository, which is the folder with `.git`. Outside of a
+ * repository only `cwd` itself is looked at, for further up anybody might have put one.
+ */
+export function projectFile(cwd: string): string | undefined {
+  const candidates: string[] = [];
+  let at = cwd;
+  for (let count = 0; count < foldersMax; count++) {
+    candidates.push(join(at, projectName));
+    if (isThere(join(at, '.git'))) return candidates.find(isThere);
+    const parent = dirname(at);
+    if (parent === at) break;
+    at = parent;
+  }
+  return candidates.slice(0, 1).find(isThere);
+}
+
+/** What cannot be looked at counts as there: reading it will say what is wrong. */
+export function isThere(file: string): boolean {
+  try {
+    return fs.statSync(file, { throwIfNoEntry: false }) !== undefined;
+  } catch {
+    return true;
+  }
 }
 
 /** A configuration file is read whole, so it has a bound. */

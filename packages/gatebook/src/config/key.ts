@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { Weakens } from './weakening.js';
 
 /** What a key's schema alone cannot say. */
 export interface KeyFacts {
@@ -10,6 +11,8 @@ export interface KeyFacts {
   readonly unset?: string;
   /** A path (or a list of them): a relative one begins in its file's folder, `~/` at home. */
   readonly path?: boolean;
+  /** Which of its values a project file that is not trusted may not set; none of them by default. */
+  readonly weakens?: Weakens;
   /** Its value may hold a secret, and is not shown in records. */
   readonly secret?: boolean;
 }

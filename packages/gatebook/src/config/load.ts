@@ -1,7 +1,7 @@
 import { dirname } from 'node:path';
 import { camelValue } from './camel.js';
 import { ConfigError, type Fault, type Place } from './fault.js';
-import { readConfigFile, requireOwn, userFile } from './files.js';
+import { projectFile, readConfigFile, requireOwn, userFile } from './files.js';
 import { type Key, keys } from './keys.js';
 import {
   type Environment,
@@ -12,8 +12,9 @@ import {
 } from './reading.js';
 import { crossFaults } from './rules.js';
 import { type Config, schema } from './schema.js';
+import { isTrusted, sha256 } from './trust.js';
 
-export type Origin = 'default' | 'user' | 'environment';
+export type Origin = 'default' | 'user' | 'project' | 'environment';
 
 /** What holds for one key, and who says so. */
 export interface Setting {
@@ -30,28 +31,91 @@ export interface Loaded {
   readonly config: Config;
   /** One for each key, in the order of the schema. */
   readonly settings: readonly Setting[];
+  /** What a project file says that it has not been trusted with. */
+  readonly untrusted?: Untrusted | undefined;
+}
+
+export interface Untrusted {
+  readonly file: string;
+  readonly sha256: string;
+  readonly given: readonly Given[];
 }
 
 export interface LoadOptions {
   readonly env: Environment;
-  /** Where relative paths in the environment begin. */
+  /** Where the project's file is looked for, and relative paths in the environment begin. */
   readonly cwd: string;
 }
 
 /**
- * The configuration that holds: environment over user file over defaults.
+ * The configuration that holds: environment over project file over user file over defaults.
  *
  * @throws ConfigError with every fault of every source
  */
 export function loadConfig({ env, cwd }: LoadOptions): Loaded {
   const user = readFileOf(userFile(env));
+  const project = readProject(cwd, env);
   const environment = readEnvironment(env, cwd);
-  const faults = [...user.faults, ...environment.faults, ...doubled(env, environment.given)];
+  const faults = [
+    ...user.faults,
+    ...project.faults,
+    ...environment.faults,
+    ...doubled(env, environment.given),
+  ];
   if (faults.length > 0) throw new ConfigError(faults);
-  return settle([
+  const below = heldBy([['user', user.given]]);
+  const weakening = project.trusted ? [] : project.given.filter((each) => weakens(each, below));
+  const loaded = settle([
     ['user', user.given],
+    ['project', project.given.filter((each) => !weakening.includes(each))],
     ['environment', environment.given],
   ]);
+  if (weakening.length === 0) return loaded;
+  const { file, sha256 } = project;
+  return { ...loaded, untrusted: { file, sha256, given: weakening } };
+}
+
+/** Whether a value needs trust where these hold without it. */
+export function weakens({ key, value }: Given, below: ReadonlyMap<Key, Setting>): boolean {
+  const held = below.get(key)?.value ?? key.usual;
+  return key.weakens?.test(value, held) ?? false;
+}
+
+export interface Trustable {
+  readonly bytes: Buffer;
+  readonly sha256: string;
+  /** What it would be trusted with. */
+  readonly weakening: readonly Given[];
+}
+
+/**
+ * A project file as somebody is to trust it; undefined where there is none.
+ *
+ * @throws ConfigError when it is wrong: nobody should trust what cannot be read
+ */
+export function readTrustable(file: string, env: Environment): Trustable | undefined {
+  const bytes = readConfigFile(file);
+  if (bytes === undefined) return undefined;
+  const { given, faults } = readConfigText(file, bytes, dirname(file));
+  if (faults.length > 0) throw new ConfigError(faults);
+  const below = heldBy([['user', readFileOf(userFile(env)).given]]);
+  return { bytes, sha256: sha256(bytes), weakening: given.filter((each) => weakens(each, below)) };
+}
+
+interface Project extends Reading {
+  readonly file: string;
+  readonly sha256: string;
+  readonly trusted: boolean;
+}
+
+function readProject(cwd: string, env: Environment): Project {
+  const file = projectFile(cwd);
+  const bytes = file === undefined ? undefined : readConfigFile(file);
+  if (file === undefined || bytes === undefined) {
+    return { ...nothing, file: '', sha256: '', trusted: false };
+  }
+  const trusted = isTrusted(env, file, bytes);
+  return { ...readConfigText(file, bytes, dirname(file)), file, sha256: sha256(bytes), trusted };
 }
 
 /**
@@ -90,14 +154,21 @@ function readFileOf(file: string): Reading {
   return readConfigText(file, bytes, dirname(file));
 }
 
-/** The last layer that says something of a key counts. */
-function settle(layers: readonly (readonly [Origin, readonly Given[]])[]): Loaded {
+type Layers = readonly (readonly [Origin, readonly Given[]])[];
+
+function heldBy(layers: Layers): Map<Key, Setting> {
   const held = new Map<Key, Setting>();
   for (const [origin, given] of layers) {
     for (const { key, value, source, place } of given) {
       held.set(key, { key, value, origin, source, place });
     }
   }
+  return held;
+}
+
+/** The last layer that says something of a key counts. */
+function settle(layers: Layers): Loaded {
+  const held = heldBy(layers);
   const settings = keys.map(
     (key): Setting => held.get(key) ?? { key, value: key.usual, origin: 'default' },
   );

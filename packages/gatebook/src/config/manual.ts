@@ -21,6 +21,7 @@ This page is made from the schema (\`gatebook config schema\`); a test fails whe
 | --------------------------------------- | ------------------------------------------------------------------------------- |
 | options of the command                  | [cli.md](cli.md)                                                                |
 | environment                             | a variable for every key: \`GATEBOOK_SECURITY_AUDIT_RETENTION_DAYS=30\`. Lists and tables are written as in TOML: \`["a", "b"]\`, \`{ a = 1 }\`. An empty one counts as not set |
+| project file                            | \`gatebook.toml\`: the nearest from the working directory upwards to the root of the repository (the folder with \`.git\`); outside of a repository, in the working directory |
 | user file                               | \`$XDG_CONFIG_HOME/gatebook/config.toml\` (\`~/.config/gatebook/config.toml\`). Refused where another user or a group may write to it |
 | defaults                                |                                                                                 |
 
@@ -37,6 +38,21 @@ retention_days = 30
 \`\`\`
 
 with \`gatebook config schema > gatebook.schema.json\`.
+
+## Trust
+
+An agent that works in a project can write the project's file. So what a project file says counts where it makes things stricter; values that let more happen, or
+less be seen, than what would hold without the file ("needs trust" below) are ignored until somebody has looked at them:
+
+\`\`\`
+$ gatebook config trust
+gatebook: /work/gatebook.toml:2:1: security.audit.enabled = false
+gatebook: /work/gatebook.toml is trusted as it is now, sha256 5f0c…
+\`\`\`
+
+The hash of the file is kept in \`$XDG_CONFIG_HOME/gatebook/trust\` (mode 0600); when the file changes, it is not trusted any more. Until then each command that reads the
+configuration names the ignored keys on stderr, and \`mcp\`, \`exec\`, \`record\` and \`serve\` record them as a \`security_event\` with the rule \`config.untrusted\`. What would hold without
+the file is told from defaults and user file. An agent that may run commands as this user can say yes for you: keep the user's folder out of its reach, or run it as another user.
 `;
 
 function sections(section: Section): Section[] {
@@ -47,12 +63,12 @@ function sections(section: Section): Section[] {
 
 function sectionText({ name, help, members }: Section): string {
   const rows = [...members.values()].filter(isKey).map(row);
-  return `## \`[${name}]\`\n\n${help}\n\n| key | default | |\n| --- | --- | --- |\n${rows.join('\n')}\n`;
+  return `## \`[${name}]\`\n\n${help}\n\n| key | default | | needs trust |\n| --- | --- | --- | --- |\n${rows.join('\n')}\n`;
 }
 
-function row({ steps, usual, unset, help, wanted }: Key): string {
+function row({ steps, usual, unset, help, wanted, weakens }: Key): string {
   const held = usual === undefined ? `not set: ${unset ?? 'none'}` : code(tomlText(usual));
-  return `| ${code(steps.at(-1) ?? '')} | ${cell(held)} | ${cell(help)} Accepted: ${cell(wanted)} |`;
+  return `| ${code(steps.at(-1) ?? '')} | ${cell(held)} | ${cell(help)} Accepted: ${cell(wanted)} | ${cell(weakens?.words ?? '')} |`;
 }
 
 function code(text: string): string {

@@ -3,6 +3,16 @@ import { members, parseRate } from '@gatebook/ratelimit';
 import { z } from 'zod';
 import type { Camel } from './camel.js';
 import { key, onOff, span, spanWanted, text, yesOrNo } from './key.js';
+import {
+  always,
+  whenFalse,
+  whenLess,
+  whenLonger,
+  whenMore,
+  whenNotAll,
+  whenTrue,
+  whenValue,
+} from './weakening.js';
 
 /**
  * Everything that can be configured, under the names of `gatebook.toml`. The types, the defaults, the environment variables, the
@@ -29,39 +39,45 @@ const witness = z.string().regex(/^https?:\/\/\S+=[^\s+/]+(\/[^\s+]*)?\+[0-9a-f]
 
 function recorded(types: string): z.ZodDefault<z.ZodBoolean> {
   const help = `Records of ${types}. Off, \`gatebook record\` acknowledges such a line as skipped.`;
-  return key(yesOrNo().default(true), { help, wanted: onOff });
+  return key(yesOrNo().default(true), { help, wanted: onOff, weakens: whenFalse });
 }
 
 const audit = z.strictObject({
   enabled: key(yesOrNo().default(true), {
     help: 'Off, nothing is recorded, and calls pass all the same; each start says so.',
     wanted: onOff,
+    weakens: whenFalse,
   }),
   log_path: key(text().optional(), {
     help: 'The log folder. `--log` and `GATEBOOK_LOG` outrank it.',
     wanted: 'the path of a folder',
+    weakens: always,
     unset: '`$XDG_STATE_HOME/gatebook/log`',
     path: true,
   }),
   keys_path: key(text().optional(), {
     help: 'The keys folder. `--keys` and `GATEBOOK_KEYS` outrank it.',
     wanted: 'the path of a folder',
+    weakens: always,
     unset: '`$XDG_CONFIG_HOME/gatebook/keys`',
     path: true,
   }),
   signing_key_path: key(text().optional(), {
     help: 'The Ed25519 key (PKCS#8 PEM, mode 0600) that a new log signs with. A log that is there keeps its key; that another one is named is an error.',
     wanted: 'the path of a file',
+    weakens: always,
     unset: 'made in the keys folder',
     path: true,
   }),
   sign_events: key(yesOrNo().default(false), {
     help: 'A signed checkpoint is made as soon as a record is on disk, with those that were written together; else once a second.',
     wanted: onOff,
+    weakens: whenFalse,
   }),
   on_log_failure: key(z.enum(['refuse', 'allow']).default('refuse'), {
     help: 'What becomes of a call that cannot be recorded.',
     wanted: '"refuse" or "allow"',
+    weakens: whenValue('allow'),
   }),
   log_commands: recorded('`command_execution`'),
   log_tool_executions: recorded('`tool_execution` and the other calls of MCP (`mcp.…`)'),
@@ -86,64 +102,77 @@ const audit = z.strictObject({
   content: key(z.enum(['off', 'keep', 'personal']).optional(), {
     help: 'What becomes of content that does not stand in records: `keep` keeps it sealed, `personal` seals all that may be personal.',
     wanted: '"off", "keep" or "personal"',
+    weakens: always,
     unset: 'as the log has it; a new log `off`',
   }),
   retention_days: key(days.optional(), {
     help: 'Segments are deleted this many days after their seal.',
     wanted: daysWanted,
+    weakens: whenLess,
     unset: 'the policy that the log has in its book; a new log keeps everything',
   }),
   max_total_mb: key(mebibytes.optional(), {
     help: 'The oldest segments are deleted while the lines of the log are more mebibytes than this.',
     wanted: 'a number of mebibytes from 0',
+    weakens: whenLess,
     unset: 'as for `retention_days`',
   }),
   max_records: key(z.int().min(1).optional(), {
     help: 'The oldest segments are deleted while the log holds more records than this.',
     wanted: 'a whole number from 1',
+    weakens: whenLess,
     unset: 'as for `retention_days`',
   }),
   keep_types: key(z.record(eventType, days).default({}), {
     help: 'But a segment with a record of such a type is kept for so many days: `{ auth_failure = 400 }`.',
     wanted: 'a table of event types, each with a number of days above 0',
+    weakens: always,
   }),
   holds: key(z.array(holdFilter).default([]), {
     help: 'And a segment is kept that holds all values of one of these: `[{ actor = "ann", risk = "high" }]`.',
     wanted: 'a list of tables with values of actor, decision, risk, tool or type',
+    weakens: always,
   }),
   witnesses: key(z.array(witness).default([]), {
     help: 'Witnesses that cosign the checkpoints, each as `URL=KEY`.',
     wanted: 'a list of texts like "https://witness.example/=KEY"',
+    weakens: always,
     secret: true,
   }),
   witness_policy: key(text().optional(), {
     help: 'A tlog-policy file; its witnesses that have a URL cosign.',
     wanted: 'the path of a file',
+    weakens: always,
     unset: 'none',
     path: true,
   }),
   witness_interval: key(span().default('60s'), {
     help: 'How often each witness gets the newest checkpoint, news or none.',
     wanted: spanWanted,
+    weakens: whenLonger,
   }),
   anchor_files: key(z.array(text()).default([]), {
     help: 'Files elsewhere that the checkpoints are appended to.',
     wanted: 'a list of paths',
+    weakens: always,
     path: true,
   }),
   anchor_commands: key(z.array(text()).default([]), {
     help: 'Shell commands that get each checkpoint on stdin.',
     wanted: 'a list of commands',
+    weakens: always,
     secret: true,
   }),
   anchor_tsas: key(z.array(z.string().regex(/^https?:\/\/\S+$/)).default([]), {
     help: 'URLs of RFC 3161 time stamping authorities.',
     wanted: 'a list of URLs',
+    weakens: always,
     secret: true,
   }),
   anchor_interval: key(span().default('10m'), {
     help: 'How often each anchor gets the newest checkpoint, news or none.',
     wanted: spanWanted,
+    weakens: whenLonger,
   }),
 });
 
@@ -188,18 +217,22 @@ const rateLimiting = z.strictObject({
   enabled: key(yesOrNo().default(false), {
     help: 'Whether calls through `gatebook mcp` are limited. Where other keys of this section are set, it must be too.',
     wanted: onOff,
+    weakens: whenFalse,
   }),
   requests_per_minute: key(perMinute.default(60), {
     help: 'Of all calls that are recorded: tools, resources, prompts, tasks.',
     wanted: perMinuteWanted,
+    weakens: whenMore,
   }),
   tool_executions_per_minute: key(perMinute.default(30), {
     help: 'Of tool calls.',
     wanted: perMinuteWanted,
+    weakens: whenMore,
   }),
   per_user_limit: key(yesOrNo().default(true), {
     help: 'Both are of each user (`--user`), not of all together.',
     wanted: onOff,
+    weakens: whenTrue,
   }),
   wait: key(span().optional(), {
     help: 'How long a call waits for a limit.',
@@ -211,6 +244,7 @@ const rateLimiting = z.strictObject({
     {
       help: 'Further limits, each with a name: `[security.rate_limiting.limits.writes]` with `rate`, `burst`, `scope`, `tool`, `shadow`.',
       wanted: 'a table of limits, each with a name of at most 64 letters, digits and _.:*-',
+      weakens: whenNotAll,
     },
   ),
 });

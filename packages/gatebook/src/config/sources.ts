@@ -1,19 +1,9 @@
-import * as fs from 'node:fs';
-import { userFile } from './files.js';
+import { isThere, projectFile, userFile } from './files.js';
 import { variablePrefix } from './names.js';
 import type { Environment } from './reading.js';
 
 /** Whether there is any source of configuration, by a look that costs next to nothing. */
-export function isConfigured(env: Environment): boolean {
+export function isConfigured(env: Environment, cwd: string): boolean {
   for (const name of Object.keys(env)) if (name.startsWith(variablePrefix)) return true;
-  return isThere(userFile(env));
-}
-
-/** A file that cannot be looked at counts as there: reading it will say what is wrong. */
-function isThere(file: string): boolean {
-  try {
-    return fs.statSync(file, { throwIfNoEntry: false }) !== undefined;
-  } catch {
-    return true;
-  }
+  return isThere(userFile(env)) || projectFile(cwd) !== undefined;
 }

@@ -22,6 +22,8 @@ export interface ExecOptions {
   readonly log: AuditLogOptions | ServedLogOptions;
   /** What is recorded; everything by default. */
   readonly recording?: (() => Recording) | undefined;
+  /** Recorded before anything else. */
+  readonly first?: AuditEvent | undefined;
   /** What happens when the command cannot be recorded; default `refuse`. */
   readonly onLogFailure?: OnLogFailure | undefined;
   /** The command's environment; default: our own. */
@@ -50,6 +52,7 @@ export async function runExec(options: ExecOptions): Promise<number> {
     report(`gatebook: not run, because it cannot be recorded: ${reasonOf(error)}`);
     return 1;
   }
+  if (options.first !== undefined) await ledger.fact(options.first);
   const frame = frameOf(options);
   const failure = await ledger.intent(intentOf(frame, options));
   if (failure !== undefined) {

@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
-import type { AuditLogOptions, ServedLogOptions } from '@gatebook/audit';
+import type { AuditEvent, AuditLogOptions, ServedLogOptions } from '@gatebook/audit';
 import { openLog } from '../open-log.js';
 import type { Recording } from '../recording.js';
 import { childEnvironment } from '../secret-variables.js';
@@ -30,6 +30,8 @@ export interface McpOptions {
   readonly recording?: (() => Recording) | undefined;
   /** What calls are limited to; nothing by default. */
   readonly limits?: LimitOptions | undefined;
+  /** Recorded before anything else. */
+  readonly first?: AuditEvent | undefined;
   /** What happens to calls that cannot be recorded; default `refuse`. */
   readonly onLogFailure?: OnLogFailure | undefined;
   readonly stdin?: Readable | undefined;
@@ -62,6 +64,7 @@ export async function runMcp(options: McpOptions): Promise<number> {
     report(`gatebook: the log cannot be opened, so no server is started: ${reasonOf(error)}`);
     return 1;
   }
+  if (options.first !== undefined) await ledger.fact(options.first);
   let server: ServerProcess;
   try {
     const pipeStderr = stderr !== process.stderr;

@@ -1,0 +1,54 @@
+import { createHash, randomBytes } from 'node:crypto';
+import * as fs from 'node:fs';
+import { join } from 'node:path';
+import { readConfigFile, requireOwn, userFolder } from './files.js';
+import type { Environment } from './reading.js';
+
+/**
+ * Which project files this user trusts, each as it was: one small file for each in `$XDG_CONFIG_HOME/gatebook/trust`, named by the hash
+ * of the path, with the hash of the content. A file that is changed is not trusted any more.
+ */
+
+export function sha256(bytes: string | Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
+export function trustFolder(env: Environment): string {
+  return join(userFolder(env), 'trust');
+}
+
+/** Throws a ConfigError where others may write what this user is to have said. */
+export function isTrusted(env: Environment, file: string, bytes: Uint8Array): boolean {
+  const folder = trustFolder(env);
+  const entry = join(folder, sha256(fs.realpathSync(file)));
+  const stored = readConfigFile(entry);
+  if (stored === undefined) return false;
+  requireOwn(folder);
+  requireOwn(entry);
+  return stored.toString('utf8').split('\n')[0] === sha256(bytes);
+}
+
+/** Trusts the file as these bytes are; replaces the entry whole or not at all (mode 0600). */
+export function trust(env: Environment, file: string, bytes: Uint8Array): void {
+  const folder = trustFolder(env);
+  const path = fs.realpathSync(file);
+  fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
+  requireOwn(folder);
+  const entry = join(folder, sha256(path));
+  const draft = `${entry}.${randomBytes(6).toString('hex')}`;
+  const fd = fs.openSync(draft, 'wx', 0o600);
+  try {
+    // The path is for people who look; nothing reads it.
+    fs.writeFileSync(fd, `${sha256(bytes)}\n${JSON.stringify(path)}\n`);
+    fs.fsyncSync(fd);
+  } finally {
+    fs.closeSync(fd);
+  }
+  fs.renameSync(draft, entry);
+  const folderFd = fs.openSync(folder, 'r');
+  try {
+    fs.fsyncSync(folderFd);
+  } finally {
+    fs.closeSync(folderFd);
+  }
+}
