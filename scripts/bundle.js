@@ -33,6 +33,7 @@ const bundles = [
       fastify: 'fastify/index.js',
       hono: 'hono/index.js',
       fetch: 'fetch/index.js',
+      redis: 'redis/index.js',
     },
   },
   { folder: 'packages/policy/dist', entries: { index: 'index.js' } },

@@ -9,7 +9,8 @@ export type Reason =
   | 'keys' // the key is new, and there is no room for one
   | 'queue' // somebody who came before is waiting for it
   | 'deadline' // it would not be ready in time
-  | 'waiting'; // too many wait already
+  | 'waiting' // too many wait already
+  | 'store'; // what counts it does not answer
 
 /**
  * One limit at work. `look` finds what a request would meet and changes nothing but what it says afterwards, and what the next `take`

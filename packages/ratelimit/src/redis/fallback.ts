@@ -1,0 +1,45 @@
+import type { Clock } from '../clock.js';
+import type { Grant, Refusal } from '../decision.js';
+import { burstOf, type Limit } from '../limit.js';
+import { Limiter } from '../limiter.js';
+import type { LimitRequest } from '../request.js';
+import type { Ask } from './ask.js';
+import type { RedisLimit } from './term.js';
+
+/** What decides while the store is away: limits that say `local` by this process's share of them, counted here. */
+export class Fallback {
+  readonly #local: Limiter;
+
+  constructor(limits: readonly RedisLimit[], expectedProcesses: number, clock: Clock) {
+    const local = limits.filter(({ onStoreFailure }) => onStoreFailure === 'local');
+    this.#local = new Limiter({
+      limits: local.map((limit) => shareOf(limit, expectedProcesses)),
+      clock,
+    });
+  }
+
+  /** The first limit that denies refuses; otherwise the local ones decide, and the rest let in. */
+  take(ask: Ask, request: LimitRequest, retryAfterMs: number): Grant | Refusal {
+    const denies = ask.terms.find((term) => term.onStoreFailure === 'deny' && !term.shadow);
+    if (denies === undefined) return this.#local.take(request);
+    return {
+      allowed: false,
+      by: denies.name,
+      reason: 'store',
+      remaining: 0,
+      limit: denies.max,
+      retryAfterMs: Math.max(1, Math.ceil(retryAfterMs)),
+      resetMs: Math.max(1, Math.ceil(retryAfterMs)),
+    };
+  }
+}
+
+/** Rounded down where it is counted in whole calls, so that all shares together are never more than the limit. */
+function shareOf(limit: RedisLimit, processes: number): Limit {
+  const { onStoreFailure: _, ...rest } = limit;
+  if (rest.kind === 'concurrency' || rest.kind === 'quota') {
+    return { ...rest, max: rest.max / processes };
+  }
+  const rate = { ...rest.rate, count: rest.rate.count / processes };
+  return { ...rest, rate, burst: burstOf(rest) / processes };
+}

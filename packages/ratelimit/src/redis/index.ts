@@ -1,0 +1,11 @@
+export type { IoredisLike, NodeRedisLike, RedisClient } from './client.js';
+export type {
+  RedisGrant,
+  RedisReservation,
+  RedisReserved,
+  RedisSettled,
+  RedisTaken,
+} from './grants.js';
+export { RedisLimiter, type RedisLimiterOptions, type RequestOptions } from './redis-limiter.js';
+export { StoreFailure } from './store-failure.js';
+export type { OnStoreFailure, RedisLimit } from './term.js';

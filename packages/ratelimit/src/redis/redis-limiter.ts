@@ -1,0 +1,420 @@
+import { type Clock, systemClock } from '../clock.js';
+import type { LimitCounters } from '../counters.js';
+import type { Decision, Refusal } from '../decision.js';
+import { RateLimitError } from '../errors.js';
+import type { WaitOptions } from '../limiter.js';
+import type { Reason } from '../meter.js';
+import { checkLimits } from '../meters.js';
+import type { LimitRequest } from '../request.js';
+import { type Ask, askOf } from './ask.js';
+import { type RedisClient, scriptClient } from './client.js';
+import { Denials } from './denials.js';
+import { Fallback } from './fallback.js';
+import { amountsOf, corrections, type Held } from './giving.js';
+import type { RedisGrant, RedisReserved, RedisSettled, RedisTaken } from './grants.js';
+import { Link } from './link.js';
+import { Permits } from './permits.js';
+import { quiet } from './quiet-clock.js';
+import { RedisLine } from './redis-line.js';
+import { type Judged, judge, type Reply, unlimited } from './reply.js';
+import { keysScript, type Mode, Store } from './store.js';
+import { StoreFailure } from './store-failure.js';
+import { type RedisLimit, Term } from './term.js';
+
+export interface RedisLimiterOptions {
+  /** As in memory; each may say besides what becomes of its requests while the store is away. */
+  readonly limits: readonly RedisLimit[];
+  /** Of `ioredis` or of `redis`; it is yours to connect and to close. */
+  readonly client: RedisClient;
+  /** All keys begin with it, in braces, so that a cluster keeps them in one slot: `gatebook` by default. */
+  readonly prefix?: string | undefined;
+  /** After so long the store counts as away for a call: 250 ms by default. */
+  readonly timeoutMs?: number | undefined;
+  /** How many may wait at once: 10,000 by default. One more is refused. */
+  readonly maxWaiting?: number | undefined;
+  /** Calls to the store that may be under way: 10,000 by default. One more is treated as if the store were away. */
+  readonly maxInFlight?: number | undefined;
+  /** Among how many processes a limit that counts locally while the store is away is shared: 1 by default. */
+  readonly expectedProcesses?: number | undefined;
+  /** Time-outs and waits; what is counted goes by the store's clock. */
+  readonly clock?: Clock | undefined;
+  /** Told when the store is found to be away (false), and when it is back (true). */
+  readonly onStoreChange?: ((isUp: boolean) => void) | undefined;
+}
+
+export interface RequestOptions {
+  /** The same id within 30 s is the same request, and gets the same grant; for those who try again. */
+  readonly id?: string | undefined;
+}
+
+interface Counted {
+  allowed: number;
+  refused: number;
+  shadowRefused: number;
+}
+
+/**
+ * The limiter of many processes: what it counts lies in Redis or Valkey, and each decision is one script there, which takes from all
+ * limits or from none. Time is the server's.
+ */
+export class RedisLimiter {
+  readonly #prefix: string;
+  readonly #clock: Clock;
+  readonly #link: Link;
+  readonly #store: Store;
+  readonly #permits: Permits;
+  readonly #denials: Denials;
+  readonly #line: RedisLine;
+  readonly #expected: number;
+  #terms: readonly Term[] = [];
+  #counts = new Map<string, Counted>();
+  #fallback!: Fallback;
+  #closed = false;
+
+  /** @throws RateLimitError `bad_limit`, `duplicate_limit`, `bad_option` */
+  constructor(options: RedisLimiterOptions) {
+    const { client, prefix = 'gatebook', clock = systemClock, onStoreChange } = options;
+    const { timeoutMs = 250, maxWaiting = 10_000, maxInFlight = 10_000 } = options;
+    const { expectedProcesses = 1 } = options;
+    checkOption('timeoutMs', timeoutMs, timeoutMs > 0);
+    checkOption('maxWaiting', maxWaiting, maxWaiting >= 0);
+    checkOption('maxInFlight', maxInFlight, maxInFlight >= 1);
+    checkOption('expectedProcesses', expectedProcesses, expectedProcesses >= 1);
+    if (prefix === '' || /[{}]/.test(prefix))
+      throw new RateLimitError(
+        'bad_option',
+        `prefix is ${JSON.stringify(prefix)}; it must be text without braces`,
+      );
+    this.#prefix = prefix;
+    this.#clock = clock;
+    this.#expected = expectedProcesses;
+    const timers = quiet(clock);
+    this.#link = new Link({
+      client: scriptClient(client),
+      clock: timers,
+      timeoutMs,
+      maxInFlight,
+      onChange: onStoreChange,
+    });
+    this.#store = new Store(this.#link, timers, prefix);
+    this.#permits = new Permits(this.#link, timers, keysScript, this.#store.bornKey);
+    this.#denials = new Denials(timers);
+    this.#line = new RedisLine(clock, maxWaiting, (ask, idKey, mode) =>
+      this.#try(ask, idKey, mode),
+    );
+    this.setLimits(options.limits);
+  }
+
+  /** Takes at once or refuses; what somebody waits for in this process is refused too. */
+  async take(request: LimitRequest, { id }: RequestOptions = {}): Promise<RedisTaken> {
+    const ask = this.#ask(request);
+    const known =
+      id === undefined ? (this.#line.claimed(ask) ?? this.#denials.find(ask)) : undefined;
+    if (known !== undefined) return this.#refuse(ask, known);
+    return await this.#take(ask, this.#store.idKeyOf(id));
+  }
+
+  /** What `take` would say; takes nothing, and is not counted. @throws StoreFailure */
+  async peek(request: LimitRequest): Promise<Decision> {
+    const ask = this.#ask(request);
+    if (ask.terms.length === 0) return unlimited;
+    const reply = await this.#store.take(ask, this.#store.bornKey, 'peek');
+    // What it lacks is that before anything is taken.
+    return plainDecision(judge(ask, { ...reply, code: 'refused' }));
+  }
+
+  /**
+   * Takes as soon as it may. In one process by arrival, as in memory; among processes no order is promised. A grant costs two script
+   * calls at most, but for permits, which are asked for again until they are there.
+   */
+  async wait(
+    request: LimitRequest,
+    options: WaitOptions & RequestOptions = {},
+  ): Promise<RedisTaken> {
+    const { signal, timeoutMs = Number.POSITIVE_INFINITY, id } = options;
+    signal?.throwIfAborted();
+    const ask = this.#ask(request);
+    const idKey = this.#store.idKeyOf(id);
+    const started = this.#clock.now();
+    const claimed = this.#line.claimed(ask);
+    let judged: Judged;
+    if (claimed === undefined) {
+      const first = await this.#attempt(ask, idKey, 'take');
+      if (signal?.aborted === true) {
+        if ('grant' in first) await first.grant.refund();
+        throw signal.reason;
+      }
+      if ('grant' in first) return first.grant;
+      if ('failed' in first) return first.failed;
+      judged = first.judged;
+    } else judged = claimed;
+    if (judged.reason === 'never') return this.#refuse(ask, judged);
+    const leftMs = timeoutMs - (this.#clock.now() - started);
+    const done = await this.#line.wait({ ask, idKey, judged, leftMs, signal });
+    if ('grant' in done) return done.grant;
+    if ('failed' in done) return done.failed;
+    return this.#refuse(ask, done.judged, 'why' in done ? done.why : undefined);
+  }
+
+  /** Takes an estimate, to be corrected by what it turns out to cost; see `Limiter.reserve`. */
+  async reserve(
+    request: LimitRequest,
+    estimate: number,
+    options: RequestOptions = {},
+  ): Promise<RedisReserved> {
+    const taken = await this.take({ ...request, cost: estimate }, options);
+    if (!taken.allowed) return taken;
+    const held = taken instanceof Granted ? taken.held : undefined;
+    const { by, remaining, limit, retryAfterMs, resetMs } = taken;
+    let open = true;
+    return {
+      ...{ by, remaining, limit, retryAfterMs, resetMs },
+      allowed: true,
+      settle: async (actual): Promise<RedisSettled> => {
+        if (!(actual >= 0 && actual < Number.POSITIVE_INFINITY))
+          throw new RateLimitError(
+            'bad_request',
+            `what it cost is ${actual}, not a number of 0 or more`,
+          );
+        if (!open || held === undefined) return { overspent: 0, pending: false };
+        open = false;
+        this.#permits.remove(held);
+        this.#changed();
+        return await this.#store.give(held, corrections(held, actual), 'settle');
+      },
+      release: async () => {
+        if (open) await taken.refund();
+        open = false;
+      },
+    };
+  }
+
+  /** Blocks the key that a request has in a limit, in all processes: twice as long each time it is blocked again soon. @throws StoreFailure */
+  async block(name: string, request: LimitRequest, ms: number): Promise<number> {
+    if (!(ms > 0 && ms < Number.POSITIVE_INFINITY))
+      throw new RateLimitError('bad_request', `a key cannot be blocked for ${ms} ms`);
+    return await this.#store.block(this.#termOf(name).keyIn(request), ms);
+  }
+
+  /** Makes the key that a request has in a limit as if it had never been used, nor blocked. @throws StoreFailure */
+  async reset(name: string, request: LimitRequest): Promise<void> {
+    const term = this.#termOf(name);
+    await this.#store.reset(term, term.keyIn(request));
+    this.#changed();
+  }
+
+  /**
+   * Says that whatever is not in the store was never used. A store that is new, or has lost its data, cannot tell that: buckets start
+   * empty there, quotas used up for their period, and permits are given out after 30 s. @throws StoreFailure
+   */
+  async declareUnused(): Promise<void> {
+    await this.#store.declareUnused();
+    this.#changed();
+  }
+
+  /**
+   * Puts other limits in the place of these. A limit of the same name, kind, scope and period inherits what was used of its keys, in
+   * tokens; other processes keep theirs until they are told too, and each counts by its own numbers.
+   *
+   * @throws RateLimitError `bad_limit`, `duplicate_limit`; nothing has changed then
+   */
+  setLimits(limits: readonly RedisLimit[]): void {
+    checkLimits(limits);
+    for (const { name, onStoreFailure = 'deny' } of limits) {
+      if (!['deny', 'local', 'allow'].includes(onStoreFailure))
+        throw new RateLimitError(
+          'bad_limit',
+          `the limit ${JSON.stringify(name)}: onStoreFailure is ${JSON.stringify(onStoreFailure)}; there is deny, local, allow`,
+        );
+    }
+    const terms = limits.map((limit) => new Term(limit, this.#prefix));
+    this.#fallback = new Fallback(limits, this.#expected, this.#clock);
+    this.#terms = terms;
+    const counts = this.#counts;
+    this.#counts = new Map(
+      terms.map(({ name }) => [
+        name,
+        counts.get(name) ?? { allowed: 0, refused: 0, shadowRefused: 0 },
+      ]),
+    );
+    this.#denials.clear();
+    this.#line.relimit((request) => askOf(request, terms));
+  }
+
+  /** What this process has decided; `keys` is 0, since the store has them. */
+  counters(): LimitCounters[] {
+    return [...this.#counts].map(([limit, counted]) => ({ limit, ...counted, keys: 0 }));
+  }
+
+  /** Ends all waits and timers; permits that are held lapse within 30 s unless they were released. The client stays open. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#line.close(new RateLimitError('closed', 'the limiter is closed'));
+    this.#permits.close();
+    this.#store.retries.close();
+    this.#link.close();
+  }
+
+  #ask(request: LimitRequest): Ask {
+    if (this.#closed) throw new RateLimitError('closed', 'the limiter is closed');
+    return askOf(request, this.#terms);
+  }
+
+  #termOf(name: string): Term {
+    const term = this.#terms.find((each) => each.name === name);
+    if (term !== undefined) return term;
+    const names = this.#terms.map((each) => each.name).join(', ');
+    throw new RateLimitError(
+      'unknown_limit',
+      `there is no limit ${JSON.stringify(name)}; there is ${names}`,
+    );
+  }
+
+  async #take(ask: Ask, idKey: string): Promise<RedisTaken> {
+    const got = await this.#attempt(ask, idKey, 'take');
+    if ('grant' in got) return got.grant;
+    return 'failed' in got ? got.failed : this.#refuse(ask, got.judged);
+  }
+
+  /** For the line: also what was booked, and is ready later. */
+  #try(ask: Ask, idKey: string, mode: Mode): Promise<Attempt> {
+    return this.#attempt(ask, idKey, mode);
+  }
+
+  async #attempt(ask: Ask, idKey: string, mode: Mode): Promise<Attempt> {
+    if (ask.terms.length === 0)
+      return { grant: new Granted(unlimited, undefined, this.#giveBack), readyMs: 0 };
+    const askedMs = this.#clock.now();
+    let reply: Reply;
+    try {
+      reply = await this.#store.take(ask, idKey, mode);
+    } catch (error) {
+      if (!(error instanceof StoreFailure) || this.#closed) throw error;
+      const taken = this.#fallback.take(ask, ask.request, error.retryAfterMs);
+      return { failed: taken.allowed ? promising(taken) : taken };
+    }
+    const judged = judge(ask, reply);
+    if (reply.code === 'refused') {
+      this.#denials.add(ask, judged, askedMs);
+      return { judged };
+    }
+    for (const place of judged.shadowed) this.#count(ask, place).shadowRefused++;
+    for (let place = 0; place < ask.terms.length; place++) this.#count(ask, place).allowed++;
+    const held: Held = { ask, reply, idKey };
+    const grant = new Granted(plainDecision(judged), held, this.#giveBack);
+    if (ask.terms.some((term, place) => term.kind === 'c' && ask.costs[place]! > 0))
+      this.#permits.add(held);
+    const readyMs = reply.code === 'booked' ? bookedMs(ask, reply) : 0;
+    return { grant, readyMs };
+  }
+
+  #count(ask: Ask, place: number): Counted {
+    return this.#counts.get(ask.terms[place]!.name) ?? { allowed: 0, refused: 0, shadowRefused: 0 };
+  }
+
+  #refuse(ask: Ask, judged: Judged, why?: Reason): Refusal {
+    if (judged.place !== -1) this.#count(ask, judged.place).refused++;
+    for (const place of judged.shadowed) this.#count(ask, place).shadowRefused++;
+    return { ...plainDecision(judged), allowed: false, reason: why ?? judged.reason ?? 'limit' };
+  }
+
+  readonly #giveBack = async (held: Held, permits: boolean): Promise<void> => {
+    if (permits) this.#permits.remove(held);
+    await this.#store.give(held, amountsOf(held, permits), permits ? 'release' : 'refund');
+    this.#changed();
+  };
+
+  /** Something was given back here. */
+  #changed(): void {
+    this.#denials.clear();
+    this.#line.changed();
+  }
+}
+
+/** What came of one call. */
+export type Attempt =
+  | { readonly grant: RedisGrant; readonly readyMs: number }
+  | { readonly judged: Judged }
+  | { readonly failed: RedisTaken };
+
+/** A grant that remembers what it took. */
+class Granted implements RedisGrant {
+  readonly allowed = true;
+  readonly by: string;
+  readonly remaining: number;
+  readonly limit: number;
+  readonly retryAfterMs = 0;
+  readonly resetMs: number;
+  readonly #giveBack: (held: Held, permits: boolean) => Promise<void>;
+  readonly #held: Held | undefined;
+  #released = false;
+  #refunded = false;
+
+  constructor(
+    answer: Decision,
+    held: Held | undefined,
+    giveBack: (held: Held, permits: boolean) => Promise<void>,
+  ) {
+    this.by = answer.by;
+    this.remaining = answer.remaining;
+    this.limit = answer.limit;
+    this.resetMs = answer.resetMs;
+    this.#held = held;
+    this.#giveBack = giveBack;
+  }
+
+  /** For a reservation, that corrects it later. */
+  get held(): Held | undefined {
+    return this.#held;
+  }
+
+  async release(): Promise<void> {
+    if (this.#released) return;
+    this.#released = true;
+    if (this.#held !== undefined) await this.#giveBack(this.#held, true);
+  }
+
+  async refund(): Promise<void> {
+    const released = this.release();
+    if (!this.#refunded) {
+      this.#refunded = true;
+      if (this.#held !== undefined) await this.#giveBack(this.#held, false);
+    }
+    await released;
+  }
+}
+
+function plainDecision({ shadowed: _, lacking: __, place: ___, ...decision }: Judged): Decision {
+  return decision;
+}
+
+/** The ms after which a booking may be used. */
+function bookedMs({ terms, costs: _ }: Ask, { marks }: Reply): number {
+  let ms = 0;
+  for (const [place, term] of terms.entries()) {
+    if (term.kind !== 'r' || term.shadow) continue;
+    const over = marks[place]! - term.max * term.perToken;
+    if (over > 0) ms = Math.max(ms, Math.ceil(over / term.count / 1_000));
+  }
+  return ms;
+}
+
+function promising(
+  grant: { readonly allowed: true; release(): void; refund(): void } & Decision,
+): RedisGrant {
+  const { allowed, by, remaining, limit, retryAfterMs, resetMs } = grant;
+  return {
+    ...{ allowed, by, remaining, limit, retryAfterMs, resetMs },
+    release: async () => grant.release(),
+    refund: async () => grant.refund(),
+  };
+}
+
+function checkOption(name: string, value: number, isGood: boolean): void {
+  if (Number.isFinite(value) && isGood) return;
+  throw new RateLimitError(
+    'bad_option',
+    `${name} is ${value}; see RedisLimiterOptions for what it may be`,
+  );
+}

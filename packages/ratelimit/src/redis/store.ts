@@ -1,0 +1,153 @@
+import { randomBytes } from 'node:crypto';
+import type { Clock } from '../clock.js';
+import { RateLimitError } from '../errors.js';
+import { type Ask, digestOf, kindsOf } from './ask.js';
+import { type Amounts, givingArguments, type Held, overspentOf } from './giving.js';
+import { type Link, Script } from './link.js';
+import { luaFast } from './lua-fast.js';
+import { luaGeneral } from './lua-general.js';
+import { luaGive } from './lua-give.js';
+import { luaKeys } from './lua-keys.js';
+import { type Reply, replyOf } from './reply.js';
+import { Retries } from './retries.js';
+import { StoreFailure } from './store-failure.js';
+import { lapseUs, type Term, text } from './term.js';
+
+const fast = new Script(luaFast);
+const general = new Script(luaGeneral);
+const give = new Script(luaGive);
+export const keysScript = new Script(luaKeys);
+
+/** A block doubles up to a day. */
+const blockMostMs = 86_400_000;
+
+/** Takes, peeks, or takes what is not there yet if that is there within so many ms. */
+export type Mode = 'take' | 'peek' | { readonly bookMs: number };
+
+/** What the store can be asked, as calls with an answer. */
+export class Store {
+  readonly bornKey: string;
+  readonly retries: Retries;
+  readonly #link: Link;
+  readonly #clock: Clock;
+  readonly #idHead: string;
+  /** The server's clock less ours, for calendars. */
+  #aheadMs = 0;
+  #made = 0;
+  readonly #idStart = `${randomBytes(9).toString('base64url')}.`;
+
+  constructor(link: Link, clock: Clock, prefix: string) {
+    this.#link = link;
+    this.#clock = clock;
+    this.bornKey = `{${prefix}}:born`;
+    this.#idHead = `{${prefix}}:id:`;
+    this.retries = new Retries(link, clock);
+  }
+
+  /** The key of a request's record: of the id that it came with, or of one that nobody else has. */
+  idKeyOf(id: string | undefined): string {
+    if (id === undefined) return `${this.#idHead}=${this.#idStart}${(this.#made++).toString(36)}`;
+    return `${this.#idHead}:${id}`;
+  }
+
+  get serverMs(): number {
+    return this.#clock.wall() + this.#aheadMs;
+  }
+
+  /**
+   * Asks for a request. What is granted after the time-out is given back.
+   *
+   * @throws StoreFailure, RateLimitError `idempotency_conflict`
+   */
+  async take(ask: Ask, idKey: string, mode: Mode): Promise<Reply> {
+    let plain = ask.isPlain && mode === 'take';
+    // Twice at most: once more for a calendar's period, or for keys that are blocked.
+    for (let left = 3; ; left--) {
+      const raw = await this.#ask(ask, idKey, mode, plain);
+      const reply = replyOf(raw, ask, plain ? 'plain' : 'general');
+      this.#aheadMs = reply.nowUs === 0 ? this.#aheadMs : reply.nowUs / 1_000 - this.#clock.wall();
+      if (reply.code === 'conflict') {
+        throw new RateLimitError(
+          'idempotency_conflict',
+          'another request was made with this id within the last 30 s; give each request an id of its own',
+        );
+      }
+      if (reply.code === 'given_up')
+        throw new StoreFailure('the request was given up before the store had it', false, 0);
+      if (reply.code !== 'blocks' && reply.code !== 'period') return reply;
+      if (left === 0)
+        throw new StoreFailure(`the store answers ${reply.code} again and again`, false, 0);
+      plain = false;
+    }
+  }
+
+  #ask(ask: Ask, idKey: string, mode: Mode, plain: boolean): Promise<unknown> {
+    const keys = [this.bornKey, idKey, ...ask.keys];
+    const values: string[] = plain ? [] : [modeLetter(mode)];
+    values.push(digestOf(ask));
+    if (!plain) values.push(kindsOf(ask, typeof mode === 'object'));
+    for (const [place, term] of ask.terms.entries())
+      term.pushArguments(values, ask.costs[place]!, this.serverMs);
+    if (typeof mode === 'object') values.push(text(Math.min(mode.bookMs * 1_000, 2 ** 53)));
+    const onLate = mode === 'peek' ? undefined : (raw: unknown) => this.#takeLate(ask, idKey, raw);
+    return this.#link.run(plain ? fast : general, keys, values, onLate);
+  }
+
+  /** Nobody waits for it any more, or nobody knows whether it was granted. */
+  #takeLate(ask: Ask, idKey: string, raw: unknown): void {
+    const code = Array.isArray(raw) ? Number(raw[0]) : undefined;
+    if (code === undefined || code === 1 || code === 4) this.undo(ask, idKey);
+  }
+
+  /** Gives back what a request may have been granted, and lets it be granted no more. */
+  undo(ask: Ask, idKey: string): void {
+    const { keys, values } = givingArguments('u', { ask, idKey }, ask.costs, this.serverMs);
+    this.retries.add(give, [this.bornKey, idKey, ...keys], values);
+  }
+
+  /** Gives back, once. Resolves with what was overspent; where the store is away it is tried again later. */
+  async give(
+    held: Held,
+    amounts: Amounts,
+    what: string,
+  ): Promise<{ readonly overspent: number; readonly pending: boolean }> {
+    const { keys, values, places } = givingArguments('g', held, amounts, this.serverMs);
+    if (keys.length === 0) return { overspent: 0, pending: false };
+    const all = [this.bornKey, `${held.idKey}:${what}`, ...keys];
+    try {
+      const raw = await this.#link.run(give, all, values);
+      return { overspent: overspentOf(raw, places, held.ask.terms), pending: false };
+    } catch (error) {
+      if (!(error instanceof StoreFailure)) throw error;
+      this.retries.add(give, all, values);
+      return { overspent: 0, pending: true };
+    }
+  }
+
+  async block(key: string, ms: number): Promise<number> {
+    const values = ['k', text(ms * 1_000), text(blockMostMs * 1_000)];
+    return Number(await this.#link.run(keysScript, [this.bornKey, key], values));
+  }
+
+  async reset(term: Term, key: string): Promise<void> {
+    const { from, to } = term.periodAt(this.serverMs);
+    const fullUs = term.count === 0 ? 0 : (term.max * term.perToken) / term.count;
+    const numbers = {
+      r: [term.perToken, fullUs],
+      c: [lapseUs, 0],
+      q: [from, to],
+      w: [term.span, 0],
+    };
+    const values = ['x', term.kind, ...numbers[term.kind].map(text)];
+    await this.#link.run(keysScript, [this.bornKey, key], values);
+  }
+
+  async declareUnused(): Promise<void> {
+    await this.#link.run(keysScript, [this.bornKey], ['f']);
+  }
+}
+
+function modeLetter(mode: Mode): string {
+  if (typeof mode === 'object') return 'b';
+  return mode === 'take' ? 't' : 'p';
+}

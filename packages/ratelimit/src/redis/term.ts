@@ -1,0 +1,122 @@
+import { Calendar, type Period } from '../calendar.js';
+import { RateLimitError } from '../errors.js';
+import { burstOf, type Limit, type QuotaLimit } from '../limit.js';
+import { MeterBase } from '../meter-base.js';
+import { shapeOf } from '../meters.js';
+import type { LimitRequest } from '../request.js';
+
+/** What a limit does when the store does not answer. */
+export type OnStoreFailure = 'deny' | 'local' | 'allow';
+
+/** A limit over Redis. */
+export type RedisLimit = Limit & {
+  /** What becomes of its requests while the store does not answer; `deny` by default. `local`: this process counts by itself, up to its share. */
+  readonly onStoreFailure?: OnStoreFailure | undefined;
+};
+
+/** How long a permit lasts that nobody renews, in µs. */
+export const lapseUs = 30_000_000;
+/** µs in a ms. */
+const us = 1_000;
+const parts = 60;
+
+/** What the scripts know a limit by. */
+export type Kind = 'r' | 'c' | 'q' | 'w';
+
+/** A limit as the scripts take it: its keys, and its numbers in µs and in units of `perToken` a token. */
+export class Term extends MeterBase {
+  readonly limit: RedisLimit;
+  readonly kind: Kind;
+  readonly max: number;
+  readonly onStoreFailure: OnStoreFailure;
+  /** Units of a token; 1 but for buckets. */
+  readonly perToken: number;
+  /** Units that come in per µs. */
+  readonly count: number;
+  /** µs of a part of a rolling quota. */
+  readonly span: number;
+  readonly #head: string;
+  readonly #texts: { readonly one: string; readonly max: string; readonly rest: readonly string[] };
+  readonly #calendar: Calendar | undefined;
+  #period: Period = { from: 0, to: 0 };
+
+  /** @throws RateLimitError `bad_limit` where its numbers are too large */
+  constructor(limit: RedisLimit, prefix: string) {
+    super(limit);
+    this.limit = limit;
+    this.onStoreFailure = limit.onStoreFailure ?? 'deny';
+    this.#head = `{${prefix}}:${shapeOf(limit)}:`;
+    this.kind = kindOf(limit);
+    this.perToken = 1;
+    this.count = 0;
+    this.span = 0;
+    if (limit.kind === 'concurrency') {
+      this.max = limit.max;
+    } else if (limit.kind === 'quota') {
+      this.max = limit.max;
+      const { period } = limit as QuotaLimit;
+      if ('rollingMs' in period) this.span = (period.rollingMs * us) / parts;
+      else this.#calendar = new Calendar(period);
+    } else {
+      this.max = burstOf(limit);
+      this.perToken = limit.rate.perMs * us;
+      this.count = limit.rate.count;
+    }
+    this.#texts = {
+      one: text(this.perToken),
+      max: text(this.max * this.perToken),
+      rest: this.kind === 'r' ? [text(this.count), text(this.perToken)] : [],
+    };
+    if (this.max * this.perToken > 2 ** 53) {
+      throw new RateLimitError(
+        'bad_limit',
+        `the limit ${JSON.stringify(limit.name)}: its burst times its period in µs is over 2^53, too large to count with in Redis; make the period or the burst smaller`,
+      );
+    }
+  }
+
+  keyIn(request: LimitRequest): string {
+    return this.#head + this.keyOf(request);
+  }
+
+  /** The calendar period at a time of the server's, in µs. */
+  periodAt(nowMs: number): { readonly from: number; readonly to: number } {
+    if (this.#calendar === undefined) return { from: 0, to: 0 };
+    if (nowMs < this.#period.from || nowMs >= this.#period.to)
+      this.#period = this.#calendar.at(nowMs);
+    return { from: this.#period.from * us, to: this.#period.to * us };
+  }
+
+  /** The four numbers that the taking scripts want. */
+  pushArguments(values: string[], cost: number, nowMs: number): void {
+    const { one, max, rest } = this.#texts;
+    values.push(cost === 1 ? one : text(cost * this.perToken), max);
+    if (this.kind === 'r') values.push(...rest);
+    else if (this.kind === 'c') values.push(text(lapseUs), '0');
+    else if (this.kind === 'w') values.push(text(this.span), '0');
+    else {
+      const { from, to } = this.periodAt(nowMs);
+      values.push(text(from), text(to));
+    }
+  }
+
+  /** ms until so many tokens have come back. */
+  msFor(tokens: number, resetUs: number): number {
+    if (tokens <= 0) return 0;
+    if (this.kind !== 'r') return resetUs < 0 ? Number.POSITIVE_INFINITY : Math.ceil(resetUs / us);
+    return this.count === 0
+      ? Number.POSITIVE_INFINITY
+      : Math.ceil((tokens * this.perToken) / this.count / us);
+  }
+}
+
+/** As Lua reads it back exactly. */
+export function text(value: number): string {
+  return String(value);
+}
+
+function kindOf(limit: Limit): Kind {
+  if (limit.kind === 'concurrency') return 'c';
+  if (limit.kind !== 'quota') return 'r';
+  return 'rollingMs' in limit.period ? 'w' : 'q';
+}
