@@ -91,6 +91,8 @@ for i = 1, n do
     r[3 * i + 1] = -2
   else
     fits = false
+    -- Only for a booking; then all that lacks something can be booked.
+    writes[i] = write
   end
 end
 if mode == 'p' then

@@ -80,7 +80,8 @@ export function judge(ask: Ask, reply: Reply): Judged {
     const [ms, why] =
       isTaken && !term.shadow ? [0, 'limit' as const] : waitOf(ask, reply, at, left);
     if (term.shadow) {
-      if (ms > 0 || reply.waits[at] === -2) shadowed.push(at);
+      // After it was taken the marks do not tell any more whether it would have been refused.
+      if (isTaken ? reply.waits[at] === -2 : ms > 0) shadowed.push(at);
       continue;
     }
     if (ms > 0) lacking.push({ place: at, ms });

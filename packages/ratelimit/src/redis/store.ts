@@ -55,7 +55,7 @@ export class Store {
   }
 
   /**
-   * Asks for a request. What is granted after the time-out is given back.
+   * Asks for a request. What is granted after the time-out is given back, but for requests with an id of the caller's own.
    *
    * @throws StoreFailure, RateLimitError `idempotency_conflict`
    */
@@ -89,7 +89,9 @@ export class Store {
     for (const [place, term] of ask.terms.entries())
       term.pushArguments(values, ask.costs[place]!, this.serverMs);
     if (typeof mode === 'object') values.push(text(Math.min(mode.bookMs * 1_000, 2 ** 53)));
-    const onLate = mode === 'peek' ? undefined : (raw: unknown) => this.#takeLate(ask, idKey, raw);
+    // Who gave an id may try again with it, and have what it was granted.
+    const isKept = mode === 'peek' || idKey.startsWith(`${this.#idHead}:`);
+    const onLate = isKept ? undefined : (raw: unknown) => this.#takeLate(ask, idKey, raw);
     return this.#link.run(plain ? fast : general, keys, values, onLate);
   }
 

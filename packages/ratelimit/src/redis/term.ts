@@ -1,6 +1,5 @@
 import { Calendar, type Period } from '../calendar.js';
-import { RateLimitError } from '../errors.js';
-import { burstOf, type Limit, type QuotaLimit } from '../limit.js';
+import { burstOf, type Limit, type QuotaLimit, type RateLimit } from '../limit.js';
 import { MeterBase } from '../meter-base.js';
 import { shapeOf } from '../meters.js';
 import type { LimitRequest } from '../request.js';
@@ -40,7 +39,6 @@ export class Term extends MeterBase {
   readonly #calendar: Calendar | undefined;
   #period: Period = { from: 0, to: 0 };
 
-  /** @throws RateLimitError `bad_limit` where its numbers are too large */
   constructor(limit: RedisLimit, prefix: string) {
     super(limit);
     this.limit = limit;
@@ -59,20 +57,13 @@ export class Term extends MeterBase {
       else this.#calendar = new Calendar(period);
     } else {
       this.max = burstOf(limit);
-      this.perToken = limit.rate.perMs * us;
-      this.count = limit.rate.count;
+      [this.perToken, this.count] = unitsOf(limit, this.max);
     }
     this.#texts = {
       one: text(this.perToken),
       max: text(this.max * this.perToken),
       rest: this.kind === 'r' ? [text(this.count), text(this.perToken)] : [],
     };
-    if (this.max * this.perToken > 2 ** 53) {
-      throw new RateLimitError(
-        'bad_limit',
-        `the limit ${JSON.stringify(limit.name)}: its burst times its period in µs is over 2^53, too large to count with in Redis; make the period or the burst smaller`,
-      );
-    }
   }
 
   keyIn(request: LimitRequest): string {
@@ -108,6 +99,21 @@ export class Term extends MeterBase {
       ? Number.POSITIVE_INFINITY
       : Math.ceil((tokens * this.perToken) / this.count / us);
   }
+}
+
+/** What a bucket may lack at most, in units: so that it can be in debt as well, and is still counted exactly. */
+const unitsMost = 2 ** 50;
+
+/**
+ * The units of a token, and those that come in per µs. As many as its period has µs, where that can be counted: then whole tokens and
+ * whole rates are exact. For larger budgets (from some 13,000 tokens a day) a power of two, by which tokens are exact and what comes in
+ * is off by 2^-52 of it.
+ */
+function unitsOf({ rate }: RateLimit, burst: number): readonly [perToken: number, count: number] {
+  const periodUs = rate.perMs * us;
+  if (burst * periodUs <= unitsMost) return [periodUs, rate.count];
+  const perToken = 2 ** Math.floor(Math.log2(unitsMost / Math.max(1, burst)));
+  return [perToken, (rate.count * perToken) / periodUs];
 }
 
 /** As Lua reads it back exactly. */
