@@ -85,17 +85,19 @@ describe.skipIf(redisIsMissing()).each(clientKinds)('the store, by %s', (kind) =
   });
 
   test('gives back what has not come back by itself, once, and never beyond full', async () => {
-    const limiter = await fresh([{ name: 'all', rate: perSecond(20), burst: 10 }]);
+    const limiter = await fresh([{ name: 'all', rate: perSecond(1), burst: 10 }]);
+    const started = performance.now();
     const grants = [];
     for (let i = 0; i < 10; i++) grants.push(await limiter.take({}));
     const [first] = grants;
     if (first?.allowed !== true) throw new Error('the first was refused');
     await Promise.all([first.refund(), first.refund()]);
-    expect((await limiter.peek({})).remaining).toBeLessThanOrEqual(2);
-    await sleep(600);
+    const come = (): number => (performance.now() - started) / 1_000;
+    expect((await limiter.peek({})).remaining).toBeLessThanOrEqual(1 + come());
+    await sleep(1_200);
     for (const grant of grants) if (grant.allowed) await grant.refund();
     expect((await limiter.peek({})).remaining).toBe(10);
-    expect(await burstOf(limiter)).toBeLessThanOrEqual(12);
+    expect(await burstOf(limiter)).toBeLessThanOrEqual(10 + come());
   });
 
   test('the same id is the same request, and another request with it is an error', async () => {
@@ -126,11 +128,11 @@ describe.skipIf(redisIsMissing()).each(clientKinds)('the store, by %s', (kind) =
     expect(first).toMatchObject({ allowed: false, by: 'hourly' });
     const buckets = limiterOf([{ name: 'all', rate: perSecond(20), burst: 10 }]);
     await send(open.client, 'FLUSHALL');
-    expect(await burstOf(buckets)).toBeLessThanOrEqual(1);
+    const lost = performance.now();
     await sleep(260);
     const after = await burstOf(buckets);
-    expect(after).toBeGreaterThanOrEqual(3);
-    expect(after).toBeLessThanOrEqual(7);
+    expect(after).toBeGreaterThanOrEqual(5);
+    expect(after).toBeLessThanOrEqual(((performance.now() - lost) / 1_000) * 20 + 1);
   });
 
   test('scripts that were flushed are loaded again', async () => {
