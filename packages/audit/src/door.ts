@@ -3,7 +3,7 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import * as path from 'node:path';
 import { Consultations } from './consultations.js';
 import { AuditError, reasonOf } from './errors.js';
-import { type Batch, Guest, type Host } from './guest.js';
+import { Guest, type Host } from './guest.js';
 import { type FileIdentity, isStill } from './lock.js';
 import type { Question } from './question.js';
 import {
@@ -25,6 +25,7 @@ import {
   toPlainError,
 } from './thread-messages.js';
 import { type KnownToken, matchToken, readTokens } from './tokens.js';
+import { type Handed, WriterBatch } from './writer-batch.js';
 
 const guestsMax = 512;
 /** Connections that have not said hello. */
@@ -39,13 +40,6 @@ const messageBytes = 256 * 1024;
 /** Turns given before the event loop has its own. */
 const turnsMax = 64;
 
-/** Records of one guest in the order in which the writer has them. */
-interface Handed {
-  readonly guest: Guest;
-  count: number;
-  bytes: number;
-}
-
 interface Asker {
   readonly guest: Guest;
   /** The guest's own number of the question. */
@@ -58,43 +52,6 @@ const beyondToken: ReadonlyMap<Question['ask'], string> = new Map([
   ['prune', 'deleting'],
   ['erase', 'erasing'],
 ]);
-
-/** Bodies for the writer's thread, each with a newline behind it. */
-class WriterBatch implements Batch {
-  readonly handed: Handed[] = [];
-  readonly #bodies: Buffer[] = [];
-  bytes = 0;
-  count = 0;
-
-  add(guest: Guest, body: Buffer, contents: Buffer | undefined): void {
-    if (contents !== undefined) {
-      this.#bodies.push(contents, newline);
-      this.bytes += contents.length + 1;
-    }
-    this.#bodies.push(body, newline);
-    this.bytes += body.length + 1;
-    this.count++;
-    const bytes = body.length + (contents?.length ?? 0);
-    const last = this.handed.at(-1);
-    if (last?.guest === guest) {
-      last.count++;
-      last.bytes += bytes;
-    } else this.handed.push({ guest, count: 1, bytes });
-  }
-
-  /** In memory of its own, so that it can move to the writer's thread. */
-  joined(): Uint8Array<ArrayBuffer> {
-    const all = new Uint8Array(this.bytes);
-    let at = 0;
-    for (const part of this.#bodies) {
-      all.set(part, at);
-      at += part.length;
-    }
-    return all;
-  }
-}
-
-const newline = Buffer.from('\n');
 
 export interface DoorEvents {
   /** Nobody can be let in any more. */

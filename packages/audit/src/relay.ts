@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto';
 import type { Connection, Parting } from './connection.js';
-import { entryAt } from './content-lines.js';
 import { AuditError } from './errors.js';
 import { parseObject } from './hello.js';
 import { Holder } from './holder.js';
@@ -24,6 +23,7 @@ import {
   toDoor,
 } from './relay-messages.js';
 import { entryOf, findRecords } from './resend.js';
+import { bodiesOf, bodyOf, cutToFrames, framesOf, type Run, runOf, runOfBody } from './runs.js';
 import {
   type FromWriter,
   type LogFacts,
@@ -32,28 +32,11 @@ import {
   toPlainError,
 } from './thread-messages.js';
 
-/** Bodies of one frame; a frame holds a little more. */
-const frameBodiesMax = 64 * 1024;
-/** Lines of one frame, where one entry is larger than that; a line is at most half of it. */
-const frameLinesMax = 192 * 1024;
 /** A writer that was killed is replaced even if nobody has anything to say; who does comes first. */
 const takeOverMs = { least: 100, most: 300 };
 
 /** A client that the hook knows looks for a writer that does not answer this often. */
 const comeAgainMs = { least: 1_000, most: 2_000 };
-
-/** Records in the order in which they were handed in, not answered yet. */
-interface Run {
-  /** Bodies with a newline behind each; undefined once they went to a thread of this process. */
-  bodies: OwnBytes | undefined;
-  count: number;
-  /** How many of `count` were answered. */
-  settled: number;
-  /** Whether a writer may have them: then they are looked for before they are handed in again. */
-  sent: boolean;
-  /** The answer, where it is known before its turn. */
-  readonly known: Outcome | undefined;
-}
 
 type Asking = Extract<ToWriter, { kind: 'ask' }>;
 type Answering = Extract<FromWriter, { id: number }>;
@@ -523,81 +506,6 @@ class Relay implements Link {
     this.#connection?.end();
     this.#listener?.died(error);
   }
-}
-
-function runOf(bodies: OwnBytes | undefined, count: number): Run {
-  return { bodies, count, settled: 0, sent: false, known: undefined };
-}
-
-function runOfBody(body: Buffer, found: Found): Run {
-  const bodies = new Uint8Array(body.length + 1);
-  bodies.set(body);
-  bodies[body.length] = 10;
-  const known = outcomeOf(found, body);
-  return { bodies, count: 1, settled: 0, sent: true, known };
-}
-
-function outcomeOf(found: Found, body: Buffer): Outcome | undefined {
-  if (found === 'absent') return undefined;
-  if (typeof found === 'number') return { firstSeq: found, count: 1 };
-  const [id] = entryOf(bodyOf(body));
-  const error =
-    found === 'conflict'
-      ? new AuditError('event_id_conflict', `another event with the id ${id} is in the log already`)
-      : new AuditError(
-          'unknown_outcome',
-          `the writer went away before it answered, and too much was written since to find out whether event ${id} was recorded; look for it with gatebook audit`,
-        );
-  return { count: 1, error: toPlainError(error) };
-}
-
-/** The bodies of a run that were not answered, with their content lines, without the last newlines. */
-function bodiesOf(run: Run): Buffer[] {
-  const bytes = Buffer.from(run.bodies!.buffer, run.bodies!.byteOffset, run.bodies!.length);
-  const bodies: Buffer[] = [];
-  let at = 0;
-  for (let i = 0; i < run.count; i++) {
-    const { end } = entryAt(bytes, at);
-    if (i >= run.settled) bodies.push(bytes.subarray(at, end));
-    at = end + 1;
-  }
-  return bodies;
-}
-
-/** A batch in pieces that a frame holds, cut between bodies. */
-function cutToFrames(bodies: OwnBytes, count: number): Run[] {
-  if (bodies.length <= frameBodiesMax) return [runOf(bodies, count)];
-  const runs: Run[] = [];
-  let from = 0;
-  let taken = 0;
-  let end = 0;
-  for (let i = 0; i < count; i++) {
-    const next = entryAt(bodies, end).end + 1;
-    if (end > from && next - from > frameBodiesMax) {
-      runs.push(runOf(bodies.subarray(from, end), i - taken));
-      from = end;
-      taken = i;
-    }
-    end = next;
-  }
-  runs.push(runOf(bodies.subarray(from), count - taken));
-  return runs;
-}
-
-/** What one frame holds at most; content lines of one body may need more than one. */
-function* framesOf(bodies: OwnBytes): Generator<Uint8Array> {
-  for (let from = 0; from < bodies.length; ) {
-    let to = from + frameLinesMax;
-    if (to >= bodies.length) to = bodies.length;
-    else to = bodies.lastIndexOf(10, to - 1) + 1;
-    yield bodies.subarray(from, to);
-    from = to;
-  }
-}
-
-/** Without the content lines. */
-function bodyOf(entry: Buffer): Buffer {
-  return entry.subarray(entryAt(entry, 0).body);
 }
 
 function silent(pid: number | undefined): AuditError {
