@@ -1,6 +1,10 @@
 import { type Limit, Limiter, systemClock } from '@gatebook/ratelimit';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { clientKinds } from './clients.js';
 import { type Failure, failures } from './failures.js';
+import { redisIsMissing } from './redis-binary.js';
+import { RedisServer } from './redis-server.js';
+import { overRedis } from './redis-subject.js';
 import type { Open, Subject } from './subject.js';
 
 /** In memory, by the system's clocks, of which the wall clock can be set. */
@@ -18,10 +22,6 @@ async function inMemory(limits: readonly Limit[]): Promise<Subject> {
   };
 }
 
-const stores: readonly { readonly store: string; readonly open: Open }[] = [
-  { store: 'memory', open: inMemory },
-];
-
 describe('what goes wrong elsewhere', () => {
   const opened: Subject[] = [];
   const noted =
@@ -35,9 +35,21 @@ describe('what goes wrong elsewhere', () => {
     await Promise.all(opened.splice(0).map((subject) => subject.close()));
   });
 
-  describe.each(stores)('does not in $store', ({ open }) => {
+  describe('does not in memory', () => {
     test.each(failures)('$name', async ({ holds }: Failure) => {
-      await holds(noted(open));
+      await holds(noted(inMemory));
+    });
+  });
+
+  describe.skipIf(redisIsMissing()).each(clientKinds)('does not over Redis, by %s', (kind) => {
+    let server: RedisServer;
+    beforeAll(async () => {
+      server = await RedisServer.start({ wallClock: true });
+    });
+    afterAll(() => server.stop());
+
+    test.each(failures)('$name', async ({ holds }: Failure) => {
+      await holds(noted(overRedis(kind, () => server)));
     });
   });
 

@@ -1,6 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type Bucket, findExcess, type GrantRecord, shareOfRate, vagueness } from './grants.js';
+import {
+  type Bucket,
+  findExcess,
+  findExcessSince,
+  type GrantRecord,
+  shareOfRate,
+} from './grants.js';
 
 const bucket: Bucket = { burst: 5, perMs: 0.01 };
 
@@ -116,15 +122,35 @@ describe('the check of recorded grants', () => {
     );
   });
 
-  test('says how much it may miss', () => {
-    expect(vagueness(steady(0, 10_000, 50, true), bucket)).toBeCloseTo(1);
-  });
-
   test('takes a hundred thousand in a second or two', () => {
     const grants = Array.from({ length: 100_000 }, (_, place) => at(place * 100, 7));
     const begun = performance.now();
     expect(findExcess(grants, bucket)).toBe(undefined);
     expect(performance.now() - begun).toBeLessThan(5_000);
+  });
+});
+
+describe('the check of a bucket that was empty', () => {
+  test('finds nothing in what came back since', () => {
+    expect(findExcessSince(steady(0, 10_000, 3, false), bucket, 0)).toBe(undefined);
+    expect(findExcessSince([], bucket, 0)).toBe(undefined);
+  });
+
+  test('finds any burst, at its end', () => {
+    expect(findExcessSince(steady(0, 10_000, 0, true), bucket, 0)).toEqual({
+      fromMs: 0,
+      toMs: 0,
+      granted: 5,
+      allowed: 0,
+    });
+    const one = [...steady(0, 1_000, 1, false), at(500), at(501)];
+    expect(findExcessSince(one, bucket, 0)).toMatchObject({ toMs: 501, granted: 7 });
+  });
+
+  test('leaves out what was asked for before', () => {
+    const grants = [at(-1, 3), at(-2, 600), ...steady(0, 1_000, 1, false)];
+    expect(findExcessSince(grants, bucket, 0)).toBe(undefined);
+    expect(findExcessSince(grants, bucket, -2)).toBeDefined();
   });
 });
 

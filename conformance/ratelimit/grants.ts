@@ -24,8 +24,8 @@ export interface Excess {
  * The caller knows when it asked and when it heard; the grant fell somewhere between. So a window `[from, to]` counts only those
  * grants that were asked for and heard inside it: wherever in their brackets they fell, it was in the window, and an excess
  * found this way is one for certain. Nothing is assumed of how fast answers are, so a slow machine cannot fail the check. What it
- * can miss is what falls at a window's ends, which is at most what is in flight at once, or, for a long window, `rate × the time an
- * answer takes`: hence `vagueness` below, which the suites keep far below the excess that they look for.
+ * can miss is what was under way at a window's two ends, a few grants beside a burst of hundreds: the suites show that they find a
+ * fresh burst in a run like the one that they check.
  *
  * Only windows from an asking to a hearing need a look, since any other shrinks to one of them and loses no grant.
  */
@@ -56,10 +56,28 @@ export function findExcess(grants: readonly GrantRecord[], bucket: Bucket): Exce
 /** What sums of numbers like these may be off by. */
 const tolerance = 1e-3;
 
-/** How many grants may escape at each end of a window: those that are asked for and not heard of at one moment, all but the rarest. */
-export function vagueness(grants: readonly GrantRecord[], bucket: Bucket): number {
-  const spans = grants.map(({ sentMs, receivedMs }) => receivedMs - sentMs).sort((a, b) => a - b);
-  return 2 * bucket.perMs * (spans[Math.floor(spans.length * 0.99)] ?? 0);
+/**
+ * The same for a bucket that was empty at `sinceMs`, as those of a server that came back with nothing must be: from then on there is
+ * no burst to grant. Of what was asked for before, nobody knows which server granted it.
+ */
+export function findExcessSince(
+  grants: readonly GrantRecord[],
+  { perMs }: Bucket,
+  sinceMs: number,
+): Excess | undefined {
+  const inOrder = grants
+    .filter(({ sentMs }) => sentMs >= sinceMs)
+    .sort((a, b) => a.receivedMs - b.receivedMs);
+  let [granted, worstBy] = [0, tolerance];
+  let worst: Excess | undefined;
+  for (const { receivedMs, cost } of inOrder) {
+    granted += cost;
+    const allowed = perMs * (receivedMs - sinceMs);
+    if (granted - allowed <= worstBy) continue;
+    worstBy = granted - allowed;
+    worst = { fromMs: sinceMs, toMs: receivedMs, granted, allowed };
+  }
+  return worst;
 }
 
 /** Numbers to all of which, from a place on, something is added, and of which the greatest from a place on is asked for: each in log n. */

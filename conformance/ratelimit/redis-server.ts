@@ -13,7 +13,7 @@ export interface RedisServerOptions {
   /** Whether what was written outlives a kill; not by default. */
   readonly persistence?: boolean | undefined;
   /** Follows this server, and has all it had when it is started. */
-  readonly replicaOf?: RedisServer | undefined;
+  readonly replicaOf?: { readonly host: string; readonly port: number } | undefined;
   readonly cluster?: boolean | undefined;
   /** Whether its wall clock can be set; its monotonic one stays the machine's. */
   readonly wallClock?: boolean | undefined;

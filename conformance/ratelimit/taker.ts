@@ -1,20 +1,20 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { LimitRequest } from '@gatebook/ratelimit';
+import { RedisLimiter } from '@gatebook/ratelimit/redis';
 import { clientKinds, openClient, type RedisClient } from './clients.js';
 import { NaiveStore } from './naive-store.js';
 import { type Order, type Report, type Taken, takerLimits } from './takers.js';
 
 /** A process that takes as fast as it may, several calls at once, and notes when each grant was asked for and heard of. */
 
-type Take = (request: LimitRequest) => Promise<{ allowed: boolean; retryAfterMs: number }>;
+interface Store {
+  take(request: LimitRequest): Promise<{ allowed: boolean; retryAfterMs: number }>;
+  close?(): void;
+}
 
-function open(store: Order['store'], client: RedisClient): Take {
-  switch (store) {
-    case 'naive': {
-      const naive = new NaiveStore({ client, limits: takerLimits });
-      return (request) => naive.take(request);
-    }
-  }
+function open(store: Order['store'], client: RedisClient): Store {
+  const options = { client, limits: takerLimits };
+  return store === 'naive' ? new NaiveStore(options) : new RedisLimiter(options);
 }
 
 /** The same clock in every process of the machine. */
@@ -26,7 +26,7 @@ const longestPauseMs = 25;
 
 async function run(order: Order): Promise<void> {
   const client = await openClient(clientKinds[order.place % clientKinds.length]!, order);
-  const take = open(order.store, client.client);
+  const store = open(order.store, client.client);
   const taken: Taken[] = [];
   const counts = { refused: 0, failed: 0, slowestMs: 0 };
   let isOver = false;
@@ -34,7 +34,7 @@ async function run(order: Order): Promise<void> {
     for (let call = place; !isOver; call += 7) {
       const actor = `actor-${call % order.actors}`;
       const sentMs = now();
-      const answer = await take({ actor }).catch(() => undefined);
+      const answer = await store.take({ actor }).catch(() => undefined);
       const receivedMs = now();
       counts.slowestMs = Math.max(counts.slowestMs, receivedMs - sentMs);
       if (answer?.allowed) {
@@ -53,6 +53,7 @@ async function run(order: Order): Promise<void> {
       await Promise.all(loops);
       const report: Report = { taken, ...counts };
       process.send!(report, undefined, {}, () => {
+        store.close?.();
         client.close();
         process.disconnect();
       });

@@ -18,7 +18,7 @@ export const actorLimit = {
 } satisfies RateLimit;
 export const takerLimits: readonly RateLimit[] = [globalLimit, actorLimit];
 
-export type StoreKind = 'naive';
+export type StoreKind = 'gatebook' | 'naive';
 
 export interface Order {
   readonly store: StoreKind;
