@@ -18,6 +18,7 @@ async function inMemory(limits: readonly Limit[]): Promise<Subject> {
     stepWall: async (ms) => {
       aheadMs += ms;
     },
+    keys: async () => limiter.counters().reduce((sum, { keys }) => sum + keys, 0),
     close: async () => {},
   };
 }

@@ -145,6 +145,21 @@ export const failures: readonly Failure[] = [
     },
   },
   {
+    name: 'keys that are full again are not kept for ever',
+    naive: naive.forgetsNothing,
+    holds: async (open) => {
+      const limit = { name: 'user', scope: ['actor'], rate: { count: 1, perMs: 1 } } as const;
+      const subject = await open([{ ...limit, maxKeys: 50 }]);
+      for (let user = 0; user < 400; user++) {
+        expect((await subject.take({ actor: `user-${user}` })).allowed).toBe(true);
+        if (user % 25 === 0) await sleep(5);
+      }
+      // What a store keeps for those who try again is gone by then too.
+      await subject.stepWall(60_000);
+      expect(await subject.keys()).toBeLessThanOrEqual(100);
+    },
+  },
+  {
     name: 'a limit of 0 lets in nobody',
     naive: naive.countsWholeOnly,
     holds: async (open) => {

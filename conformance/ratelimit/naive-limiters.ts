@@ -12,7 +12,7 @@ const allowed: Answer = { allowed: true, retryAfterMs: 0 };
 /** What those that have no waiting of their own do: ask again and again. */
 function subject(
   take: (request: LimitRequest) => Answer,
-  rest: Partial<Pick<Subject, 'wait' | 'stepWall'>> = {},
+  rest: Partial<Pick<Subject, 'wait' | 'stepWall' | 'keys'>> = {},
 ): Subject {
   const poll: Subject['wait'] = async (request, { timeoutMs = 60_000 } = {}) => {
     const end = performance.now() + timeoutMs;
@@ -26,6 +26,7 @@ function subject(
     take: async (request) => take(request),
     wait: poll,
     stepWall: async () => {},
+    keys: async () => 0,
     close: async () => {},
     ...rest,
   };
@@ -70,6 +71,16 @@ class Buckets {
 
 function keyOf({ name, scope = [] }: RateLimit, request: LimitRequest): string {
   return JSON.stringify([name, ...scope.map((member: Member) => request[member])]);
+}
+
+function takingInTurn(limits: readonly Limit[], buckets: Buckets) {
+  return (request: LimitRequest): Answer => {
+    for (const limit of rated(limits)) {
+      const answer = buckets.take(keyOf(limit, request), limit, request.cost ?? 1);
+      if (!answer.allowed) return answer;
+    }
+    return allowed;
+  };
 }
 
 /** One limit after the other, the widest first: what it took from them it keeps. */
@@ -129,13 +140,14 @@ export const keepsWhatWasAborted: Open = async (limits) => {
 /** Gives to whoever comes at the right moment, whoever waits; a wait is a timer of its own. */
 export const knowsNoQueue: Open = async (limits) => {
   const buckets = new Buckets();
-  return subject((request) => {
-    for (const limit of rated(limits)) {
-      const answer = buckets.take(keyOf(limit, request), limit, request.cost ?? 1);
-      if (!answer.allowed) return answer;
-    }
-    return allowed;
-  });
+  return subject(takingInTurn(limits, buckets));
+};
+
+/** Keeps every key that ever was. */
+export const forgetsNothing: Open = async (limits) => {
+  const buckets = new Buckets();
+  const take = takingInTurn(limits, buckets);
+  return subject(take, { keys: async () => buckets.left.size });
 };
 
 /** A window that a timer ends. */

@@ -39,12 +39,14 @@ async function openSubject(
   limits: readonly RedisLimit[],
 ): Promise<Subject> {
   const { client, close } = await openClient(kind, server);
-  const limiter = new RedisLimiter({ limits, client, prefix: freshPrefix(), timeoutMs: patientMs });
+  const prefix = freshPrefix();
+  const limiter = new RedisLimiter({ limits, client, prefix, timeoutMs: patientMs });
   await makeOld(limiter);
   return {
     take: (request) => limiter.take(request),
     wait: (request, options) => limiter.wait(request, options),
     stepWall: (ms) => server.setClock(ms / 1_000),
+    keys: async () => ((await server.command('keys', `{${prefix}}:*`)) as string[]).length,
     close: async () => {
       limiter.close();
       close();

@@ -15,6 +15,8 @@ export interface Subject {
   ): Promise<Answer>;
   /** Sets the wall clock that it goes by this far ahead, or back. */
   stepWall(ms: number): Promise<void>;
+  /** How many keys it keeps, those included that nobody needs any more. */
+  keys(): Promise<number>;
   close(): Promise<void>;
 }
 
