@@ -7,6 +7,12 @@ import { type SensitivePlace, sensitivePlaces } from './sensitive.js';
 /** `list` tells that a file is there, and nothing of what is in it. */
 export type Access = 'list' | 'read' | 'write';
 
+/** A path that a call names, and what it does with it. */
+export interface NamedPath {
+  path: string;
+  access: Access;
+}
+
 export interface Place {
   written: string;
   /** True when `*`, `?` and `[` stand for other letters. */

@@ -1,7 +1,7 @@
 import type { Finding } from '../finding.js';
 import { isTemporary } from '../paths/access.js';
 import { canonicalPath } from '../paths/canonical.js';
-import type { Risk } from '../risk.js';
+import { isAtLeast, type Risk } from '../risk.js';
 import { codeWords, languageOf, rateCode } from './code.js';
 import { commandText, type SimpleCommand } from './command.js';
 import { shells } from './inner.js';
@@ -24,6 +24,8 @@ export interface CommandRating {
   /** What the program is worth when no rule says more. */
   base: Risk;
   findings: Finding[];
+  /** True when what stands beside the words is high or worse. */
+  beside: boolean;
 }
 
 /** One simple command: its variables, redirections, program, words. */
@@ -31,6 +33,7 @@ export function rateCommand(command: SimpleCommand, state: LineState): CommandRa
   const subject = commandText(command);
   const findings = [...rateAssignments(command, state), ...rateRedirections(command, state)];
   const first = command.words[0];
+  const beside = findings.some(({ risk }) => isAtLeast(risk, 'high'));
   let base: Risk = command.redirections.length > 0 ? 'medium' : 'low';
   if (first !== undefined) {
     const name = programName(first.value, state.around);
@@ -45,7 +48,7 @@ export function rateCommand(command: SimpleCommand, state: LineState): CommandRa
     state.files.note(command, '');
   }
   noteFlows(findings, state);
-  return { base, findings };
+  return { base, findings, beside };
 }
 
 /** Whether only the shell knows which program it is. `$HOME` and `$PWD` are as good as written out. */
@@ -86,7 +89,7 @@ function rateProgram(
   name: ProgramName,
   subject: string,
   state: LineState,
-): CommandRating {
+): Omit<CommandRating, 'beside'> {
   const args = command.words.slice(1);
   const { name: program } = name;
   const sub = subcommandOf(program, args);

@@ -1,3 +1,4 @@
+import type { Access, NamedPath } from '../paths/access.js';
 import type { Surroundings } from '../paths/canonical.js';
 import { WrittenFiles } from './script-files.js';
 import type { Argument } from './word.js';
@@ -10,6 +11,8 @@ export class LineState {
   readonly files: WrittenFiles;
   /** Variables that hold the output of a command. */
   readonly fromCommands = new Set<string>();
+  /** The paths that the commands name. */
+  readonly places: NamedPath[] = [];
   reachesNetwork = false;
   readsSecrets = false;
   #folder = '';
@@ -39,6 +42,10 @@ export class LineState {
       return path;
     // A folder that only the shell knows makes no path suspect that is not so by itself.
     return this.#folder.includes(hole) ? path : `${this.#folder}/${path}`;
+  }
+
+  notePlace(path: string, access: Access): void {
+    if (this.places.length < 500) this.places.push({ path, access });
   }
 
   addScript(text: string): void {

@@ -42,6 +42,7 @@ function accessOf(paths: Paths, last: boolean, program: string): Access[] {
 
 function rateWord(word: Argument, access: Access, paths: Paths, state: LineState): Finding[] {
   const written = state.resolve(word.value);
+  state.notePlace(written, access);
   const found = ratePath({ written, pattern: word.pattern }, access, state.around);
   return found
     .filter(({ rule }) => paths !== 'use' || rule !== 'path-env-file')
@@ -109,6 +110,7 @@ export function rateRedirections(command: SimpleCommand, state: LineState): Find
     const writes = !(operator.startsWith('<') && operator !== '<>');
     const written = state.resolve(target.value);
     const access = writes ? 'write' : 'read';
+    state.notePlace(written, access);
     const own = ratePath({ written, pattern: target.pattern }, access, state.around);
     findings.push(...own.map((finding) => ({ ...finding, subject })));
     if (writes && empties(command, operator) && !isRubbish(target.value)) {

@@ -1,4 +1,5 @@
 import { type Finding, worstFinding } from '../finding.js';
+import type { NamedPath } from '../paths/access.js';
 import { ratePath } from '../paths/access.js';
 import type { Surroundings } from '../paths/canonical.js';
 import { isAtLeast, type Risk, riskLevel, worse } from '../risk.js';
@@ -17,6 +18,9 @@ export interface RatedCommand {
   /** The programs that start it, outermost first. */
   through: string[];
   risk: Risk;
+  findings: Finding[];
+  /** True when a redirection or a variable beside its words is high or worse. */
+  beside: boolean;
 }
 
 export interface ShellRating {
@@ -26,6 +30,8 @@ export interface ShellRating {
   findings: Finding[];
   /** Every simple command, in the order it was read. */
   commands: RatedCommand[];
+  /** The paths among its words and redirections; at most 500. */
+  places: NamedPath[];
 }
 
 /**
@@ -56,6 +62,8 @@ function rateAt(text: string, around: Surroundings, depth: number): ShellRating 
       text: commandText(command),
       program: programOf(command),
       through: command.through,
+      findings: [...own.findings, ...written],
+      beside: own.beside,
       risk: [...own.findings, ...written].reduce<Risk>(
         (risk, it) => worse(risk, it.risk),
         own.base,
@@ -65,7 +73,7 @@ function rateAt(text: string, around: Surroundings, depth: number): ShellRating 
   if (state.reachesNetwork && state.readsSecrets) {
     findings.push(notice('secrets-to-network', text.slice(0, 200)));
   }
-  return summary(commands, findings);
+  return { ...summary(commands, findings), places: state.places };
 }
 
 /** Scripts that the line itself has written are read as if they stood in it. */
@@ -86,7 +94,7 @@ function programOf(command: SimpleCommand): string {
   return name === undefined || !name.known ? '' : name.value;
 }
 
-function summary(commands: RatedCommand[], all: readonly Finding[]): ShellRating {
+function summary(commands: RatedCommand[], all: readonly Finding[]): Omit<ShellRating, 'places'> {
   const findings = distinct(all).slice(0, shellLimits.commands);
   const base = commands.reduce<Risk>((risk, command) => worse(risk, command.risk), 'low');
   const risk = findings.reduce((worst, finding) => worse(worst, finding.risk), base);
