@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type Bench, linesOf, openBench, run } from './gatebook.js';
+import { type Bench, finished, linesOf, openBench, run, start } from './gatebook.js';
 
 describe('setting up a log', () => {
   let bench: Bench;
@@ -45,6 +45,17 @@ describe('setting up a log', () => {
     expect(ran.code).toBe(0);
     expect(JSON.parse(ran.stdout)).toMatchObject({ ok: true, seq: 1 });
     expect((await bench.run(['audit', 'verify'])).code).toBe(0);
+  });
+
+  it('a place where no folder can be made is named at once', async () => {
+    const dir = '/proc/nowhere/log';
+    const child = start(['record', '--log', dir, '--keys', bench.keys]);
+    child.stdin.end('{"event_type":"auth_login"}\n');
+    const patience = setTimeout(() => child.kill('SIGKILL'), 60_000);
+    const ran = await finished(child);
+    clearTimeout(patience);
+    expect([ran.code, ran.stdout]).toEqual([1, '']);
+    expect(ran.stderr).toContain(`the log ${dir} cannot be opened: ENOENT`);
   });
 
   it('the security line goes away with the initial key', async () => {

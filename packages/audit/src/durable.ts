@@ -36,6 +36,30 @@ export function makeFolder(folder: string): void {
   syncFolder(parent);
 }
 
+/**
+ * Creates a folder and its missing parents (0700), without making them durable. Node's own recursive `mkdir` never ends where a parent is
+ * there and nothing can be made in it, as in `/proc`.
+ */
+export function createFolder(folder: string): void {
+  try {
+    fs.mkdirSync(folder, { mode: 0o700 });
+  } catch (error) {
+    if (systemCode(error) === 'EEXIST') return;
+    const parent = path.dirname(folder);
+    if (systemCode(error) !== 'ENOENT' || parent === folder) throw error;
+    createFolder(parent);
+    createIn(folder);
+  }
+}
+
+function createIn(folder: string): void {
+  try {
+    fs.mkdirSync(folder, { mode: 0o700 });
+  } catch (error) {
+    if (systemCode(error) !== 'EEXIST') throw error;
+  }
+}
+
 /** Makes a folder and all above it durable. */
 export function settleFolder(folder: string): void {
   for (let at = folder; ; at = path.dirname(at)) {

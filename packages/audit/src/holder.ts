@@ -3,6 +3,7 @@ import * as path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { slotsMax } from './consultations.js';
+import { createFolder } from './durable.js';
 import { AuditError, reasonOf } from './errors.js';
 import type { Caller, Consulted, HookEnd, HookMaker } from './hook.js';
 import { HookHost } from './hook-host.js';
@@ -49,7 +50,7 @@ export function takeLogLock(
 ): { readonly lock: KernelLock; readonly door: DoorOptions } | undefined {
   try {
     // Made durable by the writer's thread, before it relies on it.
-    fs.mkdirSync(options.dir, { recursive: true, mode: 0o700 });
+    createFolder(options.dir);
     const door: DoorOptions = {
       socket: choice.socket ?? socketPlace(options.dir),
       ownFolder: choice.socket === undefined,

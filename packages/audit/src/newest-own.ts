@@ -1,3 +1,4 @@
+import { systemCode } from './errors.js';
 import { listKept } from './kept.js';
 import { type Pruned, parsePruned } from './pruned-ranges.js';
 import { lineBytesMax } from './record.js';
@@ -27,17 +28,31 @@ export function findNewestPruned(
   });
 }
 
-/** The newest record of one of the log's own types for which `take` gives something. A damaged archive is passed over. */
+/**
+ * The newest record of one of the log's own types for which `take` gives something. A damaged archive is passed over, and so is a segment
+ * that was deleted since it was listed: what is deleted is older than what tells of it.
+ */
 export function findNewest<T>(
   segments: readonly SegmentName[],
   type: string,
   take: (record: LogRecord, line: Buffer) => T | undefined,
 ): T | undefined {
   for (const segment of [...segments].reverse()) {
-    const found = unlessDamaged(() => searchBack(segment.path, type, take), undefined);
+    const found = unlessGone(() =>
+      unlessDamaged(() => searchBack(segment.path, type, take), undefined),
+    );
     if (found !== undefined) return found;
   }
   return undefined;
+}
+
+function unlessGone<T>(read: () => T | undefined): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return undefined;
+    throw error;
+  }
 }
 
 const blockBytes = 1024 * 1024;

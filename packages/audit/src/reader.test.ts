@@ -1,4 +1,5 @@
-import * as fs from 'node:fs';
+import fs from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import * as path from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -126,4 +127,99 @@ test('what is not JSON is damaged', () => {
     expect.objectContaining({ code: 'log_damaged' }),
   );
   expect(parseRecord(Buffer.from('?{"seq":1}').subarray(1))).toEqual({ seq: 1 });
+});
+
+describe('a segment that is deleted while others read', () => {
+  /** Deletes the segment at `place` as retention does: some of its lines are kept. */
+  function remove(dir: string, place: number): { gone: number[]; kept: number[] } {
+    const file = segmentFiles(dir)[place]!;
+    const name = path.basename(file);
+    const all = fs.readFileSync(file, 'utf8').split('\n').slice(0, -1);
+    const first = Number(name.slice(0, 20));
+    fs.mkdirSync(path.join(dir, 'kept'), { recursive: true });
+    fs.writeFileSync(path.join(dir, 'kept', name), `${all.slice(3, 5).join('\n')}\n`);
+    fs.rmSync(file);
+    const seqs = all.map((_, i) => first + i);
+    return { gone: seqs.filter((_, i) => i !== 3 && i !== 4), kept: seqs.slice(3, 5) };
+  }
+
+  function beginningOf(dir: string, place: number): number {
+    return Number(path.basename(segmentFiles(dir)[place]!).slice(0, 20));
+  }
+
+  function copyOfLog(): string {
+    const dir = path.join(fs.mkdtempSync(path.join(folder, 'copy-')), 'log');
+    fs.cpSync(log.dir, dir, { recursive: true });
+    return dir;
+  }
+
+  test('is read as far as it was, then what was kept of it, and no line twice', async () => {
+    const dir = copyOfLog();
+    const seqs: number[] = [];
+    let removed: { gone: number[]; kept: number[] } | undefined;
+    for await (const { seq } of readLines(dir)) {
+      seqs.push(seq);
+      removed ??= remove(dir, 2);
+    }
+    expect(removed?.kept.length).toBe(2);
+    const wanted = lines.map((_, seq) => seq).filter((seq) => !removed!.gone.includes(seq));
+    expect(seqs).toEqual(wanted);
+  });
+
+  test('is not begun anew when the next is deleted too', async () => {
+    const dir = copyOfLog();
+    const seqs: number[] = [];
+    const gone: number[] = [];
+    for await (const { seq } of readLines(dir)) {
+      seqs.push(seq);
+      // The one that is being read, at its end, and the one behind it.
+      if (gone.length > 0 || seq !== beginningOf(dir, 1) - 1) continue;
+      remove(dir, 0);
+      gone.push(...remove(dir, 0).gone);
+    }
+    expect(gone.length).toBeGreaterThan(0);
+    expect(seqs).toEqual(lines.map((_, seq) => seq).filter((seq) => !gone.includes(seq)));
+  });
+
+  test('is followed into what was kept of it', { timeout: 20_000 }, async () => {
+    const dir = copyOfLog();
+    const stop = new AbortController();
+    const seqs: number[] = [];
+    const last = segmentFiles(dir).at(-1)!;
+    const newest = lines.length - 1;
+    for await (const { seq } of readLines(dir, { fromSeq: newest, follow: stop.signal })) {
+      seqs.push(seq);
+      if (seq > newest) stop.abort();
+      else {
+        // One more was written, the segment sealed and deleted, and the last two lines kept.
+        const more = lines.at(-1)!.replace(`"seq":${newest}`, `"seq":${newest + 1}`);
+        fs.mkdirSync(path.join(dir, 'kept'));
+        fs.writeFileSync(path.join(dir, 'kept', path.basename(last)), `${lines.at(-1)}\n${more}\n`);
+        fs.rmSync(last);
+      }
+    }
+    expect(seqs).toEqual([newest, newest + 1]);
+  });
+
+  test('is found by what was kept of it', () => {
+    const dir = copyOfLog();
+    const list = fs.readdirSync;
+    const seq = beginningOf(dir, 1) + 3;
+    let listed = 0;
+    const patched = fs as { readdirSync: unknown };
+    patched.readdirSync = (...args: Parameters<typeof list>) => {
+      const entries = list(...args);
+      // After the folder of kept lines was listed as well.
+      if (++listed === 2) remove(dir, 1);
+      return entries;
+    };
+    syncBuiltinESMExports();
+    try {
+      expect(findLine(dir, seq)?.line.toString()).toBe(lines[seq]);
+    } finally {
+      patched.readdirSync = list;
+      syncBuiltinESMExports();
+    }
+    expect(listed).toBeGreaterThan(2);
+  });
 });

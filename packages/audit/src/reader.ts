@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ArchiveFault, ArchiveFile } from './archive-file.js';
 import { memberBytesMax } from './archive-format.js';
-import { AuditError, reasonOf } from './errors.js';
-import { listSources, seqOf } from './kept.js';
+import { AuditError, reasonOf, systemCode } from './errors.js';
+import { type LineSource, listSources, seqOf } from './kept.js';
 import { LineFile } from './line-file.js';
 import type { SegmentName } from './segment.js';
 import { openBytes, type PlainFile } from './segment-bytes.js';
@@ -40,6 +40,9 @@ export interface UnreadLines {
 
 const followPauseMs = 100;
 
+/** A segment may be deleted between the listing of the folder and its opening; so often in a row the folder is listed again. */
+const listingsMax = 10;
+
 /**
  * The lines of a log in order, in constant memory; of deleted segments those that were kept. Reading proves nothing: `seq` is counted from the file names, and
  * only `verifyLog` says whether the lines are what was written. An unfinished last line is not given. Throws `log_damaged` where the
@@ -50,22 +53,30 @@ export async function* readLines(
   options: ReadOptions = {},
 ): AsyncGenerator<StoredLine> {
   const fromSeq = options.fromSeq ?? 0;
-  let position: { segment: SegmentName; offset: number; seq: number } | undefined;
+  let position: { segment: LineSource; offset: number; seq: number } | undefined;
+  let vanished = 0;
   for (;;) {
     const segments = listSources(dir);
     const from = position?.segment.firstSeq ?? startSegment(segments, fromSeq);
+    let isStale = false;
     for (const [i, segment] of segments.entries()) {
       if (segment.firstSeq < from) continue;
       const resume = position?.segment.firstSeq === segment.firstSeq ? position : undefined;
-      const lines = new LineFile(segment.path, resume?.offset ?? 0);
-      let seq = resume?.seq ?? segment.firstSeq;
+      // What is kept of a segment that was deleted meanwhile has other places.
+      const isSame = resume?.segment.kept === segment.kept;
+      const lines = openListed(segment, isSame ? (resume?.offset ?? 0) : 0, ++vanished);
+      isStale = lines === undefined;
+      if (lines === undefined) break;
+      vanished = 0;
+      const readFrom = Math.max(fromSeq, resume?.seq ?? 0);
+      let seq = isSame ? (resume?.seq ?? segment.firstSeq) : segment.firstSeq;
       try {
         while (lines.next()) {
           const { buf, start, end, offset } = lines;
           const current = segment.kept ? seqOf(buf, start) : seq;
           seq = current + 1;
           position = { segment, offset: lines.nextOffset, seq };
-          if (current < fromSeq) continue;
+          if (current < readFrom) continue;
           yield {
             seq: current,
             line: Buffer.from(buf.subarray(start, end)),
@@ -77,7 +88,7 @@ export async function* readLines(
       } catch (error) {
         if (options.passOver === undefined || !(error instanceof ArchiveFault)) throw error;
         const { offset, reason } = error;
-        const first = Math.max(seq, fromSeq);
+        const first = Math.max(seq, readFrom);
         const count = (segments[i + 1]?.firstSeq ?? first + 1) - first;
         if (count > 0)
           options.passOver({ seq: first, count, segment: segment.name, offset, reason });
@@ -85,7 +96,18 @@ export async function* readLines(
         lines.close();
       }
     }
+    if (isStale) continue;
     if (options.follow === undefined || !(await pause(options.follow))) return;
+  }
+}
+
+/** Undefined where it is gone since it was listed: then what was kept of it stands in its place. */
+function openListed(segment: LineSource, offset: number, times: number): LineFile | undefined {
+  try {
+    return new LineFile(segment.path, offset);
+  } catch (error) {
+    if (systemCode(error) !== 'ENOENT' || times >= listingsMax) throw error;
+    return undefined;
   }
 }
 
@@ -125,6 +147,16 @@ const probeBytes = 128 * 1024;
  * `log_damaged` where that member cannot be read.
  */
 export function findLine(dir: string, seq: number): StoredLine | undefined {
+  for (let times = 1; ; times++) {
+    try {
+      return findListed(dir, seq);
+    } catch (error) {
+      if (systemCode(error) !== 'ENOENT' || times === listingsMax) throw error;
+    }
+  }
+}
+
+function findListed(dir: string, seq: number): StoredLine | undefined {
   const segment = listSources(dir).findLast((entry) => entry.firstSeq <= seq);
   if (segment === undefined) return undefined;
   const bytes = openBytes(segment.path);

@@ -1,6 +1,6 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import { isNoFolder, isThere, readRegular } from './durable.js';
+import { createFolder, isNoFolder, isThere, readRegular } from './durable.js';
 import { AuditError, systemCode } from './errors.js';
 import { Frontier, type Hash } from './tree.js';
 
@@ -229,7 +229,7 @@ export class TileWriter {
       write();
     } catch (error) {
       if (systemCode(error) !== 'ENOENT') throw error;
-      fs.mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
+      createFolder(path.dirname(file));
       write();
     }
   }
