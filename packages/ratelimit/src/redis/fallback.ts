@@ -3,8 +3,12 @@ import type { Grant, Refusal } from '../decision.js';
 import { burstOf, type Limit } from '../limit.js';
 import { Limiter } from '../limiter.js';
 import type { LimitRequest } from '../request.js';
-import type { Ask } from './ask.js';
-import type { RedisLimit } from './term.js';
+import type { RedisLimit, Term } from './term.js';
+
+/** Limits whose store is away. */
+export interface Failing {
+  readonly terms: readonly Pick<Term, 'name' | 'onStoreFailure' | 'shadow' | 'max'>[];
+}
 
 /** What decides while the store is away: limits that say `local` by this process's share of them, counted here. */
 export class Fallback {
@@ -19,8 +23,8 @@ export class Fallback {
   }
 
   /** The first limit that denies refuses; otherwise the local ones decide, and the rest let in. */
-  take(ask: Ask, request: LimitRequest, retryAfterMs: number): Grant | Refusal {
-    const denies = ask.terms.find((term) => term.onStoreFailure === 'deny' && !term.shadow);
+  take({ terms }: Failing, request: LimitRequest, retryAfterMs: number): Grant | Refusal {
+    const denies = terms.find((term) => term.onStoreFailure === 'deny' && !term.shadow);
     if (denies === undefined) return this.#local.take(request);
     return {
       allowed: false,

@@ -1,0 +1,317 @@
+import type { Clock } from '../clock.js';
+import { LeaseCall, type LeaseReply, leaseScript } from './lease-call.js';
+import { type LeaseTerm, leaseMs } from './lease-term.js';
+import type { Link } from './link.js';
+import { StoreFailure } from './store-failure.js';
+
+/** The call that tokens came with: by its mark and its time they are given back. */
+export interface Batch {
+  readonly mark: number;
+  readonly atUs: number;
+  readonly perToken: number;
+}
+
+/** Somebody who needs more than is left here. */
+export interface Need {
+  readonly cost: number;
+  /** Stays until it is served, and nobody goes before it. */
+  readonly stays: boolean;
+  served(batch: Batch): void;
+  /** It is not there, and would be after so many ms, behind others or not. One that stays says whether it goes on waiting. */
+  refused(waitMs: number, isBehind: boolean): boolean;
+  failed(error: unknown): void;
+}
+
+/** Who leases, and how many calls were made: a lease that is made anew goes on counting. */
+export interface Caller {
+  readonly id: string;
+  calls: number;
+}
+
+interface Debt {
+  readonly cost: number;
+  /** What was not taken, or nothing where the store was away: it is asked again later. */
+  done(left: number | undefined): void;
+}
+
+/** Needs that go with one call; the others go with the next. */
+const needsMost = 200;
+const givesMost = 64;
+const owedMost = 10_000;
+/** It is not asked for more sooner when there was less than was wanted. */
+const fillPauseMs = 10;
+/** What goes back, or is owed, is tried again after so long while the store is away. */
+const awayPauseMs = 500;
+/** The clocks of a process and of the store may run so much differently. */
+const trusted = 0.98;
+
+/**
+ * What this process has leased of one key. Taking from it asks nobody; it is filled up when less than half is left, by one call at a time.
+ * What it has lapses here before it does in the store, however long the process stood still.
+ */
+export class Lease {
+  readonly key: string;
+  #term: LeaseTerm;
+  readonly #storeKey: string;
+  readonly #link: Link;
+  readonly #clock: Clock;
+  readonly #caller: Caller;
+  #rest = 0;
+  #untilMs = Number.NEGATIVE_INFINITY;
+  /** What the store counts as leased: there is never more here. */
+  #covered = 0;
+  #batch: Batch = { mark: 0, atUs: 0, perToken: 1 };
+  #batchMs = 0;
+  #call = 0;
+  #asking: Promise<void> | undefined;
+  #fillAtMs = Number.NEGATIVE_INFINITY;
+  #needs: Need[] = [];
+  /** Those of them that were refused and go on waiting. */
+  #staying = new Set<Need>();
+  readonly #owed: Debt[] = [];
+  #gives: { cost: number; readonly batch: Batch }[] = [];
+  #stop: (() => void) | undefined;
+  #isWanted = true;
+  #isUsed = false;
+  #isAway = false;
+  #isClosed = false;
+
+  constructor(term: LeaseTerm, key: string, link: Link, clock: Clock, caller: Caller) {
+    this.key = key;
+    this.#term = term;
+    this.#storeKey = term.storeKey(key);
+    this.#link = link;
+    this.#clock = clock;
+    this.#caller = caller;
+  }
+
+  /** Takes what is there, if it is; nothing where somebody needs it who came before. */
+  take(cost: number, nowMs: number): Batch | undefined {
+    const units = cost * this.#term.perToken;
+    if (this.#needs.length > 0 || this.#rest < units || nowMs >= this.#untilMs) return undefined;
+    this.#rest -= units;
+    this.#isUsed = true;
+    if (this.#rest * 2 < this.#term.slice && this.#asking === undefined && nowMs >= this.#fillAtMs)
+      void this.#ask();
+    return this.#batch;
+  }
+
+  /** Whether somebody waits who is not to be passed. */
+  get isAwaited(): boolean {
+    return this.#staying.size > 0;
+  }
+
+  get needs(): number {
+    return this.#needs.length;
+  }
+
+  need(need: Need): void {
+    this.#needs.push(need);
+    this.#isUsed = true;
+    if (this.#asking === undefined) void this.#ask();
+  }
+
+  /** Somebody does not wait any more; who is behind may be served now. */
+  leave(need: Need): void {
+    const place = this.#needs.indexOf(need);
+    if (place === -1) return;
+    this.#needs.splice(place, 1);
+    this.#staying.delete(need);
+    if (place === 0 && this.#needs.length > 0 && this.#asking === undefined) void this.#ask();
+  }
+
+  /** Nobody had it after all: back to where it was, or to the store when it is not leased any more. */
+  putBack(cost: number, batch: Batch, nowMs: number): void {
+    const rest = this.#rest + cost * this.#term.perToken;
+    if (batch === this.#batch && nowMs < this.#untilMs && rest <= this.#covered) this.#rest = rest;
+    else this.giveBack(cost, batch);
+  }
+
+  /** What was spent goes back to the store with the next call, as far as it has not come back by itself. */
+  giveBack(cost: number, batch: Batch): void {
+    const same = this.#gives.find((give) => give.batch === batch);
+    if (same !== undefined) same.cost += cost;
+    else if (this.#gives.length < givesMost) this.#gives.push({ cost, batch });
+    if (this.#asking === undefined && this.#stop === undefined) this.#wake(this.#pauseMs());
+  }
+
+  /**
+   * Takes what may not be there; resolves with what was not taken, or with nothing where the store is away: then it goes with a later call,
+   * and is taken twice rather than never.
+   */
+  owe(cost: number): Promise<number | undefined> {
+    if (this.#owed.length >= owedMost) return Promise.resolve(cost);
+    return new Promise((done) => {
+      this.#owed.push({ cost, done });
+      if (this.#asking === undefined) void this.#ask();
+    });
+  }
+
+  /** Tokens that are known to be in the bucket, and that are left here. */
+  left(nowMs: number): number {
+    const { burst, count, perToken } = this.#term;
+    const come = (nowMs - this.#batchMs) * 1_000 * count;
+    return (burst - Math.max(0, this.#batch.mark - come)) / perToken + this.rest(nowMs);
+  }
+
+  /** Tokens that are left here. */
+  rest(nowMs: number): number {
+    return nowMs < this.#untilMs ? this.#rest / this.#term.perToken : 0;
+  }
+
+  /** Ms that those who need it now, and then one more, take at the least. */
+  msBehind(cost: number): number {
+    const tokens = this.#needs.reduce((sum, need) => sum + need.cost, cost);
+    return Math.max(1, Math.ceil((tokens * this.#term.perToken) / this.#term.count / 1_000));
+  }
+
+  /** Renews what is in use, and returns what is not. Whether there is anything left to look after. */
+  tend(nowMs: number): boolean {
+    if (this.#asking !== undefined || this.#stop !== undefined || this.#needs.length > 0)
+      return true;
+    if (nowMs >= this.#untilMs || this.#covered === 0) return false;
+    if (this.#isUsed) void this.#ask();
+    else void this.#return();
+    this.#isUsed = false;
+    return true;
+  }
+
+  /** Returns what is left; nobody is served any more. */
+  async close(error: unknown): Promise<void> {
+    this.#isClosed = true;
+    this.#stop?.();
+    this.#stop = undefined;
+    for (const need of this.#needs.splice(0)) need.failed(error);
+    await this.#asking;
+    if (this.#covered > 0 || this.#gives.length > 0 || this.#owed.length > 0) await this.#return();
+    for (const debt of this.#owed.splice(0)) debt.done(undefined);
+  }
+
+  /** Goes on by another limit of the same shape: what is left stays, in tokens. */
+  change(term: LeaseTerm): void {
+    const scale = term.perToken / this.#term.perToken;
+    this.#term = term;
+    this.#rest *= scale;
+    this.#covered *= scale;
+    this.refilled();
+  }
+
+  /** There may be more now. */
+  refilled(): void {
+    this.#fillAtMs = Number.NEGATIVE_INFINITY;
+    if (this.#needs.length > 0 && this.#asking === undefined) void this.#ask();
+  }
+
+  async #return(): Promise<void> {
+    if (this.#rest > 0)
+      this.#gives.push({ cost: this.#rest / this.#term.perToken, batch: this.#batch });
+    this.#rest = 0;
+    this.#isWanted = false;
+    const asked = this.#ask();
+    this.#isWanted = true;
+    await asked;
+  }
+
+  #ask(): Promise<void> {
+    this.#stop?.();
+    this.#stop = undefined;
+    this.#asking = this.#askNow().finally(() => {
+      this.#asking = undefined;
+      if (this.#isClosed) return;
+      const isUrgent =
+        this.#owed.length > 0 || this.#needs.some((need) => !this.#staying.has(need));
+      if (isUrgent && !this.#isAway) void this.#ask();
+      else if (isUrgent || this.#gives.length > 0) this.#wake(this.#pauseMs());
+    });
+    return this.#asking;
+  }
+
+  async #askNow(): Promise<void> {
+    const sentMs = this.#clock.now();
+    const term = this.#term;
+    const mine = ++this.#caller.calls;
+    this.#call = mine;
+    // What has lapsed is spent, for the store as well.
+    if (sentMs >= this.#untilMs) this.#rest = 0;
+    const needs = this.#needs.slice(0, needsMost);
+    const debt = this.#owed.shift();
+    const gives = this.#gives.splice(0);
+    const want = this.#isWanted ? term.slice : 0;
+    const call = new LeaseCall(term, this.#caller.id, mine, {
+      ...{ rest: this.#rest, want, owed: debt?.cost ?? 0, needs, gives },
+    });
+    // Those who needed it have been told that the store failed, so what they were to have is left over.
+    const late = (raw: unknown): void => {
+      if (raw !== undefined && mine === this.#call) this.#takeIn(call.read(raw), term, sentMs);
+    };
+    let reply: LeaseReply;
+    try {
+      reply = call.read(await this.#link.run(leaseScript, [this.#storeKey], call.values, late));
+      this.#isAway = false;
+    } catch (error) {
+      this.#isAway = true;
+      if (debt !== undefined) this.#owed.unshift({ cost: debt.cost, done: () => {} });
+      debt?.done(undefined);
+      if (error instanceof StoreFailure && !error.isUnknown) this.#gives.unshift(...gives);
+      this.#needs = this.#needs.filter((need) => !needs.includes(need));
+      for (const need of needs) need.failed(error);
+      return;
+    }
+    debt?.done(reply.owed / term.perToken);
+    this.#serve(needs, reply, term, sentMs);
+  }
+
+  #takeIn(reply: LeaseReply, term: LeaseTerm, sentMs: number): void {
+    const scale = this.#term.perToken / term.perToken;
+    this.#rest += reply.more * scale;
+    this.#covered = reply.units * scale;
+    this.#untilMs = sentMs + leaseMs * trusted;
+    const { perToken } = this.#term;
+    this.#batch = { mark: reply.lacking * scale, atUs: reply.nowUs, perToken };
+    this.#batchMs = this.#clock.now();
+    // There is never more here than the store counts as leased.
+    const over = this.#rest - this.#covered;
+    if (over <= 0) return;
+    this.#rest = this.#covered;
+    this.giveBack(over / perToken, this.#batch);
+  }
+
+  /** In their order; who is not served goes, unless it stays. */
+  #serve(needs: readonly Need[], reply: LeaseReply, term: LeaseTerm, sentMs: number): void {
+    const isHere = new Set(this.#needs);
+    const served: Need[] = [];
+    this.#staying = new Set();
+    let aheadMs = 0;
+    for (const [place, need] of needs.entries()) {
+      // It may have left while it was asked for.
+      if (!isHere.has(need)) continue;
+      if (reply.served[place] === '1') served.push(need);
+      else if (need.refused(Math.max(1, Math.ceil(reply.waitUs / 1_000 + aheadMs)), aheadMs > 0)) {
+        this.#staying.add(need);
+        aheadMs += (need.cost * term.perToken) / term.count / 1_000;
+      }
+    }
+    const asked = new Set(needs);
+    this.#needs = this.#needs.filter((need) => !asked.has(need) || this.#staying.has(need));
+    for (const { cost } of served) this.#rest -= cost * this.#term.perToken;
+    this.#takeIn(reply, term, sentMs);
+    const isScarce = this.#rest * 2 < this.#term.slice;
+    this.#fillAtMs = isScarce ? this.#batchMs + fillPauseMs : Number.NEGATIVE_INFINITY;
+    for (const need of served) need.served(this.#batch);
+    if (this.#staying.size > 0) this.#wake(Math.max(1, Math.ceil(reply.waitUs / 1_000)));
+  }
+
+  #pauseMs(): number {
+    return this.#isAway ? Math.max(awayPauseMs, this.#link.pauseMs) : 0;
+  }
+
+  /** One timer for all who wait here. */
+  #wake(ms: number): void {
+    if (this.#isClosed) return;
+    this.#stop?.();
+    this.#stop = this.#clock.wake(ms, () => {
+      this.#stop = undefined;
+      if (this.#asking === undefined) void this.#ask();
+    });
+  }
+}
