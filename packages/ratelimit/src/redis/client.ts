@@ -3,13 +3,13 @@ import { RateLimitError } from '../errors.js';
 /** A client of `ioredis`, connected or connecting; only what is used of it. */
 export interface IoredisLike {
   evalsha(sha: string, keyCount: number, ...rest: (string | number | Buffer)[]): Promise<unknown>;
-  script(subcommand: 'LOAD', script: string): Promise<unknown>;
+  eval(script: string, keyCount: number, ...rest: (string | number | Buffer)[]): Promise<unknown>;
 }
 
 /** A client of `redis` (node-redis), connected or connecting; only what is used of it. */
 export interface NodeRedisLike {
   evalSha(sha: string, options: { keys: string[]; arguments: string[] }): Promise<unknown>;
-  scriptLoad(script: string): Promise<unknown>;
+  eval(script: string, options: { keys: string[]; arguments: string[] }): Promise<unknown>;
 }
 
 export type RedisClient = IoredisLike | NodeRedisLike;
@@ -17,7 +17,8 @@ export type RedisClient = IoredisLike | NodeRedisLike;
 /** One way to run scripts, whichever client it is. */
 export interface ScriptClient {
   run(sha: string, keys: string[], values: string[]): Promise<unknown>;
-  load(script: string): Promise<string>;
+  /** Sends the text, which the server that has the keys knows from then on; there may be many servers. */
+  teach(script: string, keys: string[], values: string[]): Promise<unknown>;
 }
 
 /** @throws RateLimitError `bad_option` for what is no client of either kind */
@@ -28,14 +29,14 @@ export function scriptClient(client: RedisClient): ScriptClient {
     const own = client as IoredisLike;
     return {
       run: (sha, keys, values) => own.evalsha(sha, keys.length, ...keys, ...values),
-      load: async (script) => String(await own.script('LOAD', script)),
+      teach: (script, keys, values) => own.eval(script, keys.length, ...keys, ...values),
     };
   }
   if (typeof evalSha === 'function') {
     const own = client as NodeRedisLike;
     return {
       run: (sha, keys, values) => own.evalSha(sha, { keys, arguments: values }),
-      load: async (script) => String(await own.scriptLoad(script)),
+      teach: (script, keys, values) => own.eval(script, { keys, arguments: values }),
     };
   }
   throw new RateLimitError(

@@ -36,7 +36,6 @@ interface Pending {
 export class Link {
   readonly #options: LinkOptions;
   readonly #breaker: Breaker;
-  readonly #loading = new Map<string, Promise<unknown>>();
   /** In the order of their deadlines, since all have the same time. */
   #pending: Pending[] = [];
   #oldest = 0;
@@ -144,18 +143,8 @@ export class Link {
       return await client.run(script.sha, keys, values);
     } catch (error) {
       if (!isUnknownScript(error)) throw error;
-      await this.#load(client, script);
-      return await client.run(script.sha, keys, values);
+      return await client.teach(script.text, keys, values);
     }
-  }
-
-  /** Once for all who find it missing at the same time. */
-  #load(client: ScriptClient, script: Script): Promise<unknown> {
-    const under = this.#loading.get(script.sha);
-    if (under !== undefined) return under;
-    const loading = client.load(script.text).finally(() => this.#loading.delete(script.sha));
-    this.#loading.set(script.sha, loading);
-    return loading;
   }
 
   #succeeded(): void {
