@@ -252,6 +252,59 @@ describe.skipIf(redisIsMissing()).each(clientKinds)('leases, by %s', (kind) => {
     expect(performance.now() - began).toBeLessThan(500);
   });
 
+  test('goes on by other limits with what was spent and leased', async () => {
+    const leases = { all: { overshoot: 20 } };
+    const limiter = await full(leases);
+    expect(await count(limiter, 50)).toBe(50);
+    // Twice as much in twice the time, in other units.
+    limiter.setLimits([{ name: 'all', rate: { count: 200, perMs: 7_200_000 } }]);
+    expect(await count(limiter, 200)).toBe(150);
+    limiter.setLimits([all]);
+    const { retryAfterMs } = await limiter.peek({});
+    expect(retryAfterMs).toBeGreaterThan(3_600_000);
+    expect(() => limiter.setLimits([all, all])).toThrow(/two limits are named/);
+    limiter.setLimits([]);
+    expect((await limiter.take({})).remaining).toBe(Number.POSITIVE_INFINITY);
+  });
+
+  test('wakes who waits when the limits are others, and ends all waits when it is closed', async () => {
+    const limiter = await full({ all: { overshoot: 0 } }, [{ name: 'all', rate: perHour(1) }]);
+    expect((await limiter.take({})).allowed).toBe(true);
+    const waiting = limiter.wait({});
+    const never = limiter.wait({ cost: 1 });
+    await sleep(20);
+    limiter.setLimits([{ name: 'all', rate: perSecond(20), burst: 1 }]);
+    expect((await waiting).allowed).toBe(true);
+    expect((await never).allowed).toBe(true);
+    limiter.setLimits([{ name: 'all', rate: perHour(1) }]);
+    const left = expect(limiter.wait({})).rejects.toMatchObject({ code: 'closed' });
+    await sleep(20);
+    await limiter.close();
+    await left;
+    await expect(limiter.take({})).rejects.toMatchObject({ code: 'closed' });
+  });
+
+  test('holds nothing of a common bucket for who is held up by an own key', async () => {
+    const user: RedisLimit = { name: 'user', scope: ['actor'], rate: perSecond(5), burst: 1 };
+    const limiter = await full({ all: { overshoot: 2 } }, [
+      { name: 'all', rate: perHour(2) },
+      user,
+    ]);
+    await limiter.reset('user', { actor: 'ann' });
+    await limiter.reset('user', { actor: 'bob' });
+    expect((await limiter.take({ actor: 'ann' })).allowed).toBe(true);
+    const giveUp = new AbortController();
+    const ann = limiter.wait({ actor: 'ann' }, { signal: giveUp.signal });
+    await sleep(20);
+    expect((await limiter.take({ actor: 'bob' })).allowed).toBe(true);
+    await sleep(250);
+    // Now she lacks what all share, and what is hers goes back when she gives up.
+    giveUp.abort(new Error('enough'));
+    await expect(ann).rejects.toThrow('enough');
+    await sleep(50);
+    expect((await limiterOf([user], {}).take({ actor: 'ann' })).allowed).toBe(true);
+  });
+
   test('does not spend what has lapsed, however long the process stood still', async () => {
     let aheadMs = 0;
     const clock = { ...systemClock, now: () => performance.now() + aheadMs };

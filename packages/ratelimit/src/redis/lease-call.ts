@@ -1,4 +1,4 @@
-import type { Batch } from './lease.js';
+import type { Give } from './lease-returns.js';
 import { type LeaseTerm, leaseMs } from './lease-term.js';
 import { Script } from './link.js';
 import { luaLease } from './lua-lease.js';
@@ -26,7 +26,7 @@ interface Wanted {
   readonly want: number;
   readonly owed: number;
   readonly needs: readonly { readonly cost: number; readonly stays: boolean }[];
-  readonly gives: readonly { readonly cost: number; readonly batch: Batch }[];
+  readonly gives: readonly Give[];
 }
 
 /** One call of the leasing script: what it is given, and what its answer means. */

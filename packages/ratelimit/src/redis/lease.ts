@@ -1,26 +1,10 @@
 import type { Clock } from '../clock.js';
 import { LeaseCall, type LeaseReply, leaseScript } from './lease-call.js';
+import { LeaseNeeds, type Need } from './lease-needs.js';
+import { type Batch, LeaseReturns } from './lease-returns.js';
 import { type LeaseTerm, leaseMs } from './lease-term.js';
 import type { Link } from './link.js';
 import { StoreFailure } from './store-failure.js';
-
-/** The call that tokens came with: by its mark and its time they are given back. */
-export interface Batch {
-  readonly mark: number;
-  readonly atUs: number;
-  readonly perToken: number;
-}
-
-/** Somebody who needs more than is left here. */
-export interface Need {
-  readonly cost: number;
-  /** Stays until it is served, and nobody goes before it. */
-  readonly stays: boolean;
-  served(batch: Batch): void;
-  /** It is not there, and would be after so many ms, behind others or not. One that stays says whether it goes on waiting. */
-  refused(waitMs: number, isBehind: boolean): boolean;
-  failed(error: unknown): void;
-}
 
 /** Who leases, and how many calls were made: a lease that is made anew goes on counting. */
 export interface Caller {
@@ -28,16 +12,6 @@ export interface Caller {
   calls: number;
 }
 
-interface Debt {
-  readonly cost: number;
-  /** What was not taken, or nothing where the store was away: it is asked again later. */
-  done(left: number | undefined): void;
-}
-
-/** Needs that go with one call; the others go with the next. */
-const needsMost = 200;
-const givesMost = 64;
-const owedMost = 10_000;
 /** It is not asked for more sooner when there was less than was wanted. */
 const fillPauseMs = 10;
 /** What goes back, or is owed, is tried again after so long while the store is away. */
@@ -50,12 +24,13 @@ const trusted = 0.98;
  * What it has lapses here before it does in the store, however long the process stood still.
  */
 export class Lease {
-  readonly key: string;
-  #term: LeaseTerm;
   readonly #storeKey: string;
   readonly #link: Link;
   readonly #clock: Clock;
   readonly #caller: Caller;
+  readonly #needs = new LeaseNeeds();
+  readonly #returns = new LeaseReturns();
+  #term: LeaseTerm;
   #rest = 0;
   #untilMs = Number.NEGATIVE_INFINITY;
   /** What the store counts as leased: there is never more here. */
@@ -65,19 +40,12 @@ export class Lease {
   #call = 0;
   #asking: Promise<void> | undefined;
   #fillAtMs = Number.NEGATIVE_INFINITY;
-  #needs: Need[] = [];
-  /** Those of them that were refused and go on waiting. */
-  #staying = new Set<Need>();
-  readonly #owed: Debt[] = [];
-  #gives: { cost: number; readonly batch: Batch }[] = [];
   #stop: (() => void) | undefined;
-  #isWanted = true;
   #isUsed = false;
   #isAway = false;
   #isClosed = false;
 
   constructor(term: LeaseTerm, key: string, link: Link, clock: Clock, caller: Caller) {
-    this.key = key;
     this.#term = term;
     this.#storeKey = term.storeKey(key);
     this.#link = link;
@@ -98,7 +66,7 @@ export class Lease {
 
   /** Whether somebody waits who is not to be passed. */
   get isAwaited(): boolean {
-    return this.#staying.size > 0;
+    return this.#needs.isAwaited;
   }
 
   get needs(): number {
@@ -106,18 +74,14 @@ export class Lease {
   }
 
   need(need: Need): void {
-    this.#needs.push(need);
+    this.#needs.add(need);
     this.#isUsed = true;
     if (this.#asking === undefined) void this.#ask();
   }
 
   /** Somebody does not wait any more; who is behind may be served now. */
   leave(need: Need): void {
-    const place = this.#needs.indexOf(need);
-    if (place === -1) return;
-    this.#needs.splice(place, 1);
-    this.#staying.delete(need);
-    if (place === 0 && this.#needs.length > 0 && this.#asking === undefined) void this.#ask();
+    if (this.#needs.remove(need) && this.#asking === undefined) void this.#ask();
   }
 
   /** Nobody had it after all: back to where it was, or to the store when it is not leased any more. */
@@ -129,9 +93,7 @@ export class Lease {
 
   /** What was spent goes back to the store with the next call, as far as it has not come back by itself. */
   giveBack(cost: number, batch: Batch): void {
-    const same = this.#gives.find((give) => give.batch === batch);
-    if (same !== undefined) same.cost += cost;
-    else if (this.#gives.length < givesMost) this.#gives.push({ cost, batch });
+    this.#returns.give(cost, batch);
     if (this.#asking === undefined && this.#stop === undefined) this.#wake(this.#pauseMs());
   }
 
@@ -140,11 +102,9 @@ export class Lease {
    * and is taken twice rather than never.
    */
   owe(cost: number): Promise<number | undefined> {
-    if (this.#owed.length >= owedMost) return Promise.resolve(cost);
-    return new Promise((done) => {
-      this.#owed.push({ cost, done });
-      if (this.#asking === undefined) void this.#ask();
-    });
+    const owed = this.#returns.owe(cost);
+    if (this.#asking === undefined) void this.#ask();
+    return owed;
   }
 
   /** Tokens that are known to be in the bucket, and that are left here. */
@@ -161,8 +121,8 @@ export class Lease {
 
   /** Ms that those who need it now, and then one more, take at the least. */
   msBehind(cost: number): number {
-    const tokens = this.#needs.reduce((sum, need) => sum + need.cost, cost);
-    return Math.max(1, Math.ceil((tokens * this.#term.perToken) / this.#term.count / 1_000));
+    const units = (this.#needs.cost + cost) * this.#term.perToken;
+    return Math.max(1, Math.ceil(units / this.#term.count / 1_000));
   }
 
   /** Renews what is in use, and returns what is not. Whether there is anything left to look after. */
@@ -170,8 +130,8 @@ export class Lease {
     if (this.#asking !== undefined || this.#stop !== undefined || this.#needs.length > 0)
       return true;
     if (nowMs >= this.#untilMs || this.#covered === 0) return false;
-    if (this.#isUsed) void this.#ask();
-    else void this.#return();
+    if (!this.#isUsed) this.#putAllBack();
+    void this.#ask(this.#isUsed);
     this.#isUsed = false;
     return true;
   }
@@ -181,10 +141,13 @@ export class Lease {
     this.#isClosed = true;
     this.#stop?.();
     this.#stop = undefined;
-    for (const need of this.#needs.splice(0)) need.failed(error);
+    this.#needs.close(error);
     await this.#asking;
-    if (this.#covered > 0 || this.#gives.length > 0 || this.#owed.length > 0) await this.#return();
-    for (const debt of this.#owed.splice(0)) debt.done(undefined);
+    if (this.#covered > 0 || this.#returns.hasGives || this.#returns.hasDebts) {
+      this.#putAllBack();
+      await this.#ask(false);
+    }
+    this.#returns.close();
   }
 
   /** Goes on by another limit of the same shape: what is left stays, in tokens. */
@@ -202,43 +165,38 @@ export class Lease {
     if (this.#needs.length > 0 && this.#asking === undefined) void this.#ask();
   }
 
-  async #return(): Promise<void> {
-    if (this.#rest > 0)
-      this.#gives.push({ cost: this.#rest / this.#term.perToken, batch: this.#batch });
+  #putAllBack(): void {
+    if (this.#rest > 0 && this.#clock.now() < this.#untilMs)
+      this.#returns.give(this.#rest / this.#term.perToken, this.#batch);
     this.#rest = 0;
-    this.#isWanted = false;
-    const asked = this.#ask();
-    this.#isWanted = true;
-    await asked;
   }
 
-  #ask(): Promise<void> {
+  #ask(isWanted = true): Promise<void> {
     this.#stop?.();
     this.#stop = undefined;
-    this.#asking = this.#askNow().finally(() => {
+    this.#asking = this.#askNow(isWanted).finally(() => {
       this.#asking = undefined;
       if (this.#isClosed) return;
-      const isUrgent =
-        this.#owed.length > 0 || this.#needs.some((need) => !this.#staying.has(need));
+      const isUrgent = this.#returns.hasDebts || this.#needs.hasNew;
       if (isUrgent && !this.#isAway) void this.#ask();
-      else if (isUrgent || this.#gives.length > 0) this.#wake(this.#pauseMs());
+      else if (isUrgent || this.#returns.hasGives) this.#wake(this.#pauseMs());
     });
     return this.#asking;
   }
 
-  async #askNow(): Promise<void> {
+  async #askNow(isWanted: boolean): Promise<void> {
     const sentMs = this.#clock.now();
     const term = this.#term;
     const mine = ++this.#caller.calls;
     this.#call = mine;
     // What has lapsed is spent, for the store as well.
     if (sentMs >= this.#untilMs) this.#rest = 0;
-    const needs = this.#needs.slice(0, needsMost);
-    const debt = this.#owed.shift();
-    const gives = this.#gives.splice(0);
-    const want = this.#isWanted ? term.slice : 0;
+    const needs = this.#needs.first();
+    const { gives, debt } = this.#returns.next();
+    const want = isWanted ? term.slice : 0;
+    const owed = debt?.cost ?? 0;
     const call = new LeaseCall(term, this.#caller.id, mine, {
-      ...{ rest: this.#rest, want, owed: debt?.cost ?? 0, needs, gives },
+      ...{ rest: this.#rest, want, owed, needs, gives },
     });
     // Those who needed it have been told that the store failed, so what they were to have is left over.
     const late = (raw: unknown): void => {
@@ -250,23 +208,32 @@ export class Lease {
       this.#isAway = false;
     } catch (error) {
       this.#isAway = true;
-      if (debt !== undefined) this.#owed.unshift({ cost: debt.cost, done: () => {} });
-      debt?.done(undefined);
-      if (error instanceof StoreFailure && !error.isUnknown) this.#gives.unshift(...gives);
-      this.#needs = this.#needs.filter((need) => !needs.includes(need));
-      for (const need of needs) need.failed(error);
+      const isUnknown = !(error instanceof StoreFailure) || error.isUnknown;
+      this.#returns.failed(gives, debt, isUnknown);
+      this.#needs.fail(needs, error);
       return;
     }
     debt?.done(reply.owed / term.perToken);
     this.#serve(needs, reply, term, sentMs);
   }
 
+  #serve(needs: readonly Need[], reply: LeaseReply, term: LeaseTerm, sentMs: number): void {
+    const waitMs = reply.waitUs / 1_000;
+    const served = this.#needs.settle(needs, reply.served, waitMs, term);
+    for (const { cost } of served) this.#rest -= cost * this.#term.perToken;
+    this.#takeIn(reply, term, sentMs);
+    const isScarce = this.#rest * 2 < this.#term.slice;
+    this.#fillAtMs = isScarce ? this.#batchMs + fillPauseMs : Number.NEGATIVE_INFINITY;
+    for (const need of served) need.served(this.#batch);
+    if (this.#needs.isAwaited) this.#wake(Math.max(1, Math.ceil(waitMs)));
+  }
+
   #takeIn(reply: LeaseReply, term: LeaseTerm, sentMs: number): void {
-    const scale = this.#term.perToken / term.perToken;
+    const { perToken } = this.#term;
+    const scale = perToken / term.perToken;
     this.#rest += reply.more * scale;
     this.#covered = reply.units * scale;
     this.#untilMs = sentMs + leaseMs * trusted;
-    const { perToken } = this.#term;
     this.#batch = { mark: reply.lacking * scale, atUs: reply.nowUs, perToken };
     this.#batchMs = this.#clock.now();
     // There is never more here than the store counts as leased.
@@ -274,31 +241,6 @@ export class Lease {
     if (over <= 0) return;
     this.#rest = this.#covered;
     this.giveBack(over / perToken, this.#batch);
-  }
-
-  /** In their order; who is not served goes, unless it stays. */
-  #serve(needs: readonly Need[], reply: LeaseReply, term: LeaseTerm, sentMs: number): void {
-    const isHere = new Set(this.#needs);
-    const served: Need[] = [];
-    this.#staying = new Set();
-    let aheadMs = 0;
-    for (const [place, need] of needs.entries()) {
-      // It may have left while it was asked for.
-      if (!isHere.has(need)) continue;
-      if (reply.served[place] === '1') served.push(need);
-      else if (need.refused(Math.max(1, Math.ceil(reply.waitUs / 1_000 + aheadMs)), aheadMs > 0)) {
-        this.#staying.add(need);
-        aheadMs += (need.cost * term.perToken) / term.count / 1_000;
-      }
-    }
-    const asked = new Set(needs);
-    this.#needs = this.#needs.filter((need) => !asked.has(need) || this.#staying.has(need));
-    for (const { cost } of served) this.#rest -= cost * this.#term.perToken;
-    this.#takeIn(reply, term, sentMs);
-    const isScarce = this.#rest * 2 < this.#term.slice;
-    this.#fillAtMs = isScarce ? this.#batchMs + fillPauseMs : Number.NEGATIVE_INFINITY;
-    for (const need of served) need.served(this.#batch);
-    if (this.#staying.size > 0) this.#wake(Math.max(1, Math.ceil(reply.waitUs / 1_000)));
   }
 
   #pauseMs(): number {

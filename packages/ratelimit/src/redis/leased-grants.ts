@@ -2,7 +2,8 @@ import type { Decision } from '../decision.js';
 import { RateLimitError } from '../errors.js';
 import type { LimitRequest } from '../request.js';
 import type { RedisGrant, RedisReservation, RedisSettled } from './grants.js';
-import type { Batch, Lease } from './lease.js';
+import type { Lease } from './lease.js';
+import type { Batch } from './lease-returns.js';
 import type { LeaseTerm } from './lease-term.js';
 import type { Leases } from './leases.js';
 
