@@ -1,9 +1,9 @@
 import { Column } from './column.js';
 import { Gaps } from './gaps.js';
-import { KeyedRows } from './keyed-rows.js';
+import type { KeyWords } from './key-words.js';
+import { KeyedMeter } from './keyed-meter.js';
 import { burstOf, type RateLimit } from './limit.js';
 import type { Meter } from './meter.js';
-import { MeterBase } from './meter-base.js';
 import type { Order } from './order.js';
 import { Refill } from './refill.js';
 
@@ -14,16 +14,13 @@ import { Refill } from './refill.js';
  * counted in what comes in and not in time, and decides as a bucket that is filled all the time. So costs add up exactly, and a
  * changed rate leaves what is lacking as it is. Counted in the units of `Refill`, which says how exact that is.
  */
-export class BucketMeter extends MeterBase implements Meter {
+export class BucketMeter extends KeyedMeter implements Meter {
   readonly #levels = new Column();
-  readonly #rows: KeyedRows;
   readonly #refill: Refill;
   readonly #gaps: Gaps;
   max: number;
   #burst: number;
   #now: number;
-  /** The row that was looked at last; -1 for a key that has none. */
-  #row = -1;
 
   constructor(limit: RateLimit, now: number, order: Order) {
     super(limit);
@@ -32,101 +29,103 @@ export class BucketMeter extends MeterBase implements Meter {
     this.#refill = new Refill(limit.rate, now);
     this.max = burstOf(limit);
     this.#burst = this.max * this.#refill.perToken;
-    this.#rows = new KeyedRows(
-      this.maxKeys,
-      (row) => this.#levels.get(row) <= this.#refill.at(this.#now),
-    );
   }
 
-  get keys(): number {
-    return this.#rows.size;
+  protected isIdle(row: number): boolean {
+    return this.#levels.get(row) <= this.#refill.at(this.#now);
   }
 
-  look(key: string, cost: number, now: number): number {
+  look(key: KeyWords, cost: number, now: number): number {
     this.#now = now;
-    const row = this.#rows.find(key);
-    this.#row = row;
+    const row = this.rows.find(key);
+    this.row = row;
+    const { perToken } = this.#refill;
     const come = this.#refill.at(now);
     const lacking = row === -1 ? 0 : Math.max(0, this.#levels.get(row) - come);
-    const wanted = lacking + cost * this.#refill.perToken;
-    this.left = this.max - lacking / this.#refill.perToken;
+    const wanted = lacking + cost * perToken;
+    this.left = this.max - lacking / perToken;
     if (wanted <= this.#burst) {
-      if (row !== -1 || cost === 0 || this.#rows.hasRoom()) return 0;
+      if (row !== -1 || cost === 0 || this.rows.hasRoom()) return 0;
       this.reason = 'keys';
       return Math.max(1, this.#refill.msFor(this.#burst));
     }
     this.reason = cost > this.max ? 'never' : 'limit';
     if (cost > this.max) return Number.POSITIVE_INFINITY;
-    const ms = this.#refill.msFor(wanted - this.#burst);
-    // Rounding may be in the way by one.
-    const fits = (after: number): boolean =>
-      wanted - lacking + Math.max(0, come + lacking - this.#refill.at(now + after)) <= this.#burst;
-    if (ms > 1 && fits(ms - 1)) return ms - 1;
-    return fits(ms) ? ms : ms + 1;
+    return this.#msUntil(wanted, lacking, come, now);
   }
 
-  take(key: string, cost: number, now: number): number {
+  /** The whole ms after which so much fits; rounding may be in the way by one. */
+  #msUntil(wanted: number, lacking: number, come: number, now: number): number {
+    const ms = this.#refill.msFor(wanted - this.#burst);
+    const cost = wanted - lacking;
+    const level = come + lacking;
+    if (ms > 1 && this.#fits(cost, level, now + ms - 1)) return ms - 1;
+    return this.#fits(cost, level, now + ms) ? ms : ms + 1;
+  }
+
+  #fits(cost: number, level: number, at: number): boolean {
+    return cost + Math.max(0, level - this.#refill.at(at)) <= this.#burst;
+  }
+
+  take(key: KeyWords, cost: number, now: number): number {
     if (cost === 0) return 0;
     const come = this.#refill.at(now);
-    const found = this.#row;
-    const row = found === -1 ? this.#rows.add(key) : found;
-    const level = found === -1 ? come : Math.max(this.#levels.get(row), come);
+    const found = this.row;
+    if (found === -1) this.row = this.rows.add(key);
+    const level = found === -1 ? come : Math.max(this.#levels.get(found), come);
     const taken = level + cost * this.#refill.perToken;
-    this.#levels.set(row, taken);
+    this.#levels.set(this.row, taken);
     return taken;
   }
 
   /** `mark` is the level right after it was taken: what has come in up to there since then has come back already. */
-  giveBack(key: string, cost: number, mark: number, now: number, since: number): void {
-    const row = this.#rows.find(key);
+  giveBack(row: number, age: number, cost: number, mark: number, now: number, since: number): void {
     // A bucket that was forgotten is full.
-    if (row === -1) return;
+    if (!this.isOf(row, age)) return;
     const come = this.#refill.at(now);
-    const end = this.#gaps.move(key, mark, since);
+    const end = this.#gaps.move(row, mark, since);
     const back = Math.min(cost * this.#refill.perToken, end - come);
     if (back <= 0) return;
     const level = this.#levels.get(row);
     if (end < level) {
       this.#gaps.forgetSome(come);
       // Without room to remember it nothing can be given back safely.
-      if (!this.#gaps.hasRoom(key, this.maxKeys)) return;
-      this.#gaps.add(key, { place: end, amount: back, until: level });
+      if (!this.#gaps.hasRoom(row, this.maxKeys)) return;
+      this.#gaps.add(row, { place: end, amount: back, until: level });
     }
     this.#levels.set(row, level - back);
+  }
+
+  override reset(key: KeyWords): void {
+    this.#gaps.forget(this.rows.find(key));
+    super.reset(key);
   }
 
   msFor(used: number): number {
     return this.#refill.msFor(used * this.#refill.perToken);
   }
 
-  reset(key: string): void {
-    const row = this.#rows.find(key);
-    if (row === -1) return;
-    this.#gaps.clear(key, this.#levels.get(row));
-    this.#rows.remove(key);
-  }
-
-  exceed(key: string, cost: number, debtMost: number, _mark: number, now: number): number {
+  exceed(key: KeyWords, cost: number, debtMost: number, _mark: number, now: number): number {
     const lacking = this.#lackingOf(key, now) / this.#refill.perToken;
     const taken = Math.max(0, Math.min(cost, this.max + debtMost - lacking));
     if (taken > 0) this.#setLacking(key, (lacking + taken) * this.#refill.perToken, now);
     return cost - taken;
   }
 
-  msBehind(key: string, ahead: number, cost: number, now: number): number {
+  msBehind(key: KeyWords, ahead: number, cost: number, now: number): number {
     const wanted = (ahead + cost - this.max) * this.#refill.perToken;
     return this.#refill.msFor(this.#lackingOf(key, now) + wanted);
   }
 
   *used(now: number): IterableIterator<readonly [string, number]> {
     const come = this.#refill.at(now);
-    for (const [key, row] of this.#rows.entries()) {
+    for (const [key, row] of this.rows.entries()) {
       const lacking = this.#levels.get(row) - come;
       if (lacking > 0) yield [key, lacking / this.#refill.perToken];
     }
   }
 
-  restore(key: string, used: number, now: number, passedMs: number): void {
+  restore(key: KeyWords, used: number, now: number, passedMs: number): void {
     const lacking = used * this.#refill.perToken - this.#refill.in(passedMs);
     if (lacking > this.#lackingOf(key, now)) this.#setLacking(key, lacking, now);
   }
@@ -137,16 +136,15 @@ export class BucketMeter extends MeterBase implements Meter {
     this.#refill.change(limit.rate, now);
     this.max = burstOf(limit);
     this.#burst = this.max * this.#refill.perToken;
-    this.#rows.most = this.maxKeys;
   }
 
-  #setLacking(key: string, lacking: number, now: number): void {
-    const found = this.#rows.find(key);
-    this.#levels.set(found === -1 ? this.#rows.add(key) : found, this.#refill.at(now) + lacking);
+  #setLacking(key: KeyWords, lacking: number, now: number): void {
+    const found = this.rows.find(key);
+    this.#levels.set(found === -1 ? this.rows.add(key) : found, this.#refill.at(now) + lacking);
   }
 
-  #lackingOf(key: string, now: number): number {
-    const row = this.#rows.find(key);
+  #lackingOf(key: KeyWords, now: number): number {
+    const row = this.rows.find(key);
     return row === -1 ? 0 : Math.max(0, this.#levels.get(row) - this.#refill.at(now));
   }
 }

@@ -1,10 +1,15 @@
+import { Column } from './column.js';
+import type { KeyWords } from './key-words.js';
+import { KeyedMeter } from './keyed-meter.js';
 import type { ConcurrencyLimit } from './limit.js';
 import type { Meter } from './meter.js';
-import { MeterBase } from './meter-base.js';
+
+/** Fractions of a permit do not add up to nothing exactly. */
+const nothing = 1e-9;
 
 /** How many of a key are in flight. A key with none is not kept. */
-export class ConcurrencyMeter extends MeterBase implements Meter {
-  readonly #inFlight = new Map<string, number>();
+export class ConcurrencyMeter extends KeyedMeter implements Meter {
+  readonly #inFlight = new Column();
   max: number;
 
   constructor(limit: ConcurrencyLimit) {
@@ -12,16 +17,18 @@ export class ConcurrencyMeter extends MeterBase implements Meter {
     this.max = limit.max;
   }
 
-  get keys(): number {
-    return this.#inFlight.size;
+  protected isIdle(): boolean {
+    return false;
   }
 
   /** When a permit will be given back is not known, so what does not fit now has no time at which it will. */
-  look(key: string, cost: number): number {
-    const count = this.#inFlight.get(key);
-    this.left = this.max - (count ?? 0);
-    if ((count ?? 0) + cost <= this.max) {
-      if (count !== undefined || cost === 0 || this.#inFlight.size < this.maxKeys) return 0;
+  look(key: KeyWords, cost: number): number {
+    const row = this.rows.find(key);
+    this.row = row;
+    const count = row === -1 ? 0 : this.#inFlight.get(row);
+    this.left = this.max - count;
+    if (count + cost <= this.max) {
+      if (row !== -1 || cost === 0 || this.rows.hasRoom()) return 0;
       this.reason = 'keys';
       return Number.POSITIVE_INFINITY;
     }
@@ -29,16 +36,21 @@ export class ConcurrencyMeter extends MeterBase implements Meter {
     return Number.POSITIVE_INFINITY;
   }
 
-  take(key: string, cost: number): number {
-    if (cost > 0) this.#inFlight.set(key, (this.#inFlight.get(key) ?? 0) + cost);
+  take(key: KeyWords, cost: number): number {
+    if (cost === 0) return 0;
+    if (this.row === -1) {
+      this.row = this.rows.add(key);
+      this.#inFlight.set(this.row, 0);
+    }
+    this.#inFlight.set(this.row, this.#inFlight.get(this.row) + cost);
     return 0;
   }
 
-  giveBack(key: string, cost: number): void {
-    const count = (this.#inFlight.get(key) ?? 0) - cost;
-    // Fractions of a permit do not add up to nothing exactly.
-    if (count > 1e-9) this.#inFlight.set(key, count);
-    else this.#inFlight.delete(key);
+  giveBack(row: number, age: number, cost: number): void {
+    if (!this.isOf(row, age)) return;
+    const count = this.#inFlight.get(row) - cost;
+    if (count > nothing) this.#inFlight.set(row, count);
+    else this.rows.remove(row);
   }
 
   msFor(used: number): number {
@@ -46,7 +58,7 @@ export class ConcurrencyMeter extends MeterBase implements Meter {
   }
 
   /** Permits are given back by who has them, not by this. */
-  reset(): void {}
+  override reset(): void {}
 
   /** A permit is a permit: there is nothing to exceed. */
   exceed(): number {

@@ -31,58 +31,78 @@ export interface Refusal extends Decision {
   readonly reason: Reason;
 }
 
+/** What a request took. */
+export interface Taken {
+  readonly meters: readonly Meter[];
+  /**
+   * For each limit: the row of its key or one of those below, that row's age, the cost and the mark. Behind them, what the limiter's
+   * `Order` had come to.
+   */
+  readonly held: readonly number[];
+}
+
+/** In place of a row: the request did not meet the limit, or it cost nothing there and the key has none. */
+export const notMet = -1;
+export const noRow = -2;
+
+/** Numbers in `held` for each limit. */
+export const heldStride = 4;
+
 /** Gives back, of what a request took, the permits or the rest. */
 export type GiveBack = (taken: Taken, permits: boolean) => void;
 
-export interface Taken {
-  readonly meters: readonly Meter[];
-  readonly keys: readonly (string | undefined)[];
-  readonly costs: readonly number[];
-  readonly marks: readonly number[] | undefined;
-  /** What the limiter's order of giving back had come to. */
-  readonly since: number;
-}
+const permitsOut = 1;
+const restOut = 2;
 
 /** A grant that remembers what it took. */
-export class HeldGrant implements Grant {
+export class HeldGrant implements Grant, Taken {
   readonly allowed = true;
   readonly by: string;
   readonly remaining: number;
   readonly limit: number;
   readonly retryAfterMs = 0;
   readonly resetMs: number;
+  readonly #meters: readonly Meter[];
+  readonly #held: readonly number[];
   readonly #giveBack: GiveBack;
-  #permits: Taken | undefined;
-  #rest: Taken | undefined;
-  readonly #all: Taken;
+  #out = permitsOut | restOut;
 
-  constructor(answer: Decision, taken: Taken, giveBack: GiveBack) {
-    this.by = answer.by;
-    this.remaining = answer.remaining;
-    this.limit = answer.limit;
-    this.resetMs = answer.resetMs;
-    this.#permits = taken;
-    this.#rest = taken;
-    this.#all = taken;
+  constructor(
+    by: string,
+    remaining: number,
+    limit: number,
+    resetMs: number,
+    meters: readonly Meter[],
+    held: readonly number[],
+    giveBack: GiveBack,
+  ) {
+    this.by = by;
+    this.remaining = remaining;
+    this.limit = limit;
+    this.resetMs = resetMs;
+    this.#meters = meters;
+    this.#held = held;
     this.#giveBack = giveBack;
   }
 
-  release(): void {
-    const taken = this.#permits;
-    this.#permits = undefined;
-    if (taken !== undefined) this.#giveBack(taken, true);
+  get meters(): readonly Meter[] {
+    return this.#meters;
   }
 
-  /** What it took, and what it says: for a reservation, that corrects it later. */
-  parts(): Decision & { readonly taken: Taken } {
-    const { by, remaining, limit, resetMs } = this;
-    return { allowed: true, by, remaining, limit, retryAfterMs: 0, resetMs, taken: this.#all };
+  get held(): readonly number[] {
+    return this.#held;
+  }
+
+  release(): void {
+    if ((this.#out & permitsOut) === 0) return;
+    this.#out &= ~permitsOut;
+    this.#giveBack(this, true);
   }
 
   refund(): void {
     this.release();
-    const taken = this.#rest;
-    this.#rest = undefined;
-    if (taken !== undefined) this.#giveBack(taken, false);
+    if ((this.#out & restOut) === 0) return;
+    this.#out &= ~restOut;
+    this.#giveBack(this, false);
   }
 }

@@ -18,61 +18,59 @@ const sweptPerGap = 4;
 
 /**
  * Where debts of a bucket were given back. What comes in pays the oldest debt first; so who took behind a gap is paid sooner than the
- * level says that was noted when it was taken, and has less to give back. Only of keys of which something was given back that others had
- * taken behind, and only until all has come back that was taken before.
+ * level says that was noted when it was taken, and has less to give back. Only of rows of which something was given back that others had
+ * taken behind, and only until all has come back that was taken before. A row that another key has since got may still have some: they are
+ * older than whatever was taken under that key, so they move none of it.
  */
 export class Gaps {
-  readonly #byKey = new Map<string, Gap[]>();
+  readonly #byRow = new Map<number, Gap[]>();
   readonly #order: Order;
-  #sweep = this.#byKey.entries();
+  #sweep = this.#byRow.entries();
 
   constructor(order: Order) {
     this.#order = order;
   }
 
   /** Where a debt ends by now that ended at `level` when the limiter's order had come to `since`. */
-  move(key: string, level: number, since: number): number {
-    if (this.#byKey.size === 0) return level;
+  move(row: number, level: number, since: number): number {
+    if (this.#byRow.size === 0) return level;
     let moved = level;
-    for (const { number, place, amount } of this.#byKey.get(key) ?? [])
+    for (const { number, place, amount } of this.#byRow.get(row) ?? [])
       if (number >= since && place < moved) moved -= amount;
     return moved;
   }
 
   /** Whether there is room for a gap of this key, where there are `most` keys at most. */
-  hasRoom(key: string, most: number): boolean {
-    return this.#byKey.size < most || this.#byKey.has(key);
+  hasRoom(row: number, most: number): boolean {
+    return this.#byRow.size < most || this.#byRow.has(row);
   }
 
-  /** Everything up to `until` is given back. */
-  clear(key: string, until: number): void {
-    const number = this.#order.next();
-    const place = Number.NEGATIVE_INFINITY;
-    this.#byKey.set(key, [{ number, place, amount: Number.POSITIVE_INFINITY, until }]);
+  forget(row: number): void {
+    this.#byRow.delete(row);
   }
 
-  add(key: string, gap: Omit<Gap, 'number'>): void {
-    const gaps = this.#byKey.get(key) ?? [];
+  add(row: number, gap: Omit<Gap, 'number'>): void {
+    const gaps = this.#byRow.get(row) ?? [];
     gaps.push({ ...gap, number: this.#order.next() });
     const [first, second] = gaps;
     if (gaps.length > gapsOfKeyMost && first !== undefined && second !== undefined)
       gaps.splice(0, 2, joined(first, second));
-    this.#byKey.set(key, gaps);
+    this.#byRow.set(row, gaps);
   }
 
   /** Goes round, a few keys at a time, so that there is no scan of all. `come`: what has come in by now. */
   forgetSome(come: number): void {
-    for (let left = Math.min(sweptPerGap, this.#byKey.size); left > 0; left--) {
+    for (let left = Math.min(sweptPerGap, this.#byRow.size); left > 0; left--) {
       let next = this.#sweep.next();
       if (next.done === true) {
-        this.#sweep = this.#byKey.entries();
+        this.#sweep = this.#byRow.entries();
         next = this.#sweep.next();
         if (next.done === true) return;
       }
-      const [key, gaps] = next.value;
+      const [row, gaps] = next.value;
       const open = gaps.filter(({ until }) => until > come);
-      if (open.length === 0) this.#byKey.delete(key);
-      else if (open.length < gaps.length) this.#byKey.set(key, open);
+      if (open.length === 0) this.#byRow.delete(row);
+      else if (open.length < gaps.length) this.#byRow.set(row, open);
     }
   }
 }

@@ -1,10 +1,11 @@
 import { randomFillSync } from 'node:crypto';
+import { checked, type LimitRequest, type Member, members, type Scope } from './request.js';
 
 /** A member of more characters than this is no matter for columns. */
 export const mostChars = 120;
 /** Words that one member can fill: two characters a word where one of them is beyond Latin-1, else four. */
 const memberWords = mostChars / 2;
-const places = 4;
+const places = members.length;
 /** Of each member's length and each of its characters, two random numbers. */
 const randoms = 2 * (mostChars + 1);
 
@@ -18,12 +19,34 @@ const randoms = 2 * (mostChars + 1);
 export class KeyWords {
   readonly words = new Int32Array(places * memberWords);
   readonly shapes = new Int32Array(places);
+  /** What was read last, and a bit for each of its members that is too long. */
+  request: LimitRequest = {};
+  long = 0;
   readonly #first = new Int32Array(places);
   readonly #second = new Int32Array(places);
   readonly #randoms: Int32Array;
 
   constructor(random: Int32Array = randomFillSync(new Int32Array(places * randoms))) {
     this.#randoms = random;
+  }
+
+  /**
+   * Reads the members that have a bit in `wanted`.
+   *
+   * @throws RateLimitError `bad_request`
+   */
+  readRequest(request: LimitRequest, wanted: number): void {
+    this.request = request;
+    this.long = 0;
+    if ((wanted & 1) !== 0) this.#readMember(0, 'actor', request.actor);
+    if ((wanted & 2) !== 0) this.#readMember(1, 'channel', request.channel);
+    if ((wanted & 4) !== 0) this.#readMember(2, 'session', request.session);
+    if ((wanted & 8) !== 0) this.#readMember(3, 'tool', request.tool);
+  }
+
+  #readMember(place: number, member: Member, text: string | undefined): void {
+    if (!this.read(place, text === undefined ? text : checked(text, member)))
+      this.long |= 1 << place;
   }
 
   /** Reads one member; false when it is too long. */
@@ -65,12 +88,12 @@ export class KeyWords {
   }
 
   /** By what the key that is made of these members is found: 15 and 17 of the universal bits, mixed so that each tells in all of it. */
-  hashOf(members: readonly number[]): number {
+  hashOf(places: readonly number[]): number {
     let first = 0;
     let second = 0;
-    for (let i = 0; i < members.length; i++) {
-      first += this.#first[members[i]!]!;
-      second += this.#second[members[i]!]!;
+    for (let i = 0; i < places.length; i++) {
+      first = (first + this.#first[places[i]!]!) | 0;
+      second = (second + this.#second[places[i]!]!) | 0;
     }
     let hash = (first & 0xfffe_0000) | (second >>> 15);
     hash = Math.imul(hash ^ (hash >>> 16), 0x85eb_ca6b);
@@ -79,9 +102,9 @@ export class KeyWords {
   }
 
   /** The lengths of all members, a byte each. */
-  shapeOf(members: readonly number[]): number {
+  shapeOf(places: readonly number[]): number {
     let shape = 0;
-    for (let i = 0; i < members.length; i++) shape |= this.shapes[members[i]!]! << (i << 3);
+    for (let i = 0; i < places.length; i++) shape |= this.shapes[places[i]!]! << (i << 3);
     return shape;
   }
 
@@ -98,6 +121,16 @@ export class KeyWords {
 
 /** Added to the length of a member that is written in two characters a word; it is at least 1, so the sum is no narrow one's. */
 const wide = 0x80;
+
+/** The places of a scope's members. */
+export function placesOf(scope: Scope): number[] {
+  return scope.map((member) => members.indexOf(member));
+}
+
+/** A bit for each of them. */
+export function bitsOf(places: readonly number[]): number {
+  return places.reduce((bits, place) => bits | (1 << place), 0);
+}
 
 /** Where a member's words begin. */
 export function wordsFrom(member: number): number {

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { KeyTable } from './key-table.js';
 import { KeyWords, mostChars } from './key-words.js';
 import { KeyedRows } from './keyed-rows.js';
+import { keyMaker, type LimitRequest, members, requestOf } from './request.js';
 
 const text = fc.oneof(
   fc.constantFrom(
@@ -30,18 +31,57 @@ test('rows are found by the very keys they were made for, whatever is added and 
     fc.property(
       fc.array(fc.tuple(fc.constantFrom('add', 'remove', 'find'), text), { maxLength: 300 }),
       (steps) => {
-        const rows = new KeyedRows(1_000, () => false);
+        const rows = new KeyedRows(['actor'], 1_000, () => false);
+        const words = new KeyWords();
+        const keyOf = keyMaker(['actor']);
         const expected = new Map<string, number>();
-        for (const [what, key] of steps) {
-          expect(rows.find(key)).toBe(expected.get(key) ?? -1);
-          if (what === 'remove') {
-            rows.remove(key);
+        for (const [what, actor] of steps) {
+          words.readRequest({ actor }, 1);
+          const key = keyOf({ actor });
+          const row = rows.find(words);
+          expect(row).toBe(expected.get(key) ?? -1);
+          expect(requestOf(['actor'], key)).toEqual({ actor });
+          if (what === 'remove' && row !== -1) {
+            rows.remove(row);
             expected.delete(key);
-          } else if (what === 'add' && !expected.has(key)) expected.set(key, rows.add(key));
+          } else if (what === 'add' && row === -1) expected.set(key, rows.add(words));
         }
         expect(new Map(rows.entries())).toEqual(expected);
         expect(new Set(expected.values()).size).toBe(expected.size);
         expect(rows.size).toBe(expected.size);
+      },
+    ),
+    { numRuns: 300 },
+  );
+});
+
+test('a key of several members is the key of the same members only', () => {
+  const member = fc.option(fc.oneof(text, fc.constantFrom('a', '-', '1:a', '0:')), {
+    nil: undefined,
+  });
+  const request = fc.record({ actor: member, channel: member, session: member, tool: member });
+  fc.assert(
+    fc.property(
+      fc.array(request, { maxLength: 60 }),
+      fc.subarray([...members]),
+      (requests, scope) => {
+        const keyOf = keyMaker(scope);
+        const rows = new KeyedRows(scope, 1_000, () => false);
+        const words = new KeyWords();
+        const found = new Map<string, number>();
+        const exactly = (one: LimitRequest): string =>
+          JSON.stringify(scope.map((name) => one[name] ?? null));
+        for (const one of requests) {
+          words.readRequest(one, 15);
+          const row = rows.find(words);
+          expect(row).toBe(found.get(exactly(one)) ?? -1);
+          if (row !== -1) continue;
+          const added = rows.add(words);
+          found.set(exactly(one), added);
+          expect(rows.keyOf(added)).toBe(keyOf(one));
+          expect(keyOf(requestOf(scope, keyOf(one)) ?? {})).toBe(keyOf(one));
+        }
+        expect(rows.size).toBe(found.size);
       },
     ),
     { numRuns: 300 },

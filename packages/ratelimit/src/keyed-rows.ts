@@ -1,20 +1,22 @@
 import { KeyTable } from './key-table.js';
-import { KeyWords } from './key-words.js';
+import { bitsOf, type KeyWords, placesOf } from './key-words.js';
+import { keyMaker, type LimitRequest, type Scope } from './request.js';
 
 /** Rows looked at for each new key, so that what is forgotten keeps up with what comes. */
 const sweptPerInsert = 4;
 /** Rows looked at when there is no room, before a new key is refused. */
 const sweptWhenFull = 256;
 
-const whole = [0];
-
 /**
  * Keys and the number of the row that each has in some columns. A row whose key says nothing any more is given to another: a few
  * rows are looked at for every new key, so there is no timer, no scan of all, and no key that is still limiting is lost.
  */
 export class KeyedRows {
-  readonly #words = new KeyWords();
-  readonly #table = new KeyTable(whole);
+  readonly #scope: Scope;
+  readonly #stringOf: (request: LimitRequest) => string;
+  /** Of the members in the scope. */
+  readonly #bits: number;
+  readonly #table: KeyTable;
   /** Keys that are too long for the table. */
   readonly #long = new Map<string, number>();
   readonly #longOf = new Map<number, string>();
@@ -26,7 +28,12 @@ export class KeyedRows {
   most: number;
 
   /** At most `most` keys; `isIdle` tells a row that is as good as none. */
-  constructor(most: number, isIdle: (row: number) => boolean) {
+  constructor(scope: Scope, most: number, isIdle: (row: number) => boolean) {
+    const places = placesOf(scope);
+    this.#scope = scope;
+    this.#stringOf = keyMaker(scope);
+    this.#bits = bitsOf(places);
+    this.#table = new KeyTable(places);
     this.most = most;
     this.#isIdle = isIdle;
   }
@@ -36,8 +43,9 @@ export class KeyedRows {
   }
 
   /** The row of a key, -1 without one. */
-  find(key: string): number {
-    return this.#words.read(0, key) ? this.#table.find(this.#words) : (this.#long.get(key) ?? -1);
+  find(key: KeyWords): number {
+    if ((key.long & this.#bits) === 0) return this.#table.find(key);
+    return this.#long.get(this.#stringOf(key.request)) ?? -1;
   }
 
   /** Whether `add` would find room; makes some if it can. */
@@ -48,31 +56,17 @@ export class KeyedRows {
   }
 
   /** A row for a key that has none. */
-  add(key: string): number {
+  add(key: KeyWords): number {
     this.#forget(sweptPerInsert);
-    if (this.#words.read(0, key)) return this.#table.add(this.#words);
+    if ((key.long & this.#bits) === 0) return this.#table.add(key);
     const row = this.#table.addUnlisted();
-    this.#long.set(key, row);
-    this.#longOf.set(row, key);
+    const text = this.#stringOf(key.request);
+    this.#long.set(text, row);
+    this.#longOf.set(row, text);
     return row;
   }
 
-  remove(key: string): void {
-    const row = this.find(key);
-    if (row !== -1) this.#removeRow(row);
-  }
-
-  *entries(): IterableIterator<readonly [key: string, row: number]> {
-    for (let row = 0; row < this.#table.made; row++) {
-      if (this.#table.isUsed(row)) yield [this.#keyOf(row), row];
-    }
-  }
-
-  #keyOf(row: number): string {
-    return this.#longOf.get(row) ?? this.#table.membersOf(row)[0]!;
-  }
-
-  #removeRow(row: number): void {
+  remove(row: number): void {
     if (this.#longOf.size > 0) {
       const key = this.#longOf.get(row);
       if (key !== undefined) {
@@ -83,12 +77,31 @@ export class KeyedRows {
     this.#table.remove(row);
   }
 
+  /** Tells a row's key from others that it had or will have. */
+  ageOf(row: number): number {
+    return this.#table.ageOf(row);
+  }
+
+  *entries(): IterableIterator<readonly [key: string, row: number]> {
+    for (let row = 0; row < this.#table.made; row++) {
+      if (this.#table.isUsed(row)) yield [this.keyOf(row), row];
+    }
+  }
+
+  /** As `keyMaker` makes it. */
+  keyOf(row: number): string {
+    const long = this.#longOf.size > 0 ? this.#longOf.get(row) : undefined;
+    if (long !== undefined) return long;
+    const texts = this.#table.membersOf(row);
+    return this.#stringOf(Object.fromEntries(this.#scope.map((member, i) => [member, texts[i]])));
+  }
+
   /** Looks at the next few rows, and begins anew at the end. */
   #forget(most: number): void {
     for (let left = Math.min(most, this.#table.made); left > 0; left--) {
       if (this.#sweep >= this.#table.made) this.#sweep = 0;
       const row = this.#sweep++;
-      if (this.#table.isUsed(row) && this.#isIdle(row)) this.#removeRow(row);
+      if (this.#table.isUsed(row) && this.#isIdle(row)) this.remove(row);
     }
   }
 }

@@ -1,8 +1,16 @@
 import { Blocks } from './blocks.js';
 import { type Clock, systemClock } from './clock.js';
 import type { LimitCounters } from './counters.js';
-import { type Decision, type Grant, HeldGrant, type Refusal, type Taken } from './decision.js';
+import {
+  type Decision,
+  type Grant,
+  HeldGrant,
+  heldStride,
+  type Refusal,
+  type Taken,
+} from './decision.js';
 import { RateLimitError } from './errors.js';
+import { KeyWords } from './key-words.js';
 import type { Limit } from './limit.js';
 import { Line, type Waiter } from './line.js';
 import type { Meter, Reason } from './meter.js';
@@ -30,6 +38,7 @@ export interface WaitOptions {
 }
 
 const defaultMaxWaiting = 10_000;
+const allMembers = -1;
 
 const unlimited: Decision = {
   allowed: true,
@@ -47,7 +56,8 @@ export class Limiter {
   readonly #order = new Order();
   #limits: readonly Limit[] = [];
   #meters: readonly Meter[] = [];
-  #survey = new Survey([]);
+  readonly #key = new KeyWords();
+  #survey = new Survey([], this.#key, this.#order);
   #blocks = new Blocks();
   #line: Line;
   /** What bars a request besides the limits; only what is in use, so that a decision costs no more than it must. */
@@ -74,7 +84,7 @@ export class Limiter {
     this.#line.settle();
     const now = this.#clock.now();
     this.#survey.look(request, now, this.#barriers);
-    return this.#answer(now, 0);
+    return this.#answer(now);
   }
 
   /**
@@ -103,11 +113,15 @@ export class Limiter {
     const asked = { ...request, cost: estimate };
     const grant = this.take(asked);
     if (!grant.allowed) return grant;
-    const { taken, ...answer } = (grant as HeldGrant).parts();
+    const { by, remaining, limit, retryAfterMs, resetMs } = grant;
     let open = true;
     const reservation: Reservation = {
-      ...answer,
       allowed: true,
+      by,
+      remaining,
+      limit,
+      retryAfterMs,
+      resetMs,
       settle: (actual) => {
         if (!(actual >= 0 && actual < Number.POSITIVE_INFINITY)) {
           throw new RateLimitError(
@@ -117,7 +131,8 @@ export class Limiter {
         }
         if (!open) return { overspent: 0 };
         open = false;
-        const settled = settle(taken, asked, actual, this.#clock.now());
+        this.#key.readRequest(asked, allMembers);
+        const settled = settle(grant as HeldGrant, this.#key, asked, actual, this.#clock.now());
         this.#line.changed();
         return settled;
       },
@@ -142,9 +157,9 @@ export class Limiter {
   /** Makes the key that a request has in a limit as if it had never been used, nor blocked. */
   reset(name: string, request: LimitRequest): void {
     const meter = this.#meterOf(name);
-    const key = meter.keyOf(request);
-    meter.reset(key);
-    this.#blocks.unblock(meter, key);
+    this.#key.readRequest(request, meter.bits);
+    meter.reset(this.#key);
+    this.#blocks.unblock(meter, meter.keyOf(request));
     this.#line.changed();
   }
 
@@ -167,7 +182,7 @@ export class Limiter {
     this.#meters = made;
     this.#limits = [...limits];
     this.#blocks.keepOnly(made);
-    this.#survey = new Survey(made);
+    this.#survey = new Survey(made, this.#key, this.#order);
     const before = this.#line;
     this.#line = new Line(this.#survey, this.#clock, this.#blocks);
     this.#barriers = this.#barriers.map((barrier) => (barrier === before ? this.#line : barrier));
@@ -196,7 +211,7 @@ export class Limiter {
    * @throws RateLimitError `bad_snapshot`
    */
   restore(snapshot: Snapshot): void {
-    readSnapshot(snapshot, this.#limits, this.#meters, this.#clock);
+    readSnapshot(snapshot, this.#limits, this.#meters, this.#key, this.#clock);
     this.#line.changed();
   }
 
@@ -260,20 +275,16 @@ export class Limiter {
   }
 
   #grant(now: number): Grant {
-    const { by, keys, costs, shadowed } = this.#survey;
-    const marks = this.#survey.take(now);
-    const taken = keys.slice();
-    const since = this.#order.made;
-    for (let place = 0; place < keys.length; place++) {
-      if (keys[place] !== undefined) this.#meters[place]!.allowed++;
+    const { by, left, costs, meters } = this.#survey;
+    const held = this.#survey.take(now);
+    if (by === -1) {
+      const most = Number.POSITIVE_INFINITY;
+      return new HeldGrant('', most, most, 0, meters, held, this.#giveBack);
     }
-    for (const place of shadowed) {
-      this.#meters[place]!.shadowRefused++;
-      taken[place] = undefined;
-    }
-    const answer = this.#answer(now, by === -1 ? 0 : costs[by]!);
-    const what = { meters: this.#meters, keys: taken, costs: costs.slice(), marks, since };
-    return new HeldGrant(answer, what, this.#giveBack);
+    const { name, max } = meters[by]!;
+    const remaining = left - costs[by]!;
+    const resetMs = meters[by]!.msFor(max - remaining, now);
+    return new HeldGrant(name, whole(remaining), max, resetMs, meters, held, this.#giveBack);
   }
 
   /** Says when it may be ready behind those who wait. */
@@ -285,37 +296,50 @@ export class Limiter {
   }
 
   #refuse(now: number, why?: Reason): Refusal {
-    const { by, reason, shadowed } = this.#survey;
-    if (by !== -1) this.#meters[by]!.refused++;
-    for (const place of shadowed) this.#meters[place]!.shadowRefused++;
-    return { ...this.#answer(now, 0), allowed: false, reason: why ?? reason };
+    const { by, waitMs, reason, left, shadowed, meters } = this.#survey;
+    for (const place of shadowed) meters[place]!.shadowRefused++;
+    if (by === -1) return { ...unlimited, allowed: false, reason: why ?? reason };
+    const meter = meters[by]!;
+    meter.refused++;
+    return {
+      allowed: false,
+      by: meter.name,
+      remaining: whole(left),
+      limit: meter.max,
+      retryAfterMs: waitMs,
+      resetMs: meter.msFor(meter.max - left, now),
+      reason: why ?? reason,
+    };
   }
 
-  /** About what was surveyed last, after `cost` was taken of the limit that decides. */
-  #answer(now: number, cost: number): Decision {
-    const { by, waitMs, reason, left } = this.#survey;
+  /** About what was surveyed last. */
+  #answer(now: number): Decision {
+    const { by, waitMs, reason, left, meters } = this.#survey;
     if (by === -1) return unlimited;
-    const meter = this.#meters[by]!;
-    const remaining = left - cost;
+    const meter = meters[by]!;
     return {
       allowed: waitMs === 0,
       by: meter.name,
-      remaining: Math.max(0, Math.floor(remaining)),
+      remaining: whole(left),
       limit: meter.max,
       retryAfterMs: waitMs,
-      resetMs: meter.msFor(meter.max - remaining, now),
+      resetMs: meter.msFor(meter.max - left, now),
       reason: waitMs === 0 ? undefined : reason,
     };
   }
 
-  readonly #giveBack = ({ meters, keys, costs, marks, since }: Taken, permits: boolean): void => {
+  readonly #giveBack = ({ meters, held }: Taken, permits: boolean): void => {
     const now = this.#clock.now();
-    for (let place = 0; place < keys.length; place++) {
-      const key = keys[place];
+    for (let place = 0, at = 0; place < meters.length; place++, at += heldStride) {
+      const row = held[at]!;
       const meter = meters[place]!;
-      if (key !== undefined && meter.isReleased === permits)
-        meter.giveBack(key, costs[place]!, marks?.[place] ?? 0, now, since);
+      if (row >= 0 && meter.isReleased === permits)
+        meter.giveBack(row, held[at + 1]!, held[at + 2]!, held[at + 3]!, now, held.at(-1)!);
     }
     this.#line.changed();
   };
+}
+
+function whole(left: number): number {
+  return Math.max(0, Math.floor(left));
 }

@@ -89,6 +89,7 @@ export class Line implements Barrier {
     this.#survey.look(request, now, this.#others);
     const { meters } = this.#survey;
     const keys = this.#survey.keys.slice();
+    const met = this.#survey.costs.map((cost) => cost !== -1);
     const costs = this.#survey.costs.slice();
     let ms = this.#survey.waitMs;
     const ahead = meters.map(() => 0);
@@ -96,16 +97,19 @@ export class Line implements Barrier {
       this.#survey.look(waiter.request, now, this.#others);
       const narrowest = this.#narrowest();
       for (let place = 0; place < meters.length; place++) {
-        const isSame = keys[place] !== undefined && this.#survey.keys[place] === keys[place];
+        const isSame =
+          met[place] &&
+          this.#survey.costs[place] !== -1 &&
+          this.#survey.keys[place] === keys[place];
         const isAhead = this.#survey.waits[place]! > 0 && meters[place]!.breadth >= narrowest;
         if (isSame && isAhead) ahead[place]! += this.#survey.costs[place]!;
       }
     }
+    this.#survey.look(request, now, this.#others);
     for (let place = 0; place < meters.length; place++) {
-      const key = keys[place];
-      if (key === undefined || meters[place]!.shadow) continue;
-      if (ahead[place]! > 0)
-        ms = Math.max(ms, meters[place]!.msBehind(key, ahead[place]!, costs[place]!, now));
+      if (!met[place] || meters[place]!.shadow || ahead[place] === 0) continue;
+      const behind = meters[place]!.msBehind(this.#survey.key, ahead[place]!, costs[place]!, now);
+      ms = Math.max(ms, behind);
     }
     // Nobody can tell when a permit is given back.
     return ms === Number.POSITIVE_INFINITY ? 0 : ms;
@@ -142,10 +146,10 @@ export class Line implements Barrier {
 
   /** The most members in the scope of a limit that the surveyed request lacks something of; -1 if it lacks nothing. */
   #narrowest(): number {
-    const { meters, keys, waits } = this.#survey;
+    const { meters, costs, waits } = this.#survey;
     let breadth = -1;
     for (let place = 0; place < meters.length; place++) {
-      if (keys[place] === undefined || waits[place] === 0 || meters[place]!.shadow) continue;
+      if (costs[place] === -1 || waits[place] === 0 || meters[place]!.shadow) continue;
       breadth = Math.max(breadth, meters[place]!.breadth);
     }
     return breadth;
@@ -153,24 +157,23 @@ export class Line implements Barrier {
 
   /** Returns the ms after which the first of what it claimed is there: the claim may end then. */
   #claim(now: number): number {
-    const { meters, keys, waits } = this.#survey;
+    const { meters, keys, costs, waits } = this.#survey;
     const narrowest = this.#narrowest();
     let ms = Number.POSITIVE_INFINITY;
     for (let place = 0; place < meters.length; place++) {
-      const key = keys[place];
       const meter = meters[place]!;
-      if (key === undefined || meter.shadow || meter.breadth < narrowest) continue;
+      if (costs[place] === -1 || meter.shadow || meter.breadth < narrowest) continue;
       const wait = waits[place]!;
       if (wait > 0) ms = Math.min(ms, wait);
-      else if (!this.#isNeeded(place, key, now)) continue;
-      this.#claims.get(meter)!.add(key);
+      else if (!this.#isNeeded(place, now)) continue;
+      this.#claims.get(meter)!.add(keys[place]!);
     }
     return ms;
   }
 
   /** Whether somebody else who took as much of what is there now would keep it from being there in time. */
-  #isNeeded(place: number, key: string, now: number): boolean {
-    const { meters, costs, waitMs } = this.#survey;
+  #isNeeded(place: number, now: number): boolean {
+    const { meters, key, costs, waitMs } = this.#survey;
     const cost = costs[place]!;
     return cost > 0 && meters[place]!.msBehind(key, cost, cost, now) > waitMs;
   }

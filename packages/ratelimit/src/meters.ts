@@ -33,6 +33,6 @@ export function meterOf(limit: Limit, clock: Clock, order: Order): Meter {
   if (limit.kind !== 'quota') return new BucketMeter(limit, clock.now(), order);
   const { period } = limit;
   return 'rollingMs' in period
-    ? new RollingMeter({ ...limit, period }, order)
-    : new CalendarMeter({ ...limit, period }, clock.wall, order);
+    ? new RollingMeter({ ...limit, period })
+    : new CalendarMeter({ ...limit, period }, clock.wall);
 }

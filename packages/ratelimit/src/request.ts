@@ -54,7 +54,32 @@ function keyOfOne(value: string | undefined, member: Member): string {
 /** Doubled at the beginning of a value, so no value is the same. */
 const absent = '\0-';
 
-function checked(value: string, member: Member): string {
+/** @throws RateLimitError `bad_request` */
+export function checked(value: string, member: Member): string {
   if (typeof value === 'string') return value;
   throw new RateLimitError('bad_request', `${member} is no string`);
+}
+
+/** The request whose key this is: what `keyMaker` makes of it is the key. Undefined when it is the key of none. */
+export function requestOf(scope: Scope, key: string): LimitRequest | undefined {
+  const request: { [member in Member]?: string } = {};
+  const [only] = scope;
+  if (scope.length === 1) {
+    if (key !== absent) request[only!] = key.startsWith('\0') ? key.slice(1) : key;
+  } else {
+    let rest = key;
+    for (const member of scope) {
+      if (rest.startsWith('-')) {
+        rest = rest.slice(1);
+        continue;
+      }
+      const length = /^(\d+):/.exec(rest);
+      if (length === null) return undefined;
+      const from = length[0].length;
+      const to = from + Number(length[1]);
+      request[member] = rest.slice(from, to);
+      rest = rest.slice(to);
+    }
+  }
+  return keyMaker(scope)(request) === key ? request : undefined;
 }

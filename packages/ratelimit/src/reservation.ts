@@ -1,4 +1,5 @@
-import type { Decision, Refusal, Taken } from './decision.js';
+import { type Decision, heldStride, noRow, notMet, type Refusal, type Taken } from './decision.js';
+import type { KeyWords } from './key-words.js';
 import type { Meter } from './meter.js';
 import type { LimitRequest } from './request.js';
 
@@ -22,19 +23,24 @@ export interface Reservation extends Decision {
 
 export type Reserved = Reservation | Refusal;
 
-/** Corrects what was taken for a request to what it did cost; the permits are given back. */
-export function settle(taken: Taken, request: LimitRequest, actual: number, now: number): Settled {
+/** Corrects what was taken for a request, which `key` has read, to what it did cost; the permits are given back. */
+export function settle(
+  { meters, held }: Taken,
+  key: KeyWords,
+  request: LimitRequest,
+  actual: number,
+  now: number,
+): Settled {
   let overspent = 0;
-  for (let place = 0; place < taken.keys.length; place++) {
-    const key = taken.keys[place];
-    if (key === undefined) continue;
-    const meter = taken.meters[place]!;
-    const mark = taken.marks?.[place] ?? 0;
-    const estimate = taken.costs[place]!;
-    const more = meter.isReleased ? -estimate : costIn(meter, request, actual, estimate) - estimate;
-    if (more < 0) meter.giveBack(key, -more, mark, now, taken.since);
+  for (const [place, meter] of meters.entries()) {
+    const [row, age, estimate, mark] = held.slice(place * heldStride, (place + 1) * heldStride);
+    if (row === notMet) continue;
+    const more = meter.isReleased
+      ? -estimate!
+      : costIn(meter, request, actual, estimate!) - estimate!;
+    if (more < 0 && row !== noRow) meter.giveBack(row!, age!, -more, mark!, now, held.at(-1)!);
     else if (more > 0) {
-      const over = meter.exceed(key, more, meter.maxDebt ?? meter.max, mark, now);
+      const over = meter.exceed(key, more, meter.maxDebt ?? meter.max, mark!, now);
       overspent = Math.max(overspent, over);
     }
   }

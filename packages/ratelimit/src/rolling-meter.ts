@@ -1,10 +1,8 @@
 import { Column } from './column.js';
-import { KeyedRows } from './keyed-rows.js';
+import type { KeyWords } from './key-words.js';
+import { KeyedMeter } from './keyed-meter.js';
 import type { QuotaLimit } from './limit.js';
 import type { Meter } from './meter.js';
-import { MeterBase } from './meter-base.js';
-import type { Order } from './order.js';
-import { Resets } from './resets.js';
 
 const parts = 60;
 /** The part that a window begins in is counted whole, so one more is kept. */
@@ -14,38 +12,29 @@ const newest = kept;
 const stride = 64;
 
 /** So much of a key in any window of a length, counted in sixtieths of it: never more, and what is free again is so at most a sixtieth late. */
-export class RollingMeter extends MeterBase implements Meter {
+export class RollingMeter extends KeyedMeter implements Meter {
   readonly #cells = new Column();
-  readonly #rows: KeyedRows;
-  readonly #resets: Resets;
   readonly #partMs: number;
   #part = 0;
   max: number;
 
-  constructor(
-    limit: QuotaLimit & { readonly period: { readonly rollingMs: number } },
-    order: Order,
-  ) {
+  constructor(limit: QuotaLimit & { readonly period: { readonly rollingMs: number } }) {
     super(limit);
-    this.#resets = new Resets(order);
     this.max = limit.max;
     this.#partMs = limit.period.rollingMs / parts;
-    this.#rows = new KeyedRows(
-      this.maxKeys,
-      (row) => this.#cells.get(row * stride + newest) <= this.#part - kept,
-    );
   }
 
-  get keys(): number {
-    return this.#rows.size;
+  protected isIdle(row: number): boolean {
+    return this.#newestOf(row) <= this.#part - kept;
   }
 
-  look(key: string, cost: number, now: number): number {
+  look(key: KeyWords, cost: number, now: number): number {
     this.#go(now);
-    const row = this.#rows.find(key);
+    const row = this.rows.find(key);
+    this.row = row;
     const used = this.#used(row);
     this.left = this.max - used;
-    if (row === -1 && cost > 0 && cost <= this.max && !this.#rows.hasRoom()) {
+    if (row === -1 && cost > 0 && cost <= this.max && !this.rows.hasRoom()) {
       this.reason = 'keys';
       return Math.ceil(this.#partMs * kept);
     }
@@ -62,12 +51,14 @@ export class RollingMeter extends MeterBase implements Meter {
   }
 
   /** Marks what was taken with the part it was taken in. */
-  take(key: string, cost: number, now: number): number {
+  take(key: KeyWords, cost: number, now: number): number {
     this.#go(now);
     if (cost === 0) return this.#part;
-    const found = this.#rows.find(key);
-    const row = found === -1 ? this.#rows.add(key) : found;
-    if (found === -1) this.#clear(row);
+    if (this.row === -1) {
+      this.row = this.rows.add(key);
+      this.#clear(this.row);
+    }
+    const { row } = this;
     for (
       let part = Math.max(this.#newestOf(row) + 1, this.#part - parts);
       part <= this.#part;
@@ -80,10 +71,9 @@ export class RollingMeter extends MeterBase implements Meter {
     return this.#part;
   }
 
-  giveBack(key: string, cost: number, mark: number, _now: number, since: number): void {
-    const row = this.#rows.find(key);
-    if (row === -1 || mark <= this.#newestOf(row) - kept || mark > this.#newestOf(row)) return;
-    if (this.#resets.isSince(key, since)) return;
+  giveBack(row: number, age: number, cost: number, mark: number): void {
+    if (!this.isOf(row, age)) return;
+    if (mark <= this.#newestOf(row) - kept || mark > this.#newestOf(row)) return;
     const cell = this.#cell(row, mark);
     this.#cells.set(cell, Math.max(0, this.#cells.get(cell) - cost));
   }
@@ -93,17 +83,12 @@ export class RollingMeter extends MeterBase implements Meter {
     return used > 0 ? Math.ceil(this.#partMs * kept) : 0;
   }
 
-  reset(key: string): void {
-    this.#resets.note(key);
-    this.#rows.remove(key);
-  }
-
   /** Counted when it is known, while what was taken still counts. */
-  exceed(key: string, cost: number, debtMost: number, mark: number, now: number): number {
+  exceed(key: KeyWords, cost: number, debtMost: number, mark: number, now: number): number {
     this.#go(now);
     if (mark <= this.#part - kept) return 0;
-    const used = this.#used(this.#rows.find(key));
-    const taken = Math.max(0, Math.min(cost, this.max + debtMost - used));
+    this.row = this.rows.find(key);
+    const taken = Math.max(0, Math.min(cost, this.max + debtMost - this.#used(this.row)));
     if (taken > 0) this.take(key, taken, now);
     return cost - taken;
   }
@@ -116,20 +101,20 @@ export class RollingMeter extends MeterBase implements Meter {
   /** All of it as if it were used now: what is restored is never more than is left. */
   *used(now: number): IterableIterator<readonly [string, number]> {
     this.#go(now);
-    for (const [key, row] of this.#rows.entries()) {
+    for (const [key, row] of this.rows.entries()) {
       const used = this.#used(row);
       if (used > 0) yield [key, used];
     }
   }
 
-  restore(key: string, used: number, now: number, passedMs: number): void {
-    this.#rows.remove(key);
+  restore(key: KeyWords, used: number, now: number, passedMs: number): void {
+    this.reset(key);
+    this.row = -1;
     if (passedMs < this.#partMs * kept) this.take(key, used, now);
   }
 
   change(limit: QuotaLimit): void {
     this.adopt(limit);
-    this.#rows.most = this.maxKeys;
     this.max = limit.max;
   }
 

@@ -1,8 +1,10 @@
 import type { Clock } from './clock.js';
 import { RateLimitError } from './errors.js';
+import type { KeyWords } from './key-words.js';
 import type { Limit } from './limit.js';
 import type { Meter } from './meter.js';
 import { shapeOf } from './meters.js';
+import { type LimitRequest, requestOf } from './request.js';
 
 /** What was used of each limit's keys, at a time; plain data that JSON can hold. */
 export interface Snapshot {
@@ -37,19 +39,37 @@ export function readSnapshot(
   snapshot: Snapshot,
   limits: readonly Limit[],
   meters: readonly Meter[],
+  key: KeyWords,
   clock: Clock,
 ): void {
   const byShape = checked(snapshot);
+  const found = limits.map((limit) =>
+    (byShape.get(shapeOf(limit)) ?? []).map((entry) => askedBy(limit, entry)),
+  );
   const passedMs = Math.max(0, clock.wall() - snapshot.wallMs);
   const now = clock.now();
-  for (const [place, limit] of limits.entries()) {
+  for (const [place, entries] of found.entries()) {
     const meter = meters[place]!;
     const known = new Map(meter.used(now));
-    for (const [key, used] of byShape.get(shapeOf(limit)) ?? []) {
+    for (const { text, request, used } of entries) {
       // What was used since counts where it is more.
-      if ((known.get(key) ?? 0) < used) meter.restore(key, used, now, passedMs);
+      if ((known.get(text) ?? 0) >= used) continue;
+      key.readRequest(request, meter.bits);
+      meter.restore(key, used, now, passedMs);
     }
   }
+}
+
+function askedBy(
+  { name, scope = [] }: Limit,
+  [text, used]: readonly [string, number],
+): { text: string; request: LimitRequest; used: number } {
+  const request = requestOf(scope, text);
+  if (request !== undefined) return { text, request, used };
+  throw new RateLimitError(
+    'bad_snapshot',
+    `this is no snapshot of version 1 of a limiter: ${JSON.stringify(text)} is no key of ${JSON.stringify(name)}`,
+  );
 }
 
 function checked(snapshot: Snapshot): Map<string, readonly (readonly [string, number])[]> {
