@@ -10,7 +10,7 @@ import { say } from './talk.js';
  * @throws ConfigError with all that is wrong
  */
 export async function configOf(env: Environment = process.env): Promise<Loaded | undefined> {
-  const cwd = process.cwd();
+  const cwd = workingFolder();
   if (!isConfigured(env, cwd)) return undefined;
   const { loadConfig } = await import('../config/load.js');
   const loaded = loadConfig({ env, cwd });
@@ -26,6 +26,15 @@ export async function untrustedEventOf(loaded?: Loaded): Promise<AuditEvent | un
   if (loaded?.untrusted === undefined) return undefined;
   const { untrustedEvent } = await import('../config/untrusted.js');
   return untrustedEvent(loaded.untrusted);
+}
+
+/** Where the project's file is looked for. A working directory that is gone has none. */
+export function workingFolder(): string {
+  try {
+    return process.cwd();
+  } catch {
+    return '/';
+  }
 }
 
 const said = new Set<string>();

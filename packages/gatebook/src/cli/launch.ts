@@ -1,6 +1,8 @@
 import type { AuditEvent } from '@gatebook/audit';
+import type { Loaded } from '../config/load.js';
 import type { LimitOptions } from '../mcp/call-limits.js';
 import type { Recording } from '../recording.js';
+import { workingFolder } from './config-choice.js';
 import { type LogChoice, withoutToken } from './log-choice.js';
 
 /** What `gatebook mcp` and `gatebook exec` have in common: a command to start, and who it is started for. */
@@ -14,13 +16,21 @@ export interface LaunchOptions {
   readonly recording?: (() => Recording) | undefined;
   /** Recorded before anything else. */
   readonly first?: AuditEvent | undefined;
-  /** Of `gatebook mcp`. */
-  readonly limits?: LimitOptions | undefined;
 }
 
-export async function launchMcp(options: LaunchOptions): Promise<number> {
+export interface McpLaunchOptions extends LaunchOptions {
+  readonly loaded: Loaded | undefined;
+  readonly limits: LimitOptions | undefined;
+  /** The limits of a configuration; undefined where options of the command have the say. */
+  readonly limitsOf: (loaded: Loaded) => Promise<LimitOptions | undefined>;
+}
+
+export async function launchMcp(options: McpLaunchOptions): Promise<number> {
   const { runMcp } = await import('../mcp/run.js');
-  return await runMcp({ ...options, env: withoutToken(process.env) });
+  const { LiveConfig } = await import('../mcp/live-config.js');
+  const { loaded, limitsOf } = options;
+  const live = new LiveConfig({ env: process.env, cwd: workingFolder(), loaded, limitsOf });
+  return await runMcp({ ...options, live, env: withoutToken(process.env) });
 }
 
 export async function launchExec(options: LaunchOptions): Promise<number> {

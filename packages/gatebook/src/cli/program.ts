@@ -1,11 +1,20 @@
 import { Command, Option } from 'commander';
+import type { Loaded } from '../config/load.js';
+import type { LimitOptions } from '../mcp/call-limits.js';
 import { addAuditCommands } from './audit-commands.js';
 import { addConfig } from './config-commands.js';
 import { usageError } from './failure.js';
 import { type KeepingFlags, withKeeping } from './keeping-options.js';
 import { type KeySourceFlags, keySourceOf, keySourceOptions } from './key-source.js';
 import { addKeysCommands } from './keys-commands.js';
-import { addLimits, type LimitFlags, limitOptionsFrom, withLimits } from './limit-options.js';
+import {
+  addLimits,
+  configuredOptions,
+  type LimitFlags,
+  limitOptionsFrom,
+  namesLimits,
+  withLimits,
+} from './limit-options.js';
 import { collect, hostAndPort, nonEmpty } from './option-values.js';
 import type { Outcome } from './outcome.js';
 import { placesOf, withPlaces } from './place-options.js';
@@ -192,22 +201,28 @@ function addLaunchCommands(program: Command, options: ProgramOptions): void {
         }
         const { launchExec, launchMcp } = await import('./launch.js');
         const { logChoiceOf } = await import('./log-choice.js');
-        const launch = kind === 'mcp' ? launchMcp : launchExec;
         const { user, channel, agent } = flags;
         const { configOf, untrustedEventOf } = await import('./config-choice.js');
         const loaded = await configOf();
         const audit = loaded?.config.security.audit;
-        options.outcome.exitCode = await launch({
+        const launch = {
           ...{ user, channel, agent },
           onLogFailure: flags.onLogFailure ?? audit?.onLogFailure ?? 'refuse',
           recording: audit === undefined ? undefined : () => audit,
           first: await untrustedEventOf(loaded),
-          ...(kind === 'mcp'
-            ? { limits: await limitOptionsFrom(flags, loaded?.config.security.rateLimiting) }
-            : {}),
           log: await logChoiceOf(command, loaded),
           command: words,
-        });
+        };
+        if (kind === 'exec') {
+          options.outcome.exitCode = await launchExec(launch);
+          return;
+        }
+        const limits = await limitOptionsFrom(flags, loaded?.config.security.rateLimiting);
+        const limitsOf = async (next: Loaded): Promise<LimitOptions | undefined> =>
+          namesLimits(flags)
+            ? undefined
+            : await configuredOptions(next.config.security.rateLimiting, flags.limitWait);
+        options.outcome.exitCode = await launchMcp({ ...launch, loaded, limits, limitsOf });
       });
   }
 }

@@ -13,6 +13,8 @@ export interface KeyFacts {
   readonly path?: boolean;
   /** Which of its values a project file that is not trusted may not set; none of them by default. */
   readonly weakens?: Weakens;
+  /** A gate that runs goes by a new value at once; by that of any other key at its next start. */
+  readonly live?: boolean;
   /** Its value may hold a secret, and is not shown in records. */
   readonly secret?: boolean;
 }

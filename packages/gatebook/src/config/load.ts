@@ -118,6 +118,11 @@ function readProject(cwd: string, env: Environment): Project {
   return { ...readConfigText(file, bytes, dirname(file)), file, sha256: sha256(bytes), trusted };
 }
 
+/** What holds where nothing is configured. */
+export function defaultConfig(): Loaded {
+  return settle([]);
+}
+
 /**
  * A file alone, over the defaults.
  *

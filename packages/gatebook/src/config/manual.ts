@@ -39,6 +39,13 @@ retention_days = 30
 
 with \`gatebook config schema > gatebook.schema.json\`.
 
+## In a running gate
+
+\`gatebook mcp\` takes over what has changed while it runs, whole or not at all: keys marked "at once" below are in force within a second or so, all others at the next start. A
+wrong edit is told on stderr, and the configuration from before it stays. Each change is a \`config_change\` record with the old and the new value of each key
+(of keys that may hold a secret, that they changed), on disk before the change is in force; a change that cannot be recorded is not made. A client starts one gate
+for each server: each takes over the change, and has its own record of it. What holds for trust holds here too.
+
 ## Trust
 
 An agent that works in a project can write the project's file. So what a project file says counts where it makes things stricter; values that let more happen, or
@@ -63,12 +70,12 @@ function sections(section: Section): Section[] {
 
 function sectionText({ name, help, members }: Section): string {
   const rows = [...members.values()].filter(isKey).map(row);
-  return `## \`[${name}]\`\n\n${help}\n\n| key | default | | needs trust |\n| --- | --- | --- | --- |\n${rows.join('\n')}\n`;
+  return `## \`[${name}]\`\n\n${help}\n\n| key | default | | needs trust | changes |\n| --- | --- | --- | --- | --- |\n${rows.join('\n')}\n`;
 }
 
-function row({ steps, usual, unset, help, wanted, weakens }: Key): string {
+function row({ steps, usual, unset, help, wanted, weakens, live }: Key): string {
   const held = usual === undefined ? `not set: ${unset ?? 'none'}` : code(tomlText(usual));
-  return `| ${code(steps.at(-1) ?? '')} | ${cell(held)} | ${cell(help)} Accepted: ${cell(wanted)} | ${cell(weakens?.words ?? '')} |`;
+  return `| ${code(steps.at(-1) ?? '')} | ${cell(held)} | ${cell(help)} Accepted: ${cell(wanted)} | ${cell(weakens?.words ?? '')} | ${live ? 'at once' : ''} |`;
 }
 
 function code(text: string): string {

@@ -39,13 +39,14 @@ const witness = z.string().regex(/^https?:\/\/\S+=[^\s+/]+(\/[^\s+]*)?\+[0-9a-f]
 
 function recorded(types: string): z.ZodDefault<z.ZodBoolean> {
   const help = `Records of ${types}. Off, \`gatebook record\` acknowledges such a line as skipped.`;
-  return key(yesOrNo().default(true), { help, wanted: onOff, weakens: whenFalse });
+  return key(yesOrNo().default(true), { help, wanted: onOff, live: true, weakens: whenFalse });
 }
 
 const audit = z.strictObject({
   enabled: key(yesOrNo().default(true), {
     help: 'Off, nothing is recorded, and calls pass all the same; each start says so.',
     wanted: onOff,
+    live: true,
     weakens: whenFalse,
   }),
   log_path: key(text().optional(), {
@@ -217,26 +218,31 @@ const rateLimiting = z.strictObject({
   enabled: key(yesOrNo().default(false), {
     help: 'Whether calls through `gatebook mcp` are limited. Where other keys of this section are set, it must be too.',
     wanted: onOff,
+    live: true,
     weakens: whenFalse,
   }),
   requests_per_minute: key(perMinute.default(60), {
     help: 'Of all calls that are recorded: tools, resources, prompts, tasks.',
     wanted: perMinuteWanted,
+    live: true,
     weakens: whenMore,
   }),
   tool_executions_per_minute: key(perMinute.default(30), {
     help: 'Of tool calls.',
     wanted: perMinuteWanted,
+    live: true,
     weakens: whenMore,
   }),
   per_user_limit: key(yesOrNo().default(true), {
     help: 'Both are of each user (`--user`), not of all together.',
     wanted: onOff,
+    live: true,
     weakens: whenTrue,
   }),
   wait: key(span().optional(), {
     help: 'How long a call waits for a limit.',
     wanted: spanWanted,
+    live: true,
     unset: 'it is refused at once',
   }),
   limits: key(
@@ -245,6 +251,7 @@ const rateLimiting = z.strictObject({
       help: 'Further limits, each with a name: `[security.rate_limiting.limits.writes]` with `rate`, `burst`, `scope`, `tool`, `shadow`.',
       wanted: 'a table of limits, each with a name of at most 64 letters, digits and _.:*-',
       weakens: whenNotAll,
+      live: true,
     },
   ),
 });

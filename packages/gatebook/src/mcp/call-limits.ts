@@ -17,7 +17,7 @@ export interface LimitOptions {
 /** What every recorded call has to pass. Where calls wait, they do so one after the other, in the order in which they came. */
 export class CallLimits {
   readonly #limiter: Limiter;
-  readonly #waitMs: number | undefined;
+  #waitMs: number | undefined;
   readonly #waiting = new Set<AbortController>();
   #isOver = false;
   #before: Promise<unknown> = Promise.resolve();
@@ -43,6 +43,12 @@ export class CallLimits {
     } finally {
       this.#waiting.delete(giveUp);
     }
+  }
+
+  /** Puts other limits in the place of these. What was used of one that stays stays used; who waits goes on by the new ones. */
+  change({ limits, waitMs }: LimitOptions): void {
+    this.#limiter.setLimits(limits);
+    this.#waitMs = waitMs;
   }
 
   /** Nobody needs to wait any more: the server or the client has gone. */

@@ -2,7 +2,6 @@ import { basename } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import type { AuditEvent, AuditLogOptions, ServedLogOptions } from '@gatebook/audit';
 import { openLog } from '../open-log.js';
-import type { Recording } from '../recording.js';
 import { childEnvironment } from '../secret-variables.js';
 import { CallLimits, type LimitOptions } from './call-limits.js';
 import { Calls } from './calls.js';
@@ -10,6 +9,7 @@ import { ClientSide } from './client-side.js';
 import { within } from './delay.js';
 import { passOn } from './exit-status.js';
 import { Ledger, type OnLogFailure, reasonOf } from './ledger.js';
+import type { LiveConfig } from './live-config.js';
 import { noticed } from './notice.js';
 import { Outcomes } from './outcomes.js';
 import { LineOutlet, Outlet } from './outlet.js';
@@ -26,8 +26,8 @@ export interface McpOptions {
   /** Default: the name the client gives itself. */
   readonly agent?: string | undefined;
   readonly log: AuditLogOptions | ServedLogOptions;
-  /** What of the calls is recorded; everything by default. */
-  readonly recording?: (() => Recording) | undefined;
+  /** What is configured, also while the relay runs. */
+  readonly live?: LiveConfig | undefined;
   /** What calls are limited to; nothing by default. */
   readonly limits?: LimitOptions | undefined;
   /** Recorded before anything else. */
@@ -55,7 +55,7 @@ export async function runMcp(options: McpOptions): Promise<number> {
   const ledger = new Ledger({
     open: async () => noticed(await openLog(options.log), report),
     onLogFailure: options.onLogFailure ?? 'refuse',
-    recording: options.recording,
+    recording: options.live?.recording,
     report,
   });
   try {
@@ -102,6 +102,7 @@ async function relay(
   const fromClient = new ClientSide({ ...shared, limits, toServer });
   const fromServer = new ServerSide(shared);
 
+  options.live?.start({ ledger, limits, sessionId: session.id, report });
   const shutdown = new Shutdown(server, () => calls.waiting, options.times);
   const closeInput = (): void => {
     toServer.end();
@@ -121,6 +122,7 @@ async function relay(
   void Promise.race([server.exited, serverDone]).then(() => limits.end());
 
   const exit = await server.exited;
+  options.live?.end();
   await shutdown.drained(serverDone, () => fromServer.chunks, client);
   stdin.destroy();
   await shutdown.patiently(clientDone);

@@ -1,0 +1,103 @@
+import type { ConfigError } from '../config/fault.js';
+import type { Loaded } from '../config/load.js';
+import type { Environment } from '../config/reading.js';
+import { ConfigWatch } from '../config/watch.js';
+import { type Recording, recordAll } from '../recording.js';
+import type { CallLimits, LimitOptions } from './call-limits.js';
+import type { Ledger } from './ledger.js';
+
+export interface LiveConfigOptions {
+  readonly env: Environment;
+  readonly cwd: string;
+  /** As it is at the start; undefined where nothing is configured. */
+  readonly loaded: Loaded | undefined;
+  /** The limits of a configuration; undefined where options of the command have the say. */
+  readonly limitsOf: (loaded: Loaded) => Promise<LimitOptions | undefined>;
+}
+
+export interface Running {
+  readonly ledger: Ledger;
+  readonly limits: CallLimits;
+  readonly sessionId: string;
+  /** Takes one line for the operator. */
+  readonly report: (line: string) => void;
+}
+
+/**
+ * The configuration of a running gate: taken over whole when it has changed, or not at all. Each change is in the book before it is
+ * in force; where it cannot be recorded, the one before stays.
+ */
+export class LiveConfig {
+  readonly #options: LiveConfigOptions;
+  #loaded: Loaded | undefined;
+  #untrusted: string | undefined;
+  #watch: ConfigWatch | undefined;
+
+  constructor(options: LiveConfigOptions) {
+    this.#options = options;
+    this.#loaded = options.loaded;
+    this.#untrusted = options.loaded?.untrusted?.sha256;
+  }
+
+  readonly recording = (): Recording => this.#loaded?.config.security.audit ?? recordAll;
+
+  start(running: Running): void {
+    const { env, cwd } = this.#options;
+    this.#watch = new ConfigWatch({ env, cwd, onChange: () => this.#reload(running) });
+  }
+
+  end(): void {
+    this.#watch?.end();
+  }
+
+  async #reload(running: Running): Promise<void> {
+    const { env, cwd } = this.#options;
+    const { loadConfig } = await import('../config/load.js');
+    try {
+      await this.#takeOver(running, loadConfig({ env, cwd }));
+    } catch (error) {
+      const lines = isConfigError(error) ? error.lines : [String(error)];
+      for (const line of lines) running.report(`gatebook: ${line}`);
+      running.report('gatebook: the configuration is not good, the one before stays');
+    }
+  }
+
+  async #takeOver(running: Running, after: Loaded): Promise<void> {
+    const { defaultConfig } = await import('../config/load.js');
+    const { changeEvent, changesBetween } = await import('../config/change.js');
+    const limits = await this.#options.limitsOf(after);
+    await this.#tellUntrusted(running, after);
+    const changes = changesBetween(this.#loaded ?? defaultConfig(), after);
+    if (changes.length === 0) {
+      this.#loaded = after;
+      return;
+    }
+    const event = { ...changeEvent(changes), sessionId: running.sessionId };
+    const silent = !this.recording().enabled;
+    if (!silent && !(await running.ledger.fact(event))) {
+      running.report(
+        'gatebook: a change of the configuration cannot be recorded, the one before stays',
+      );
+      return;
+    }
+    if (limits !== undefined) running.limits.change(limits);
+    this.#loaded = after;
+    if (silent) await running.ledger.fact(event);
+    const names = changes.map(({ key }) =>
+      key.live ? key.name : `${key.name} (at the next start)`,
+    );
+    running.report(`gatebook: the configuration has changed: ${names.join(', ')}`);
+  }
+
+  async #tellUntrusted(running: Running, { untrusted }: Loaded): Promise<void> {
+    if (untrusted === undefined || untrusted.sha256 === this.#untrusted) return;
+    const { untrustedEvent, untrustedText } = await import('../config/untrusted.js');
+    this.#untrusted = untrusted.sha256;
+    running.report(`gatebook: ${untrustedText(untrusted)}`);
+    await running.ledger.fact({ ...untrustedEvent(untrusted), sessionId: running.sessionId });
+  }
+}
+
+function isConfigError(error: unknown): error is ConfigError {
+  return error instanceof Error && error.name === 'ConfigError';
+}
