@@ -1,9 +1,11 @@
 import { spawn } from 'node:child_process';
+import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { expect, onTestFinished, test } from 'vitest';
 import { AuditError } from './errors.js';
-import type { Caller, HookMaker } from './hook.js';
+import type { Caller, HookEnd, HookMaker } from './hook.js';
+import { lockHolder } from './lock.js';
 import { type AuditLog, openAuditLog } from './log.js';
 import type { AuditLogOptions } from './options.js';
 import { type Folders, packageRoot, temporaryLog } from './testing/folders.js';
@@ -186,6 +188,49 @@ test('the hook is closed before another process can have the log', async () => {
   expect(after.host).toBe(hosts[0]);
   expect(after.host).not.toBe(before.host);
   expect((await failure(first.consult('a')))[0]).toBe('log_closed');
+});
+
+test('the lock is held until the hook is closed, a hook that fails there too; one that never is, is not waited for', async () => {
+  const log = temporaryLog();
+  const lock = path.join(log.dir, 'lock');
+  const held: boolean[] = [];
+  const ends: HookEnd[] = [];
+  const make = (closing: Promise<void>): HookMaker => {
+    return () => ({
+      answer: (message) => message,
+      close: (how) => {
+        ends.push(how);
+        return closing;
+      },
+    });
+  };
+  const look = async (): Promise<void> => {
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    held.push(lockHolder(lock) !== undefined);
+    throw new Error('thrown');
+  };
+  const first = await open(log, {
+    hook: () => ({ answer: (message) => message, close: look }),
+  });
+  await first.consult('a');
+  await first.close();
+  expect(held).toEqual([true]);
+  expect(lockHolder(lock)).toBeUndefined();
+  const second = await open(log, { hook: make(new Promise(() => {})) });
+  await second.consult('a');
+  const since = performance.now();
+  await second.close();
+  expect(performance.now() - since).toBeGreaterThan(900);
+  expect(performance.now() - since).toBeLessThan(3_000);
+  expect(lockHolder(lock)).toBeUndefined();
+  // A hook that was never made is not closed, and one whose writer had to stop hears that.
+  await (await open(log, { hook: make(Promise.resolve()) })).close();
+  expect(ends).toEqual(['clean']);
+  const third = await open(log, { hook: make(Promise.resolve()) });
+  await third.consult('a');
+  fs.rmSync(lock);
+  await expect(third.append({ eventType: 'a.b' })).rejects.toMatchObject({ code: 'log_failed' });
+  expect(ends).toEqual(['clean', 'failed']);
 });
 
 test('more than 1,024 messages at a time are refused', async () => {
