@@ -1,8 +1,8 @@
 import * as fs from 'node:fs';
-import { createServer } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 import * as path from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { FrameReader, frameHeader, jsonFrame, textFrame } from './frames.js';
+import { FrameReader, frameHeader, jsonFrame, parseText, textFrame } from './frames.js';
 import { type Caller, type HookMaker, messageBytesMax } from './hook.js';
 import { readLockNote } from './lock.js';
 import { type AuditLog, openAuditLog, serveAuditLog } from './log.js';
@@ -92,18 +92,54 @@ describe('a client that is not ours', () => {
   });
 });
 
-test('a writer of the protocol before messages is named, and so is a client of it', async () => {
+/** Something that welcomes as a writer does and then does as it likes with each connection, the first being 0. */
+async function fakeWriter(
+  facts: object,
+  act: (connection: Socket, at: number, kind: number, payload: Buffer) => void,
+): Promise<string> {
   const socket = path.join(temporaryFolder(), 's');
+  let count = 0;
   const server = createServer((connection) => {
-    const reader = new FrameReader(() => {
-      const facts = { origin: 'a', publicKey: 'a', durability: 'sync', size: 0, content: 'off' };
-      connection.write(jsonFrame(fromDoor.welcome, { protocol: 4, pid: 4_711, ...facts }));
+    const at = count++;
+    const reader = new FrameReader((kind, payload) => {
+      if (kind !== toDoor.hello) return act(connection, at, kind, payload);
+      const all = { origin: 'a', publicKey: 'a', durability: 'sync', size: 0, content: 'off' };
+      const welcome = {
+        protocol: protocolVersion,
+        pid: 4_711,
+        host: `host ${at}`,
+        ...all,
+        ...facts,
+      };
+      connection.write(jsonFrame(fromDoor.welcome, welcome));
     });
     connection.on('data', (chunk: Buffer) => reader.push(chunk));
     connection.on('error', () => {});
   });
   await new Promise<void>((resolve) => server.listen(socket, resolve));
   onTestFinished(() => void server.close());
+  return socket;
+}
+
+test('what a writer that says goodbye had not read is asked of the next, the rest is not', async () => {
+  const socket = await fakeWriter({}, (connection, at, kind, payload) => {
+    if (kind !== toDoor.consult) return;
+    const { id, text } = parseText(payload, messageBytesMax);
+    if (at > 0) connection.write(textFrame(fromDoor.consulted, id, `${text}!`));
+    else if (id === 2) connection.end(jsonFrame(fromDoor.goodbye, { clean: true, messages: 1 }));
+  });
+  const log = await openAuditLog({ socket });
+  onTestFinished(() => log.close().catch(() => {}));
+  const settled = await Promise.allSettled(['a', 'b', 'c'].map((text) => log.consult(text)));
+  expect(settled).toMatchObject([
+    { reason: { code: 'unknown_outcome', message: expect.stringContaining('process 4711') } },
+    { value: { answer: 'b!', host: 'host 1' } },
+    { value: { answer: 'c!', host: 'host 1' } },
+  ]);
+});
+
+test('a writer of the protocol before messages is named, and so is a client of it', async () => {
+  const socket = await fakeWriter({ protocol: 4 }, () => {});
   await expect(openAuditLog({ socket })).rejects.toMatchObject({
     code: 'protocol_mismatch',
     message: expect.stringMatching(/process 4711.* version 4 .* version 5/),
