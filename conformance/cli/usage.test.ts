@@ -12,6 +12,8 @@ const commands: readonly (readonly string[])[] = [
   ['record'],
   ['audit'],
   ['audit', 'verify'],
+  ['policy', 'explain'],
+  ['policy', 'test'],
   ['audit', 'status'],
   ['audit', 'tail'],
   ['audit', 'checkpoint'],

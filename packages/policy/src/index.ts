@@ -16,5 +16,6 @@ export type { Finding } from './finding.js';
 export { type Access, type NamedPath, type Place, ratePath } from './paths/access.js';
 export { canonicalPath, type Surroundings } from './paths/canonical.js';
 export { type Risk, riskLevel, risks } from './risk.js';
+export { type RuleArea, type RuleDescription, ruleDescriptions, ruleManual } from './rules.js';
 export { shellLimits } from './shell/limits.js';
 export { type RatedCommand, rateShell, type ShellRating } from './shell/rate.js';

@@ -18,6 +18,7 @@ import {
 import { collect, hostAndPort, nonEmpty } from './option-values.js';
 import type { Outcome } from './outcome.js';
 import { placesOf, withPlaces } from './place-options.js';
+import { addPolicy } from './policy-commands.js';
 import type { ServeFlags } from './serve.js';
 import { withSocket } from './socket-options.js';
 
@@ -60,6 +61,7 @@ export function buildProgram(options: ProgramOptions): Command {
   addKeysCommands(program, outcome);
   addAuditCommands(program, outcome);
   addLimits(program, outcome);
+  addPolicy(program, outcome);
   addConfig(program, outcome);
   return program;
 }

@@ -3,7 +3,16 @@
  * paths `*` stops at a slash and `**` does not. Time grows with the product of the two lengths at worst.
  */
 export function matchesGlob(pattern: string, text: string, inPath = false): boolean {
+  return compileGlob(pattern, inPath)(text);
+}
+
+/** The same, for a pattern that is tried often. */
+export function compileGlob(pattern: string, inPath = false): (text: string) => boolean {
   const tokens = tokensOf(pattern, inPath);
+  return (text) => fits(tokens, text, inPath);
+}
+
+function fits(tokens: readonly Token[], text: string, inPath: boolean): boolean {
   let token = 0;
   let at = 0;
   let star = -1;

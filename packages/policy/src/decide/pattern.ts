@@ -3,7 +3,7 @@ import { PolicyError } from '../errors.js';
 import { canonicalPath, type Surroundings } from '../paths/canonical.js';
 import { isAtLeast } from '../risk.js';
 import type { RatedCommand } from '../shell/rate.js';
-import { matchesGlob } from './glob.js';
+import { compileGlob } from './glob.js';
 
 export type PatternKind = 'exec' | 'read' | 'write' | 'path' | 'tool';
 
@@ -13,6 +13,8 @@ export interface Pattern {
   text: string;
   kind: PatternKind;
   glob: string;
+  /** Whether it stands for a text: a command, a path or a tool's name. */
+  matches: (text: string) => boolean;
 }
 
 const kinds: readonly PatternKind[] = ['exec', 'read', 'write', 'path', 'tool'];
@@ -23,7 +25,7 @@ export const patternsMax = 1000;
  * @param where the list and place, for the error's message: `deny[0]`.
  * @throws PolicyError `bad_pattern`
  */
-export function parsePattern(text: string, where: string): Pattern {
+export function parsePattern(text: string, where: string, around: Surroundings = {}): Pattern {
   const at = text.indexOf(':');
   const kind = kinds.find((each) => each === text.slice(0, at));
   const glob = text.slice(at + 1).trim();
@@ -39,7 +41,7 @@ export function parsePattern(text: string, where: string): Pattern {
       `${where}: ${JSON.stringify(text.slice(0, 60))} is empty or longer than ${patternLengthMax} characters.`,
     );
   }
-  return { text, kind, glob };
+  return { text, kind, glob, matches: matcherOf(kind, glob, around) };
 }
 
 /** Whether anything in the call is what the pattern speaks of: for lists that deny or ask. */
@@ -54,7 +56,7 @@ export function touches(
       return matchesTool(pattern, name);
     case 'exec':
       return rating.commands.some((command) =>
-        spellings(command).some((text) => fitsCommand(pattern, text)),
+        spellings(command).some((text) => pattern.matches(text)),
       );
     default:
       return rating.paths.some(({ path, access }) => fitsPath(pattern, path, access, around));
@@ -101,7 +103,7 @@ function coversCommand(patterns: readonly Pattern[], command: RatedCommand): boo
   if (command.program === '') return !isAtLeast(command.risk, 'high');
   return patterns.some((pattern) => {
     if (command.risk === 'critical' && /[*?]/.test(pattern.glob)) return false;
-    return fitsCommand(pattern, command.text);
+    return pattern.matches(command.text);
   });
 }
 
@@ -113,27 +115,28 @@ function spellings(command: RatedCommand): string[] {
   return [command.text, `${bare}${rest}`];
 }
 
-/** `rm *` is `rm` with any words, or with none. */
-function fitsCommand({ glob }: Pattern, text: string): boolean {
-  if (matchesGlob(glob, text)) return true;
-  return glob.endsWith(' *') && matchesGlob(glob.slice(0, -2), text);
+function matcherOf(kind: PatternKind, glob: string, around: Surroundings): Pattern['matches'] {
+  if (kind === 'exec') {
+    const whole = compileGlob(glob);
+    // `rm *` is `rm` with any words, or with none.
+    const bare = glob.endsWith(' *') ? compileGlob(glob.slice(0, -2)) : undefined;
+    return (text) => whole(text) || bare?.(text) === true;
+  }
+  if (kind === 'tool') return compileGlob(glob);
+  return compileGlob(canonicalPath(glob, around), true);
 }
 
-function matchesTool({ glob }: Pattern, name: string): boolean {
-  return matchesGlob(glob, name) || matchesGlob(glob, name.slice(name.lastIndexOf('/') + 1));
+function matchesTool({ matches }: Pattern, name: string): boolean {
+  return matches(name) || matches(name.slice(name.lastIndexOf('/') + 1));
 }
 
 function fitsPath(
-  { kind, glob }: Pattern,
+  { kind, matches }: Pattern,
   path: string,
   access: string,
   around: Surroundings,
 ): boolean {
   if (kind === 'exec' || kind === 'tool') return false;
   if (kind !== 'path' && kind !== (access === 'write' ? 'write' : 'read')) return false;
-  return matchesGlob(canonicalPattern(glob, around), canonicalPath(path, around), true);
-}
-
-function canonicalPattern(glob: string, around: Surroundings): string {
-  return canonicalPath(glob, around);
+  return matches(canonicalPath(path, around));
 }

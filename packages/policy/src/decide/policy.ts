@@ -57,9 +57,9 @@ export interface Policy {
  */
 export async function createPolicy(options: PolicyOptions = {}): Promise<Policy> {
   const lists = {
-    deny: parseList(options.deny, 'deny'),
-    ask: parseList(options.ask, 'ask'),
-    allow: parseList(options.allow, 'allow'),
+    deny: parseList(options.deny, 'deny', options),
+    ask: parseList(options.ask, 'ask', options),
+    allow: parseList(options.allow, 'allow', options),
   };
   const thresholds = {
     askAt: riskOption(options.askAt, 'high', 'askAt'),
@@ -78,12 +78,16 @@ export async function createPolicy(options: PolicyOptions = {}): Promise<Policy>
   return new CompiledPolicy(options, lists, thresholds, distinct, engine);
 }
 
-function parseList(list: readonly string[] | undefined, name: string): Pattern[] {
+function parseList(
+  list: readonly string[] | undefined,
+  name: string,
+  around: Surroundings,
+): Pattern[] {
   const given = list ?? [];
   if (given.length > patternsMax) {
     throw new PolicyError('bad_option', `${name}: more than ${patternsMax} patterns.`);
   }
-  return given.map((text, at) => parsePattern(text, `${name}[${at}]`));
+  return given.map((text, at) => parsePattern(text, `${name}[${at}]`, around));
 }
 
 function riskOption(risk: Risk | undefined, otherwise: Risk, name: string): Risk {

@@ -108,12 +108,7 @@ function rateProgram(
   findings.push(...rateFile(command, name, subject, state));
   if (isUnknown(command, name, state)) findings.push(notice('unknown-program', subject));
   if (base !== 'low' && command.through.some((outer) => /(^|\/)(sudo|doas)$/.test(outer))) {
-    findings.push({
-      rule: 'as-root',
-      risk: 'high',
-      reason: 'changes something with the rights of root',
-      subject,
-    });
+    findings.push(notice('as-root', subject));
   }
   return { base, findings };
 }

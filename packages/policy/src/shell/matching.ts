@@ -1,6 +1,5 @@
 import type { Finding } from '../finding.js';
-import type { Use } from './rules/rule.js';
-import { usesByProgram } from './rules/table.js';
+import { type PreparedUse, usesByProgram } from './rules/table.js';
 import type { Subcommand } from './subcommand.js';
 import type { Argument } from './word.js';
 
@@ -17,9 +16,10 @@ export function matchRules(invocation: Invocation): Finding[] {
   const findings: Finding[] = [];
   const line = lineOf(invocation.args.map(({ value }) => value));
   const options = optionsOf(invocation.args);
-  for (const { rule, use } of usesByProgram.get(invocation.program) ?? []) {
+  for (const prepared of usesByProgram.get(invocation.program) ?? []) {
+    const { rule } = prepared;
     if (findings.some((finding) => finding.rule === rule.id)) continue;
-    if (!fits(use, invocation, line, options)) continue;
+    if (!fits(prepared, invocation, line, options)) continue;
     const { id, risk, reason } = rule;
     findings.push({ rule: id, risk, reason, subject: invocation.subject });
   }
@@ -32,24 +32,22 @@ function lineOf(values: readonly string[]): string {
   return values.join(' ').replace(/\s+/g, ' ').slice(0, lineMax);
 }
 
-function fits(use: Use, { sub }: Invocation, whole: string, options: ReadonlySet<string>): boolean {
+function fits(
+  { use, subs, options: wanted }: PreparedUse,
+  { sub }: Invocation,
+  whole: string,
+  options: ReadonlySet<string>,
+): boolean {
   let line = whole;
-  if (use.sub !== undefined) {
-    const words = wordsOfSub(use.sub, sub.verbs);
+  if (subs !== undefined) {
+    const words = subs.find((each) => each.every((word, at) => word === sub.verbs[at]));
     if (words === undefined) return false;
     line = afterWords(whole, sub.head, words);
   }
   if (use.head !== undefined && !use.head.test(sub.head)) return false;
-  if (use.options !== undefined && !hasAny(use.options, options)) return false;
+  if (wanted !== undefined && !hasAny(wanted, options)) return false;
   if (use.line !== undefined && !use.line.test(line)) return false;
   return use.unless === undefined || !use.unless.test(line);
-}
-
-function wordsOfSub(alternatives: string, verbs: readonly string[]): string[] | undefined {
-  return alternatives
-    .split('|')
-    .map((each) => each.split(' '))
-    .find((words) => words.every((word, at) => word === verbs[at]));
 }
 
 /** What follows the subcommand's words; options between them stay. */
@@ -78,8 +76,8 @@ function optionsOf(args: readonly Argument[]): Set<string> {
 }
 
 /** A long option may be cut short: `--forc`. Three letters are the least that counts. */
-function hasAny(wanted: string, given: ReadonlySet<string>): boolean {
-  for (const option of wanted.split(' ')) {
+function hasAny(wanted: readonly string[], given: ReadonlySet<string>): boolean {
+  for (const option of wanted) {
     if (given.has(option)) return true;
     if (!option.startsWith('--')) continue;
     for (const short of given) {

@@ -38,11 +38,9 @@ export const notices = {
     risk: 'critical',
     reason: 'reads secrets and reaches the network in one command line',
   },
+  'as-root': { risk: 'high', reason: 'changes something with the rights of root' },
+  'file-empty': { risk: 'high', reason: 'empties a file' },
   'unknown-program': { risk: 'high', reason: 'this policy does not know the program' },
-  'unknown-subcommand': {
-    risk: 'high',
-    reason: 'this policy does not know the subcommand, or an option before it',
-  },
 } as const satisfies Record<string, Notice>;
 
 export type NoticeId = keyof typeof notices;

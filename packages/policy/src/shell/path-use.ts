@@ -114,7 +114,7 @@ export function rateRedirections(command: SimpleCommand, state: LineState): Find
     const own = ratePath({ written, pattern: target.pattern }, access, state.around);
     findings.push(...own.map((finding) => ({ ...finding, subject })));
     if (writes && empties(command, operator) && !isRubbish(target.value)) {
-      findings.push({ rule: 'file-empty', risk: 'high', reason: 'empties a file', subject });
+      findings.push(notice('file-empty', subject));
     }
   }
   return findings.filter(({ risk }) => isAtLeast(risk, 'medium'));
