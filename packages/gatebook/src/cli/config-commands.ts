@@ -29,6 +29,14 @@ export function addConfig(program: Command, outcome: Outcome): void {
       outcome.exitCode = await trustConfig(file);
     });
   config
+    .command('import')
+    .description('print what a security section of picoclaw or zeroclaw is as a gatebook.toml')
+    .argument('<file>', 'a JSON file of picoclaw or a TOML file of zeroclaw')
+    .action(async (file: string) => {
+      const { importFile } = await import('./config-import.js');
+      outcome.exitCode = await importFile(file);
+    });
+  config
     .command('schema')
     .description('print the JSON Schema of gatebook.toml, for editors')
     .action(async () => {

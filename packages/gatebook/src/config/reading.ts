@@ -100,7 +100,8 @@ interface ValueFault {
 
 type Checked = { readonly value: unknown } | { readonly faults: readonly ValueFault[] };
 
-function checkedValue(key: Key, value: unknown, folder: string): Checked {
+/** The value as it is taken, or what is wrong with it. Relative paths in it begin in `folder`. */
+export function checkedValue(key: Key, value: unknown, folder: string): Checked {
   const parsed = z.safeParse(key.schema, value);
   if (parsed.success) return { value: key.path ? absolute(parsed.data, folder) : parsed.data };
   // A wrong type may fail at several checks; one word about it is enough.
