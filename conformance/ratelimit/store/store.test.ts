@@ -210,6 +210,19 @@ describe.skipIf(redisIsMissing()).each(clientKinds)('the store, by %s', (kind) =
     expect(refused.retryAfterMs).toBeLessThanOrEqual(51_000);
   });
 
+  test('takes no user and no id for what it keeps of another', async () => {
+    const limiter = await fresh([{ name: 'user', scope: ['actor'], rate: perMinute(2) }]);
+    await limiter.block('user', { actor: 'ann' }, 60_000);
+    for (const actor of ['ann:b', ':b', 'b', 'born'])
+      expect(await burstOf(limiter, { actor }), actor).toBe(2);
+    expect(await limiter.peek({ actor: 'ann' })).toMatchObject({ reason: 'blocked' });
+    const grant = await limiter.take({ actor: 'bob' }, { id: 'x' });
+    if (!grant.allowed) throw new Error('it should be there');
+    await grant.refund();
+    for (const id of ['x:refund', 'refund', 'x:release', ':x', '=x', '!', "x'"])
+      expect((await limiter.take({ actor: id }, { id })).allowed, id).toBe(true);
+  });
+
   test('a blocked key stays so for longer each time, in every process, until it is reset', async () => {
     const limits: RedisLimit[] = [{ name: 'user', scope: ['actor'], rate: perMinute(100) }];
     const [here, there] = [await fresh(limits), limiterOf(limits)];

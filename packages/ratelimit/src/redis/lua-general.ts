@@ -73,7 +73,7 @@ for i = 1, n do
   end
   local blocked = 0
   if blocks > now then
-    local b = redis.call('GET', key .. ':b')
+    local b = redis.call('GET', 'b' .. key)
     if b then
       local till, times, forgotten, ms = struct.unpack('<dddd', b)
       -- A clock that was set back does not make a block longer.

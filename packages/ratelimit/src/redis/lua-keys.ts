@@ -41,7 +41,7 @@ ${luaBorn}
 local key = KEYS[2]
 if op == 'x' then
   local kind, p, q = ARGV[2], ARGV[3] + 0, ARGV[4] + 0
-  redis.call('DEL', key .. ':b')
+  redis.call('DEL', 'b' .. key)
   if kind == 'r' then
     redis.call('SET', key, struct.pack('<ddd', 0, now, p))
     if q > 0 then redis.call('PEXPIRE', key, math.min(1e13, math.ceil(q / 1000) + 1)) end
@@ -55,7 +55,7 @@ if op == 'x' then
   return 0
 end
 local ms, most = ARGV[2] / 1000, ARGV[3] / 1000
-local got = redis.call('GET', key .. ':b')
+local got = redis.call('GET', 'b' .. key)
 local till, times, forgotten = 0, 0, 0
 if got then
   till, times, forgotten = struct.unpack('<dddd', got)
@@ -64,7 +64,7 @@ end
 local blocked = math.min(ms * 2 ^ times, math.max(ms, most))
 till = math.max(now + blocked * 1000, till)
 blocked = (till - now) / 1000
-redis.call('SET', key .. ':b', struct.pack('<dddd', till, times + 1, till + (till - now), blocked), 'PX', math.min(1e13, math.ceil(2 * blocked) + 1))
+redis.call('SET', 'b' .. key, struct.pack('<dddd', till, times + 1, till + (till - now), blocked), 'PX', math.min(1e13, math.ceil(2 * blocked) + 1))
 redis.call('SET', KEYS[1], struct.pack('<dd', born, math.max(blocks, till)))
 return math.ceil(blocked)
 `;

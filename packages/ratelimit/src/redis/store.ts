@@ -115,7 +115,8 @@ export class Store {
   ): Promise<{ readonly overspent: number; readonly pending: boolean }> {
     const { keys, values, places } = givingArguments('g', held, amounts, this.serverMs);
     if (keys.length === 0) return { overspent: 0, pending: false };
-    const all = [this.bornKey, `${held.idKey}:${what}`, ...keys];
+    // Before the brace, where no id and no key of a limit can be the same.
+    const all = [this.bornKey, what + held.idKey, ...keys];
     try {
       const raw = await this.#link.run(give, all, values);
       return { overspent: overspentOf(raw, places, held.ask.terms), pending: false };
