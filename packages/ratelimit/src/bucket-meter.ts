@@ -106,10 +106,12 @@ export class BucketMeter extends KeyedMeter implements Meter {
   }
 
   exceed(key: KeyWords, cost: number, debtMost: number, _mark: number, now: number): number {
-    const lacking = this.#lackingOf(key, now) / this.#refill.perToken;
-    const taken = Math.max(0, Math.min(cost, this.max + debtMost - lacking));
-    if (taken > 0) this.#setLacking(key, (lacking + taken) * this.#refill.perToken, now);
-    return cost - taken;
+    const { perToken } = this.#refill;
+    const lacking = this.#lackingOf(key, now);
+    const more = cost * perToken;
+    const taken = Math.max(0, Math.min(more, this.#burst + debtMost * perToken - lacking));
+    if (taken > 0) this.#setLacking(key, lacking + taken, now);
+    return (more - taken) / perToken;
   }
 
   msBehind(key: KeyWords, ahead: number, cost: number, now: number): number {

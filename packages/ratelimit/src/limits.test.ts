@@ -153,6 +153,19 @@ describe('a reservation', () => {
     expect(limiter.take({}).retryAfterMs).toBe(Math.ceil((101 * dayMs) / 100));
   });
 
+  test('that cost more leaves exactly as much lacking, whatever the rate', () => {
+    const monthMs = 30 * dayMs;
+    const { limiter, clock } = open({ name: 'a', rate: { count: 0.25, perMs: monthMs }, burst: 7 });
+    limiter.take({});
+    clock.advance(60_000);
+    const first = limiter.reserve({}, 2.5);
+    clock.advance(3_600_000);
+    limiter.take({ cost: 2 });
+    if (first.allowed) first.settle(6);
+    // 9 tokens at a quarter a month, less what came in.
+    expect(limiter.take({ cost: 7 }).retryAfterMs).toBe(9 * 4 * monthMs - 3_660_000);
+  });
+
   test('that is released costs nothing, and one that is forgotten its estimate', () => {
     const { limiter } = open(budget);
     const first = limiter.reserve({}, 60);
