@@ -31,4 +31,6 @@ export interface Account {
   reset(): void;
   /** Goes on from what an earlier limiter had counted at another time; nobody can give that back. */
   restore(used: Fraction, then: Instant, at: Instant): void;
+  /** One of its own that has the same, to try with what would come. */
+  copy(): Account;
 }

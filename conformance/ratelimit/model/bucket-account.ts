@@ -72,6 +72,12 @@ export class BucketAccount implements Account {
     this.#perMs = perMs;
   }
 
+  copy(): BucketAccount {
+    const other = new BucketAccount(this.most, this.#perMs, { now: this.#paidUntil, wall: 0 });
+    other.#debts = this.#debts.map((debt) => ({ ...debt }));
+    return other;
+  }
+
   #msFor(tokens: Fraction): number {
     if (!tokens.isAbove(Fraction.zero)) return 0;
     if (!this.#perMs.isAbove(Fraction.zero)) return Number.POSITIVE_INFINITY;

@@ -6,11 +6,19 @@ import { Fraction, sum } from './fraction.js';
 
 /** The periods of one limit. Once a later one was seen, a clock that is set back brings no earlier one back. */
 export class Periods {
+  readonly #calendar: CalendarPeriod;
   readonly #find: (time: number) => Period;
   #seen: Period | undefined;
 
   constructor(calendar: CalendarPeriod) {
+    this.#calendar = calendar;
     this.#find = periodFinder(calendar);
+  }
+
+  copy(): Periods {
+    const other = new Periods(this.#calendar);
+    other.#seen = this.#seen;
+    return other;
   }
 
   now({ wall }: Instant): Period {
@@ -81,5 +89,11 @@ export class CalendarAccount implements Account {
     const { from } = this.#periods.now(at);
     if (then.wall >= from || then.wall > at.wall)
       this.#uses.push({ taker: -1, from, amount: used });
+  }
+
+  copy(): CalendarAccount {
+    const other = new CalendarAccount(this.most, this.#periods.copy());
+    other.#uses = this.#uses.map((use) => ({ ...use }));
+    return other;
   }
 }

@@ -36,6 +36,11 @@ export class ExactLimit {
     return this.limit.name;
   }
 
+  /** Members in its scope. */
+  get breadth(): number {
+    return this.limit.scope?.length ?? 0;
+  }
+
   get isShadow(): boolean {
     return this.limit.shadow === true;
   }
@@ -94,6 +99,11 @@ export class ExactLimit {
     return Math.max(0, (this.#blocks.get(key)?.until ?? 0) - now);
   }
 
+  /** Whether any key ever was. */
+  get isBlocked(): boolean {
+    return this.#blocks.size > 0;
+  }
+
   reset(key: string, at: Instant): void {
     this.accountOf(key, at).reset();
     this.#blocks.delete(key);
@@ -119,6 +129,13 @@ export class ExactLimit {
       const used = account.used(then);
       if (used.isAbove(Fraction.zero)) this.accountOf(key, at).restore(used, then, at);
     }
+  }
+
+  copy(): ExactLimit {
+    const other = new ExactLimit(this.limit);
+    for (const [key, account] of this.#accounts) other.#accounts.set(key, account.copy());
+    for (const [key, block] of this.#blocks) other.#blocks.set(key, block);
+    return other;
   }
 
   #newAccount(at: Instant): Account {

@@ -4,9 +4,10 @@ import { ExactLimit } from './exact-limit.js';
 import { Fraction } from './fraction.js';
 
 /** What a request meets of one limit. */
-interface Meeting {
+export interface Meeting {
   readonly limit: ExactLimit;
-  readonly key: string;
+  /** The limit and the key. */
+  readonly place: string;
   readonly account: Account;
   readonly cost: Fraction;
   readonly left: Fraction;
@@ -23,6 +24,8 @@ export interface Expected {
   readonly retryAfterMs: number;
   readonly resetMs: Span;
   readonly reason: Reason | undefined;
+  /** Somebody waits, and nobody can tell when this ends: which of the limits is named of which that is so is left open. */
+  readonly isOpen: boolean;
 }
 
 /** Somebody who was let in, and what may still be given back or corrected. */
@@ -40,6 +43,8 @@ interface Taker {
  */
 export class ExactLimiter {
   at: Instant;
+  /** Places that somebody waits for: nobody else takes there. */
+  claims: ReadonlySet<string> = new Set();
   #limits: readonly ExactLimit[];
   #takers: Taker[] = [];
 
@@ -67,25 +72,33 @@ export class ExactLimiter {
   }
 
   peek(request: LimitRequest): Expected {
-    const met = this.#meet(request);
+    const met = this.meet(request);
     const worst = worstOf(met);
     return worst === undefined ? this.#yes(met, false) : this.#no(worst);
   }
 
   take(request: LimitRequest, isReservation = false): Expected {
-    const met = this.#meet(request);
-    for (const { limit, waitMs } of met) if (limit.isShadow && waitMs > 0) limit.shadowRefused++;
-    const worst = worstOf(met);
-    if (worst !== undefined) {
-      worst.limit.refused++;
-      return this.#no(worst);
-    }
+    const met = this.meet(request);
+    return worstOf(met) === undefined ? this.grant(request, met, isReservation) : this.refuse(met);
+  }
+
+  grant(request: LimitRequest, met: readonly Meeting[], isReservation = false): Expected {
+    countShadow(met);
     // What the shadow would have refused costs nothing there.
     const taken = met.filter(({ waitMs }) => waitMs === 0);
     for (const { limit } of met) limit.allowed++;
     for (const { account, cost } of taken) account.take(this.#takers.length, cost, this.at);
     this.#takers.push({ request, taken, isReservation, hasPermits: true, hasRest: true });
     return this.#yes(met, true);
+  }
+
+  /** Also of what would be let in, when it is refused for another reason than a limit's. */
+  refuse(met: readonly Meeting[], reason?: Reason): Expected {
+    countShadow(met);
+    const worst = worstOf(met);
+    if (worst !== undefined) worst.limit.refused++;
+    const answer = worst === undefined ? this.#yes(met, false) : this.#no(worst);
+    return reason === undefined ? answer : { ...answer, allowed: false, reason };
   }
 
   reserve(request: LimitRequest, estimate: number): Expected {
@@ -157,6 +170,12 @@ export class ExactLimiter {
     this.#takers = [];
   }
 
+  /** Another limit than was expected was named for a refusal. */
+  rename(expected: string, told: string): void {
+    this.#named(expected).refused--;
+    this.#named(told).refused++;
+  }
+
   counters(): Omit<LimitCounters, 'keys'>[] {
     return this.#limits.map(({ name, allowed, refused, shadowRefused }) => ({
       limit: name,
@@ -170,10 +189,17 @@ export class ExactLimiter {
     return this.#limits.find((limit) => limit.name === name)!;
   }
 
-  #meet(request: LimitRequest): Meeting[] {
+  /** One that can be tried with what would come. */
+  copy(): ExactLimiter {
+    const other = new ExactLimiter([], this.at);
+    other.#limits = this.#limits.map((limit) => limit.copy());
+    return other;
+  }
+
+  meet(request: LimitRequest, claims = this.claims): Meeting[] {
     return this.#limits
       .filter((limit) => limit.meets(request))
-      .map((limit) => {
+      .map((limit): Meeting => {
         const key = limit.keyOf(request);
         const account = limit.accountOf(key, this.at);
         const cost = limit.costOf(request);
@@ -181,8 +207,11 @@ export class ExactLimiter {
         const isNever = cost.isAbove(account.most);
         const ownMs = isNever ? Number.POSITIVE_INFINITY : account.waitMs(cost, this.at);
         const blockedMs = limit.blockedMs(key, this.at);
-        const reason = isNever ? 'never' : blockedMs > ownMs ? 'blocked' : 'limit';
-        return { limit, key, account, cost, left, waitMs: Math.max(ownMs, blockedMs), reason };
+        const place = JSON.stringify([limit.name, key]);
+        const met = { limit, place, account, cost, left, waitMs: Math.max(ownMs, blockedMs) };
+        if (claims.has(place) && met.waitMs < Number.POSITIVE_INFINITY)
+          return { ...met, waitMs: Number.POSITIVE_INFINITY, reason: 'queue' };
+        return { ...met, reason: isNever ? 'never' : blockedMs > ownMs ? 'blocked' : 'limit' };
       });
   }
 
@@ -197,7 +226,13 @@ export class ExactLimiter {
     if (least === undefined) return unlimited;
     const { meeting } = least;
     const told = isTaken ? least.left : meeting.left;
-    return { ...this.#about(meeting, told), allowed: true, retryAfterMs: 0, reason: undefined };
+    return {
+      ...this.#about(meeting, told),
+      allowed: true,
+      retryAfterMs: 0,
+      reason: undefined,
+      isOpen: false,
+    };
   }
 
   #no(worst: Meeting): Expected {
@@ -206,6 +241,10 @@ export class ExactLimiter {
       allowed: false,
       retryAfterMs: worst.waitMs,
       reason: worst.reason,
+      isOpen:
+        this.claims.size > 0 &&
+        worst.waitMs === Number.POSITIVE_INFINITY &&
+        worst.reason !== 'never',
     };
   }
 
@@ -235,10 +274,15 @@ const unlimited: Expected = {
   retryAfterMs: 0,
   resetMs: exactly(0),
   reason: undefined,
+  isOpen: false,
 };
 
+function countShadow(met: readonly Meeting[]): void {
+  for (const { limit, waitMs } of met) if (limit.isShadow && waitMs > 0) limit.shadowRefused++;
+}
+
 /** The limit that refuses longest, what can never be before what nobody can tell the end of. */
-function worstOf(met: readonly Meeting[]): Meeting | undefined {
+export function worstOf(met: readonly Meeting[]): Meeting | undefined {
   const refusing = met.filter(({ limit, waitMs }) => !limit.isShadow && waitMs > 0);
   const never = refusing.find(({ reason }) => reason === 'never');
   if (never !== undefined) return never;

@@ -41,4 +41,10 @@ export class PermitAccount implements Account {
 
   /** Permits do not outlive the calls that have them. */
   restore(): void {}
+
+  copy(): PermitAccount {
+    const other = new PermitAccount(this.most);
+    for (const [taker, cost] of this.#held) other.#held.set(taker, cost);
+    return other;
+  }
 }

@@ -79,6 +79,12 @@ export class RollingAccount implements Account {
     if (Math.max(0, at.wall - then.wall) < (parts + 1) * this.#partMs) this.take(-1, used, at);
   }
 
+  copy(): RollingAccount {
+    const other = new RollingAccount(this.most, this.#partMs * parts);
+    other.#uses = this.#uses.map((use) => ({ ...use }));
+    return other;
+  }
+
   #counted(at: Instant): Use[] {
     return this.#uses.filter(({ part }) => part >= this.#part(at) - parts);
   }

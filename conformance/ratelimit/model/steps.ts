@@ -14,6 +14,7 @@ import {
   TakeWhenTold,
 } from './commands.js';
 import type { LocalSubject } from './subject.js';
+import { Abort, Wait } from './waits.js';
 import { evenMs, planOf, requests } from './world.js';
 
 const take = requests.map((request) => new Take(request));
@@ -48,6 +49,13 @@ export function stepsOf(passing: fc.Arbitrary<number>): fc.Arbitrary<Step>[] {
 export const change: fc.Arbitrary<Step> = fc
   .tuple(fc.constantFrom('inherit', 'inherit', 'renew', 'remove'), which, planOf(evenMs))
   .map(([what, one, next]) => new Change(what, one, next));
+
+/** Who waits, for a while or for as long as it takes, and gives up. */
+export function waitingOf(passing: fc.Arbitrary<number>): fc.Arbitrary<Step>[] {
+  const timeoutMs = fc.option(passing, { nil: undefined });
+  const wait = fc.tuple(requests, timeoutMs).map(([request, ms]) => new Wait(request, ms));
+  return [wait, wait, wait, which.map((one) => new Abort(one))];
+}
 
 /** What only a limiter can do that has all in its process. */
 export const localSteps: fc.Arbitrary<Step<LocalSubject>>[] = [

@@ -4,6 +4,12 @@ import type { Decision, Limit, LimitCounters, LimitRequest } from '@gatebook/rat
 export interface Subject {
   take(request: LimitRequest): Promise<Answer>;
   reserve(request: LimitRequest, estimate: number): Promise<Answer>;
+  /** Comes to wait; what becomes of it is told by `ended`. */
+  wait(request: LimitRequest, timeoutMs: number | undefined): Promise<void>;
+  /** One gives up, by the number that it came as. */
+  abort(waiter: number): Promise<void>;
+  /** Whose waits ended since this was last asked, in any order. */
+  ended(): Promise<WaitEnded[]>;
   peek(request: LimitRequest): Promise<Decision>;
   block(name: string, request: LimitRequest, ms: number): Promise<number>;
   reset(name: string, request: LimitRequest): Promise<void>;
@@ -28,6 +34,14 @@ export interface Answer {
   readonly held: Held | undefined;
 }
 
+export interface WaitEnded {
+  readonly waiter: number;
+  /** When, in ms since the limiter was opened. */
+  readonly now: number;
+  /** Undefined for one that gave up. */
+  readonly answer: Answer | undefined;
+}
+
 /** A grant or a reservation. */
 export interface Held {
   release(): Promise<void>;
@@ -35,6 +49,3 @@ export interface Held {
   /** Returns what is in no budget. */
   settle(actual: number): Promise<number>;
 }
-
-/** Opens a limiter at 0 ms and at a time of the wall clock. */
-export type Open = (limits: readonly Limit[], wall: number) => Promise<Subject>;

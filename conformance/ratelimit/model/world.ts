@@ -30,7 +30,7 @@ export function limitOf(plan: NamedPlan): Limit {
   const max = burst ?? Math.ceil(count);
   if (kind === 'rate') return { ...common, rate: { count, perMs }, burst };
   if (kind === 'concurrency') return { ...common, kind, max };
-  const period = kind === 'calendar' ? calendar : { rollingMs: Math.max(60, perMs) };
+  const period = kind === 'calendar' ? calendar : { rollingMs: 60 * perMs };
   return { ...common, kind: 'quota', max, period };
 }
 
@@ -79,6 +79,20 @@ export function plansOf(perMs: readonly number[]): fc.Arbitrary<NamedPlan[]> {
   return fc
     .array(planOf(perMs), { minLength: 1, maxLength: 4 })
     .map((plans) => plans.map((plan, place) => ({ ...plan, name: `limit ${place}` })));
+}
+
+/** Limits whose scopes lie one in another, and that every request meets. */
+export function nestedPlansOf(perMs: readonly number[]): fc.Arbitrary<NamedPlan[]> {
+  const scopes: readonly Scope[] = [[], ['actor'], ['actor', 'tool']];
+  return plansOf(perMs).chain((plans) =>
+    fc.tuple(...plans.map(() => fc.constantFrom(...scopes))).map((given) =>
+      plans.map((plan, place) => ({
+        ...plan,
+        scope: given[place] ?? [],
+        onlyTool: undefined,
+      })),
+    ),
+  );
 }
 
 /** Few names, some of which look like another's scope. */

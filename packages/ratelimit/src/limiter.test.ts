@@ -183,6 +183,18 @@ describe('who waits', () => {
     expect(order).toEqual(['b', 'c', 'a']);
   });
 
+  test('is passed from when its own key is blocked', async () => {
+    const { limiter, clock } = open(
+      { name: 'all', rate: parseRate('1/s') },
+      { name: 'user', scope: ['actor'], rate: parseRate('1/s'), burst: 10 },
+    );
+    limiter.take({ actor: 'a' });
+    void limiter.wait({ actor: 'a' });
+    limiter.block('user', { actor: 'a' }, 10_000);
+    clock.advance(1_000);
+    expect(limiter.take({ actor: 'b' })).toMatchObject({ allowed: true });
+  });
+
   test('is refused at once when it can never fit or not in time, and later when time is up', async () => {
     const { limiter, clock } = open({ name: 'all', rate: parseRate('1/s'), burst: 2 });
     expect(await limiter.wait({ cost: 3 })).toMatchObject({ allowed: false, reason: 'never' });

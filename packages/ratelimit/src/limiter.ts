@@ -151,7 +151,10 @@ export class Limiter {
     }
     const meter = this.#meterOf(name);
     if (!this.#barriers.includes(this.#blocks)) this.#barriers.push(this.#blocks);
-    return this.#blocks.block(meter, meter.keyOf(request), ms, this.#clock.now());
+    const blockedMs = this.#blocks.block(meter, meter.keyOf(request), ms, this.#clock.now());
+    // Who waits for it holds nothing of what others share any more.
+    this.#line.changed();
+    return blockedMs;
   }
 
   /** Makes the key that a request has in a limit as if it had never been used, nor blocked. */

@@ -1,0 +1,44 @@
+import type { Limit } from '@gatebook/ratelimit';
+import type fc from 'fast-check';
+import { describe, test } from 'vitest';
+import type { Step } from './commands.js';
+import { compare, seeds } from './compare.js';
+import { MemorySubject } from './memory-subject.js';
+import { change, localSteps, stepsOf, waitingOf } from './steps.js';
+import type { LocalSubject } from './subject.js';
+import { Served } from './waits.js';
+import { evenMs, nestedPlansOf, oddMs, passing, plansOf, shortPassing } from './world.js';
+
+const full = process.env['GATEBOOK_CONFORMANCE'] === 'full';
+const waitingMost = 4;
+
+describe.each(seeds)('in memory it decides and tells what exact numbers do, seed %i', (seed) => {
+  const common = {
+    open: async (limits: readonly Limit[], wall: number) =>
+      new MemorySubject(limits, wall, waitingMost),
+    waitingMost,
+    seed,
+    numRuns: full ? 10_000 : 150,
+  };
+
+  test('at any rates', async () => {
+    await compare({ ...common, plans: plansOf(oddMs), steps: stepsOf(passing) });
+  });
+
+  test('while others wait', async () => {
+    const steps = [
+      ...stepsOf(passing).map((each) => each.map((step) => new Served(step))),
+      ...waitingOf(passing),
+    ];
+    await compare({ ...common, plans: nestedPlansOf(oddMs), steps });
+  });
+
+  test('while limits change, and across restarts', async () => {
+    const steps: fc.Arbitrary<Step<LocalSubject>>[] = [
+      ...stepsOf(shortPassing),
+      change,
+      ...localSteps,
+    ];
+    await compare({ ...common, plans: plansOf(evenMs), steps });
+  });
+});
