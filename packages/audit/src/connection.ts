@@ -108,6 +108,10 @@ export class Connection {
     return this.welcome.host;
   }
 
+  get knowsUs(): boolean {
+    return this.welcome.known;
+  }
+
   get pid(): number {
     return this.welcome.pid;
   }

@@ -149,9 +149,9 @@ export class Consultations {
     handed.guest.notConsulted(handed.id, toPlainError(error));
   }
 
-  /** A client has come, perhaps again. */
-  came(guest: Sender): void {
-    this.#stays.came(callerOf(guest));
+  /** A client has come, perhaps again; whether the hook knows it still. */
+  came(guest: Sender): boolean {
+    return this.#stays.came(callerOf(guest));
   }
 
   /** What the hook has not taken it never will. */

@@ -229,12 +229,13 @@ export class Door implements Host {
     const name = `${guest.emitter ?? ''} ${hello.client}`;
     this.#byClient.get(name)?.drop();
     this.#byClient.set(name, guest);
-    this.#consultations.came(guest);
+    const known = this.#consultations.came(guest);
     const { origin, publicKey, initialKeyFile, content } = this.#facts;
     const welcome: Welcome = {
       protocol: protocolVersion,
       pid: process.pid,
       host: this.#data.hook.host,
+      known,
       origin,
       publicKey,
       content,

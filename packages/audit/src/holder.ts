@@ -125,6 +125,7 @@ export class Holder implements Link {
   readonly facts: LogFacts;
   readonly emitter = undefined;
   readonly isOwn = true;
+  readonly knowsUs = true;
   readonly socket: string;
   /** Resolves when the writer had to stop by itself. */
   readonly failed: Promise<AuditError>;

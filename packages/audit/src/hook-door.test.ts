@@ -138,6 +138,29 @@ test('what a writer that says goodbye had not read is asked of the next, the res
   ]);
 });
 
+test.each([
+  ['with the same host is told so where that took it for gone', false, ['same']],
+  ['with the same host that knows it hears nothing', true, []],
+])('who comes again %s', async (_, known, heard) => {
+  let connections = 0;
+  const socket = await fakeWriter({ host: 'same', known }, (connection, at, kind, payload) => {
+    connections = Math.max(connections, at + 1);
+    if (kind !== toDoor.consult) return;
+    const { id, text } = parseText(payload, messageBytesMax);
+    connection.write(textFrame(fromDoor.consulted, id, text));
+    if (at === 0) connection.end();
+  });
+  const log = await openAuditLog({ socket });
+  onTestFinished(() => log.close().catch(() => {}));
+  const hosts: string[] = [];
+  log.onHostChanged((host) => hosts.push(host));
+  await log.consult('a');
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  await log.consult('b');
+  expect(connections).toBe(2);
+  expect(hosts).toEqual(heard);
+});
+
 test('a writer of the protocol before messages is named, and so is a client of it', async () => {
   const socket = await fakeWriter({ protocol: 4 }, () => {});
   await expect(openAuditLog({ socket })).rejects.toMatchObject({
@@ -215,6 +238,7 @@ describe('who loses its connection', () => {
     first.socket.destroy();
     await new Promise((resolve) => setTimeout(resolve, 300));
     const again = await welcomed(log, client('b'));
+    expect([first, again].map((one) => one.of('welcome')[0]?.['known'])).toEqual([false, true]);
     await new Promise((resolve) => setTimeout(resolve, 1_200));
     expect(said).toEqual([]);
     again.consult(0, 'slow');
@@ -225,6 +249,7 @@ describe('who loses its connection', () => {
     expect(said).toEqual([]);
     answer('late');
     await expect.poll(() => said, poll).toEqual([client('b')]);
+    expect((await welcomed(log, client('b'))).of('welcome')).toMatchObject([{ known: false }]);
   });
 
   test('with a hook that fails to hear of it harms nobody', async () => {

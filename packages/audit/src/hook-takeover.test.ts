@@ -85,7 +85,11 @@ test('a stopped writer: what it was sent counts as decided, later messages find 
   expect(error).toMatchObject({ code: 'log_unavailable' });
   expect(String(error)).toContain(`process ${holder.pid}`);
   expect(guest.isWriter).toBe(false);
+  // Who has nothing to ask is there again all the same, before the hook is told that it has gone.
+  await new Promise((resolve) => setTimeout(resolve, 500));
   holder.signal('SIGCONT');
+  await new Promise((resolve) => setTimeout(resolve, 2_500));
+  expect(await outcome(guest, 'left')).toBe('[]');
   const after = await guest.consult('read');
   expect(after.host).toBe(host);
   // Only the one that had been sent may have been decided when the writer went on.

@@ -334,8 +334,8 @@ export class AuditLog {
   }
 
   /**
-   * Calls the listener whenever another host was found, so that it can be told what this process holds. Who has sent a message
-   * looks for the next host at once. Returns what ends that.
+   * Calls the listener whenever another host was found, or the same one that meanwhile took this log for gone, so that it can be
+   * told what this process holds. Who has sent a message looks for the next host at once. Returns what ends that.
    */
   onHostChanged(listener: (host: string) => void): () => void {
     this.#hostListeners.add(listener);

@@ -42,6 +42,8 @@ export interface Welcome {
   readonly pid: number;
   /** 128 random bits that name this time of writing the log, and so what the hook knows. */
   readonly host: string;
+  /** Whether the hook has heard of this client, and not that it has gone. */
+  readonly known: boolean;
   readonly origin: string;
   readonly publicKey: string;
   readonly initialKeyFile?: string;

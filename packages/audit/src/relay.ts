@@ -36,7 +36,7 @@ import {
 const takeOverMs = { least: 100, most: 300 };
 
 /** A client that the hook knows looks for a writer that does not answer this often. */
-const comeAgainMs = { least: 1_000, most: 2_000 };
+const comeAgainMs = { least: 300, most: 700 };
 
 type Asking = Extract<ToWriter, { kind: 'ask' }>;
 type Answering = Extract<FromWriter, { id: number }>;
@@ -380,18 +380,19 @@ class Relay implements Link {
     if (this.#connection === undefined && this.#own === undefined) return this.#settleDown();
     this.#handAll();
     for (const [id, question] of this.#asked) this.#ask(id, question);
-    this.#meetHost(writer.host);
+    this.#meetHost(writer);
     this.#settleDown();
   }
 
   /** Messages go to whoever answers them now, and whoever sends them learns that it is another. */
-  #meetHost(host: string): void {
+  #meetHost({ host, knowsUs }: Holder | Connection): void {
+    const isForgotten = this.#outbox.isKnown && !knowsUs;
     if (this.#connection !== undefined) this.#outbox.open(this.#connection);
     else
       for (const { text, resolve, reject } of this.#outbox.takeWaiting()) {
         this.#own?.consult(text).then(resolve, reject);
       }
-    if (host === this.#host) return;
+    if (host === this.#host && !isForgotten) return;
     this.#host = host;
     this.#listener?.hostChanged(host);
   }

@@ -30,13 +30,14 @@ export class Stays {
     return true;
   }
 
-  /** The client is connected, perhaps again. */
-  came({ client, emitter }: Caller): void {
+  /** The client is connected, perhaps again; false where the hook has not heard of it, or was told that it has gone. */
+  came({ client, emitter }: Caller): boolean {
     const stay = this.#stays.get(client);
-    if (stay === undefined || stay.from.emitter !== emitter) return;
+    if (stay === undefined || stay.from.emitter !== emitter) return false;
     clearTimeout(stay.away);
     stay.away = undefined;
     this.#away.delete(client);
+    return true;
   }
 
   end({ client, emitter }: Caller, clean: boolean): void {
