@@ -41,7 +41,8 @@ function riskOf(place: SensitivePlace, access: Access): Risk {
 }
 
 function placeOf(path: string, pattern: boolean): SensitivePlace | undefined {
-  if (pattern && /[*?[]/.test(path)) {
+  // `/etc/$FILE` may be any file there.
+  if ((pattern && /[*?[]/.test(path)) || /^[/~].*\uFFFD/.test(path)) {
     const hit = sensitivePlaces.find(({ examples }) =>
       examples.some((example) => matchesPattern(path, example)),
     );
@@ -59,7 +60,7 @@ function rateGateFile(place: Place, access: Access, around: Surroundings): Findi
       path === own ||
       path.startsWith(`${own}/`) ||
       (access === 'write' && own.startsWith(`${path}/`)) ||
-      (place.pattern === true && matchesPattern(path, own));
+      (access === 'write' && place.pattern === true && matchesPattern(path, own));
     if (!hit) continue;
     const reason = 'belongs to the gate itself: its settings, keys or log';
     const risk = access === 'write' ? 'critical' : 'high';

@@ -18,7 +18,7 @@ const roundsMax = 16;
 export function canonicalPath(written: string, around: Surroundings = {}): string {
   let path = decoded(written);
   for (let round = 0; round < roundsMax; round++) {
-    const next = rewritten(collapsed(path), around);
+    const next = rewritten(collapsed(withoutProc(path)), around);
     if (next === path) break;
     path = next;
   }
@@ -54,12 +54,16 @@ function collapsed(path: string): string {
 const proc = /^\/proc\/(self|thread-self|[0-9*?[\]-]+|\uFFFD)(\/task\/[^/]+)?\/(root|cwd)(\/|$)/;
 const homes = /^(~[\w.-]+|\/(home|Users|var\/home)\/[^/]+|\/(var\/)?root)(?=\/|$)/;
 
+/** What leads through a process back to the root or to where it runs; before `..` is undone, which follows the link. */
+function withoutProc(path: string): string {
+  const plain = path.replace(/\/(\.?\/)+/g, '/');
+  const inProc = proc.exec(plain);
+  if (inProc === null) return path;
+  const rest = plain.slice(inProc[0].length);
+  return inProc[3] === 'root' ? `/${rest}` : rest === '' ? '.' : rest;
+}
+
 function rewritten(path: string, around: Surroundings): string {
-  const inProc = proc.exec(path);
-  if (inProc !== null) {
-    const rest = path.slice(inProc[0].length);
-    return inProc[3] === 'root' ? `/${rest}` : rest === '' ? '.' : rest;
-  }
   const inWorkspace = inside(path, around.workspace);
   if (inWorkspace !== undefined) return inWorkspace === '' ? '.' : inWorkspace;
   const inHome = inside(path, around.home);

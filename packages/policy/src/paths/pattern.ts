@@ -1,6 +1,7 @@
 /**
  * Whether a shell pattern can stand for a path: `*` for any letters but `/`, `?` and a bracket for one. A bracket
- * is taken for any letter, so that more matches than the shell would find, never less.
+ * is taken for any letter, so that more matches than the shell would find, never less. What only the shell knows (U+FFFD) stands for
+ * anything.
  */
 export function matchesPattern(pattern: string, path: string): boolean {
   const tokens = tokensOf(pattern);
@@ -10,25 +11,37 @@ export function matchesPattern(pattern: string, path: string): boolean {
   let retry = 0;
   while (at < path.length) {
     const now = tokens[token];
-    if (now === '*') {
+    // A dot at the head of a name is matched by a dot alone, as in the shell.
+    const hidden = startsHidden(path, at);
+    if (now === '*' || now === unknown) {
       star = token++;
       retry = at;
-    } else if (now !== undefined && fits(now, path[at]!)) {
+    } else if (now !== undefined && fits(now, path[at]!, hidden)) {
       token++;
       at++;
-    } else if (star >= 0 && path[retry] !== '/') {
+    } else if (
+      star >= 0 &&
+      path[retry] !== '/' &&
+      !(tokens[star] === '*' && startsHidden(path, retry))
+    ) {
       token = star + 1;
       at = ++retry;
     } else {
       return false;
     }
   }
-  while (tokens[token] === '*') token++;
+  while (tokens[token] === '*' || tokens[token] === unknown) token++;
   return token === tokens.length;
 }
 
-function fits(token: string, letter: string): boolean {
-  if (token === '?') return letter !== '/';
+const unknown = '\uFFFD';
+
+function startsHidden(path: string, at: number): boolean {
+  return path[at] === '.' && (at === 0 || path[at - 1] === '/');
+}
+
+function fits(token: string, letter: string, hidden: boolean): boolean {
+  if (token === '?') return letter !== '/' && !hidden;
   return token.toLowerCase() === letter.toLowerCase();
 }
 
@@ -41,7 +54,7 @@ function tokensOf(pattern: string): string[] {
       tokens.push('?');
       i = end;
     } else {
-      tokens.push(letter === '\uFFFD' ? '*' : letter);
+      tokens.push(letter);
     }
   }
   return tokens;

@@ -101,7 +101,7 @@ export const sensitivePlaces: readonly SensitivePlace[] = [
     read: 'low',
     write: 'high',
     reason: 'Git runs hooks and settings of a repository as commands',
-    path: /(^|\/)\.git(\/|$)|(^|\/)(\.gitconfig|\.config\/git)(\/|$)|(^|\/)hooks\/(pre|post|commit|prepare|applypatch|update|fsmonitor)[\w-]*$/i,
+    path: /(^|\/)\.git(\/(?!([\w/-]+\.)?index\.lock$|[\w/-]+\.lock$)|$)|(^|\/)(\.gitconfig|\.config\/git)(\/|$)|(^|\/)hooks\/(pre|post|commit|prepare|applypatch|update|fsmonitor)[\w-]*$/i,
     examples: ['.git/hooks/pre-commit', '.git/config', '~/.gitconfig'],
   },
   {

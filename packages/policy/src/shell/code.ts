@@ -2,6 +2,7 @@ import type { Finding } from '../finding.js';
 import { ratePath } from '../paths/access.js';
 import type { Surroundings } from '../paths/canonical.js';
 import { type CodeRuleId, codeRules, type Language, languages } from './languages.js';
+import { shellLimits } from './limits.js';
 import { type Argument, hole } from './word.js';
 import { setOf } from './words-before.js';
 
@@ -90,7 +91,9 @@ export function rateCode(
 ): Finding[] {
   const language = languageOf(program);
   const tell = (rule: CodeRuleId): Finding => ({ rule, ...codeRules[rule], subject });
-  if (language === undefined || code.value === hole) return [tell('code-unread')];
+  if (language === undefined || code.value === hole || code.value.length > shellLimits.code) {
+    return [tell('code-unread')];
+  }
   const text = code.value.replace(/(['"])\s*\+\s*\1/g, '');
   const findings: Finding[] = [];
   if (code.runs || (!code.known && language.first !== true)) {

@@ -98,7 +98,7 @@ function rateProgram(
   const guard = guardOf(program);
   let base: Risk = knownProgram(program)?.risk ?? 'medium';
   if (guard !== undefined && !asksForHelp(args.map(({ value }) => value))) {
-    const verdict = judgeSubcommand(guard, sub);
+    const verdict = judgeSubcommand(guard, sub, args);
     if (verdict !== 'high') base = verdict;
     else findings.push({ rule: guard.id, risk: 'high', reason: guard.reason, subject });
   }
@@ -127,8 +127,11 @@ function remove(findings: Finding[], rule: string): void {
   if (at >= 0) findings.splice(at, 1);
 }
 
+const containers = /^(docker|podman|nerdctl|docker-compose)$/;
+
 /** `env | grep NODE` shows what it is asked for. */
 function filtersEnvironment(command: SimpleCommand, count: number): boolean {
+  if (command.through.some((outer) => containers.test(outer))) return true;
   return command.filtered === true && count <= 1;
 }
 
@@ -145,7 +148,7 @@ function isUnknown(
   if (transferPrograms.has(name) || usesByProgram.has(name) || languageOf(name) !== undefined)
     return false;
   const inside = command.through.map((outer) => programName(outer).name);
-  if (inside.some((outer) => /^(docker|podman|nerdctl|docker-compose)$/.test(outer))) return false;
+  if (inside.some((outer) => containers.test(outer))) return false;
   if (
     inside.some((outer) => /^(uv|poetry|pipenv|pdm|rye|hatch)$/.test(outer)) &&
     /\.py$/.test(name)

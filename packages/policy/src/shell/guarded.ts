@@ -14,6 +14,8 @@ export interface Guarded {
   low?: RegExp;
   /** Changes what can be made again. */
   medium?: RegExp;
+  /** An option by which nothing is changed but said. */
+  dry?: RegExp;
 }
 
 const looks =
@@ -77,7 +79,8 @@ export const guarded: readonly Guarded[] = [
       '-n --namespace --context --cluster --kubeconfig -l --selector -o --output --user --request-timeout',
     plain: '-A --all-namespaces --help -h -v',
     low: /^$|^(kubectl )?(get|describe|logs|top|version|explain|api-resources|api-versions|cluster-info|diff|events|wait|kustomize|completion|options|help|config (view|get-contexts|current-context|get-clusters)|rollout (status|history)|auth (can-i|whoami)|plugin list)\b(?!.*\b(secrets?|tokens?)\b)/,
-    medium: /^(port-forward|proxy|config (use-context|set-context))\b/,
+    dry: /^--dry-run(=(client|server))?$/,
+    medium: /^(port-forward|config (use-context|set-context))\b/,
   },
   {
     programs: 'helm',
@@ -133,7 +136,7 @@ export const guarded: readonly Guarded[] = [
     low: new RegExp(
       `^$|^(?!.*\\b(delete|remove|destroy|rm|create|update|set|unset|reset|add|restart|deploy|publish|push|apply|import|export|run|exec|put|write|purge|drop|scale|promote|transfer|rollback|up|down|kill|enable|disable|invoke|execute|ssh|login|token)\\b)(${looks}|ps|dev|env ls|(releases|regions|deployments|apps|services|projects)$|auth list|config list|(account|group|vm|webapp|aks|acr|functionapp|storage|projects|compute|container|run|functions|services|apps?|sql|config|auth|deployments|db|pages|migration)( [\\w-]+){0,2} (list|show|describe|view|ls|logs|status|info))\\b(?!.*(secret|token|key|credential|password))`,
     ),
-    medium: /^(init|build|link|dev|emulators:start|start|serve|gen types|db (diff|start))\b/,
+    medium: /^(init|build|link|dev|listen|emulators:start|start|serve|gen types|db (diff|start))\b/,
   },
   {
     programs: 'npm',
@@ -231,9 +234,9 @@ export const guarded: readonly Guarded[] = [
     plain:
       '-y --yes -q -qq -qqq --quiet --no-install-recommends -f --version --assume-yes -U --no-cache --update --update-cache -u --allow-downgrades  -n --non-interactive --installed --no-progress -V',
     valued: '-t --target-release',
-    low: /^$|^(list|show|search|policy|info|depends|rdepends|madison|pkgnames|showpkg|repolist|help|provides|changelog|showhold|showmanual|find|check-update|check|files|versions|dump|stats)\b/,
+    low: /^$|^(list|update|show|search|policy|info|depends|rdepends|madison|pkgnames|showpkg|repolist|help|provides|changelog|showhold|showmanual|find|check-update|check|files|versions|dump|stats)\b/,
     medium:
-      /^(update|install|upgrade|add|reinstall|build-dep|download|source|autoclean|clean|makecache|refresh|fix|groupinstall|local-?install|in|ref|up|satisfy|builddep|hold)\b/,
+      /^(install|upgrade|add|reinstall|build-dep|download|source|autoclean|clean|makecache|refresh|fix|groupinstall|local-?install|in|ref|up|satisfy|builddep|hold)\b/,
   },
   {
     programs: 'pacman yay paru',

@@ -101,10 +101,21 @@ const special = new Map<string, (inner: Inner, words: readonly Argument[]) => vo
   ['hyperfine', (inner, words) => addScripts(inner, words)],
   ['alias', (inner, words) => addAliases(inner, words)],
   ['parallel', (inner, words) => addParallel(inner, words)],
+  ['python', addModule],
+  ['pypy', addModule],
 ]);
 
 function addScripts(inner: Inner, words: readonly Argument[]): void {
-  inner.scripts.push(...words.filter((word) => !word.value.startsWith('-')));
+  inner.scripts.push(...words.filter(({ value }) => !/^(-|\d+$)/.test(value)));
+}
+
+/** `python -m pip` is `pip`. */
+function addModule(inner: Inner, words: readonly Argument[]): void {
+  const at = words.findIndex(({ value }) => value === '-m');
+  const name = words[at + 1]?.value ?? '';
+  if (at >= 0 && /^(pip|pipx|twine|poetry|uv|pdm|hatch|flit|conda|awscli)$/.test(name)) {
+    inner.commands.push(words.slice(at + 1).map((word) => ({ ...word })));
+  }
 }
 
 function addAliases(inner: Inner, words: readonly Argument[]): void {

@@ -47,7 +47,7 @@ export const languages: readonly Language[] = [
     programs: 'python pypy python2',
     options: '-c',
     valued: '-W -X -Q',
-    runs: /\bos\s*\.\s*(system|popen|exec\w*|spawn\w*|posix_spawn\w*|fork\w*|kill\w*|startfile|set[ug]id|putenv|dup2?)\b|\b(subprocess|pty|popen2|pexpect|plumbum|multiprocessing|ctypes|cffi|runpy|marshal|pickle|dill|shelve|antigravity)\b|from\s+os\s+import(?!\s+path\b)|import\s+os\s+as|import_module|\bimportlib\b(?!\s*\.\s*(metadata|resources|util\.find_spec|import_module\(['"][\w.]+['"]\)))(?!.*importlib\.metadata)|create_subprocess|__import__|__builtins__|__subclasses__|__globals__|__getattribute__|__dict__|__loader__|__code__|\bbuiltins\b|\bcode\.(interact|Interactive)|\bpdb\b|(?<![.\w])(exec|eval|compile|getattr|setattr|globals|vars|locals|breakpoint)\s*\(|sys\.modules|sys\.settrace/,
+    runs: /\bos\s*\.\s*(system|popen|exec\w*|spawn\w*|posix_spawn\w*|fork\w*|kill\w*|startfile|set[ug]id|putenv|dup2?)\b|\b(subprocess|pty|popen2|pexpect|plumbum|multiprocessing|ctypes|cffi|runpy|marshal|pickle|dill|shelve|antigravity|webbrowser)\b|from\s+os\s+import(?!\s+path\b)|import\s+os\s+as|import_module|\bimportlib\b(?!\s*\.\s*(metadata|resources|util\.find_spec|import_module\(['"][\w.]+['"]\)))|create_subprocess|__import__|__builtins__|__subclasses__|__globals__|__getattribute__|__dict__|__loader__|__code__|\bbuiltins\b|\bcode\.(interact|Interactive)|\bpdb\b|(?<![.\w])(exec|eval|compile|getattr|setattr|globals|vars|locals|breakpoint)\s*\(|sys\.modules|sys\.settrace/,
     network:
       /\b(urlopen|urlretrieve|create_connection|HTTPS?Connection|open_connection|ftplib|smtplib|paramiko|telnetlib|xmlrpc|socketserver|websockets?)\b|\b(requests|httpx|aiohttp|urllib3)\s*\.\s*(get|post|put|patch|delete|head|request|Session|Client|AsyncClient|ClientSession|PoolManager|stream)|from\s+(requests|httpx|urllib\.request|socket)\s+import|\bsocket\s*\.\s*(socket|gethostby\w+|getaddrinfo|create_\w+)|import\s+socket\b/,
     deletes:
@@ -74,7 +74,7 @@ export const languages: readonly Language[] = [
     programs: 'perl',
     options: '-e -E -ne -pe -ple -nle -pie -lne -lpe -ane -lane -0pe -0777pe -i -ni -pi',
     valued: '-I -M -m',
-    runs: /\b(system|exec|fork|eval|syscall|qx|do\s*['"{$]|require|IPC::|pack|sprintf\s*\(\s*['"]%c)\b|`|\bopen\b[^;]*\||\|\s*['"]|(^|[^\w])s(?<cut>[/|#,!{])[^\n]*(\k<cut>|\})[gimsx]*e[gimsxe]*\b|\buse\s+(?!strict|warnings|utf8|JSON|Data::Dumper|List::|POSIX|Time::|File::(Basename|Spec|Slurp)|feature|v?5|open|Encode|Text::|Math::|Storable|Digest|MIME|Scalar)|\?\{|\bkill\b|@\{\[/,
+    runs: /\b(system|exec|fork|eval|syscall|qx|do\s*['"{$]|require|IPC::|pack|sprintf\s*\(\s*['"]%c)\b|`|\bopen\b[^;]*\||\|\s*['"]|(^|[^\w])s(?<cut>[/|#,!{])[^\n]{0,300}(\k<cut>|\})[gimsx]*e[gimsxe]*\b|\buse\s+(?!strict|warnings|utf8|JSON|Data::Dumper|List::|POSIX|Time::|File::(Basename|Spec|Slurp)|feature|v?5|open|Encode|Text::|Math::|Storable|Digest|MIME|Scalar)|\?\{|\bkill\b|@\{\[/,
     network: /Socket|LWP|HTTP::|Net::|IO::Select|gethostby/,
     deletes: /\b(unlink|rmdir|rename|truncate|chmod|chown|symlink|link|utime|rmtree|remove_tree)\b/,
     environment: /%ENV|\$ENV\{\W*(?=\w*(SECRET|TOKEN|KEY|PASS|CRED))|keys\s*%ENV/,

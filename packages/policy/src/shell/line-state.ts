@@ -13,6 +13,8 @@ export class LineState {
   readonly fromCommands = new Set<string>();
   /** The paths that the commands name. */
   readonly places: NamedPath[] = [];
+  /** Remotes of Git that the line adds. */
+  readonly remotes = new Set<string>();
   reachesNetwork = false;
   readsSecrets = false;
   #folder = '';

@@ -1,4 +1,5 @@
 import type { Finding } from '../finding.js';
+import { notice } from './notices.js';
 import { type PreparedUse, usesByProgram } from './rules/table.js';
 import type { Subcommand } from './subcommand.js';
 import type { Argument } from './word.js';
@@ -14,7 +15,8 @@ export interface Invocation {
 /** What the table says to a command; each rule once. */
 export function matchRules(invocation: Invocation): Finding[] {
   const findings: Finding[] = [];
-  const line = lineOf(invocation.args.map(({ value }) => value));
+  const values = invocation.args.map(({ value }) => value);
+  const line = lineOf(values, readWhole.has(invocation.program));
   const options = optionsOf(invocation.args);
   for (const prepared of usesByProgram.get(invocation.program) ?? []) {
     const { rule } = prepared;
@@ -23,13 +25,29 @@ export function matchRules(invocation: Invocation): Finding[] {
     const { id, risk, reason } = rule;
     findings.push({ rule: id, risk, reason, subject: invocation.subject });
   }
+  // What is too long to be matched whole is no everyday command.
+  if (line.length >= lineMax) findings.push(notice('shell-too-long', invocation.subject));
   return findings;
 }
 
-const lineMax = 4000;
+/** Of these a word may be a text of statements. */
+const readWhole: ReadonlySet<string> = new Set(
+  'psql mysql mariadb sqlite3 duckdb clickhouse-client cqlsh sqlcmd bq mongosh mongo redis-cli valkey-cli gh'.split(
+    ' ',
+  ),
+);
 
-function lineOf(values: readonly string[]): string {
-  return values.join(' ').replace(/\s+/g, ' ').slice(0, lineMax);
+/** A long word counts by its ends: rules speak of names and options, not of messages. */
+const wordMax = 1000;
+const lineMax = 20_000;
+
+function lineOf(values: readonly string[], whole: boolean): string {
+  const words = values.map((value) =>
+    whole || value.length <= wordMax * 2
+      ? value
+      : `${value.slice(0, wordMax)} ${value.slice(-wordMax)}`,
+  );
+  return words.join(' ').replace(/\s+/g, ' ').slice(0, lineMax);
 }
 
 function fits(
@@ -70,7 +88,10 @@ function optionsOf(args: readonly Argument[]): Set<string> {
     options.add(name);
     if (/^-[A-Za-z0-9]{2,}$/.test(name)) {
       for (const letter of name.slice(1)) options.add(`-${letter}`);
-    } else if (/^-[A-Za-z]\W/.test(value)) options.add(value.slice(0, 2));
+    } else if (!name.startsWith('--')) {
+      // `-x'a command'` has its value with it.
+      options.add(value.slice(0, 2));
+    }
   }
   return options;
 }

@@ -23,7 +23,29 @@ export function ratePaths(
     const access = accessOf(paths, at === words.length - 1, program);
     for (const each of access) findings.push(...rateWord(word, each, paths, state));
   });
+  findings.push(...rateOutputs(args, paths, state, program));
   return findings;
+}
+
+/** `-o file` is written, whatever becomes of the other words. */
+function rateOutputs(
+  args: readonly Argument[],
+  paths: Paths,
+  state: LineState,
+  program: string,
+): Finding[] {
+  if (
+    /^(grep|egrep|rg|ps|ssh|lsof|ls|set|zsh|bash|sh|mount|find|stat|docker|kubectl)$/.test(program)
+  )
+    return [];
+  return args.flatMap((arg, at) => {
+    const attached = /^--(?:output|output-file|outfile|out)=(.+)$/.exec(arg.value)?.[1];
+    if (attached !== undefined) return rateWord({ ...arg, value: attached }, 'write', paths, state);
+    const next = args[at + 1];
+    if (next === undefined || !/^(-o|--output|--output-file|--outfile|--out|-out)$/.test(arg.value))
+      return [];
+    return rateWord(next, 'write', paths, state);
+  });
 }
 
 function accessOf(paths: Paths, last: boolean, program: string): Access[] {
@@ -66,7 +88,7 @@ function pathWords(args: readonly Argument[], program: string, paths: Paths): Ar
       if (isKeyOption(value, program)) at++;
       const rest = /^(?:--[\w-]+=|-[A-Za-z](?=[~/.]))(.*)$/.exec(value)?.[1];
       if (rest !== undefined && rest !== '') words.push({ ...word, value: rest });
-    } else if (skipPattern && !/^\d+$/.test(value)) skipPattern = false;
+    } else if (skipPattern && !(paths === 'search' && /^\d+$/.test(value))) skipPattern = false;
     else words.push(...withoutPrefix(word));
   }
   return words;

@@ -82,7 +82,7 @@ const groups: readonly Group[] = [
     programs: `
       sudo doas source . make gmake cmake ctest cpack ninja samu meson autoconf automake autoreconf aclocal autoheader libtoolize
       pkg-config configure gcc g++ cc c++ clang clang++ clang-format clang-tidy clangd ld lld ranlib as nasm yasm
-      ccache sccache distcc bear cppcheck iwyu gcov lcov gprof strip objcopy
+      ccache sccache distcc bear cppcheck iwyu gcov lcov gprof strip objcopy ldd
       rustc cargo rustup rustfmt clippy-driver cargo-clippy cargo-fmt cross wasm-pack wasm-bindgen trunk cbindgen
       go gofmt goimports golangci-lint staticcheck gopls gotestsum ginkgo mockgen buf protoc protoc-gen-go air templ sqlc
       javac java javap kotlinc kotlin scalac scala mvn mvnw gradle gradlew ant sbt mill bazel bazelisk buck2 pants
@@ -121,7 +121,7 @@ const groups: readonly Group[] = [
       shellcheck shfmt bats bashate actionlint yamllint ansible-lint tflint tfsec checkov trivy grype syft
       terraform-docs jsonnet cue dhall opa conftest kubeval kubeconform kustomize
       just task mage tilt act pre-commit overcommit lefthook direnv asdf mise devbox
-      sqlite3 duckdb psql pg_isready pg_dump mysql mysqldump mariadb mongosh redis-cli clickhouse-client mysqladmin
+      sqlite3 duckdb createdb psql pg_isready pg_dump mysql mysqldump mariadb mongosh redis-cli clickhouse-client mysqladmin
       ffmpeg convert magick montage mogrify cwebp optipng pngquant svgo gifsicle inkscape sox lame
       latexmk pdflatex xelatex lualatex bibtex typst hugo jekyll eleventy zola mdbook vitepress docusaurus vuepress
       latex biber makeindex asciidoctor

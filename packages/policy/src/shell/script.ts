@@ -125,6 +125,7 @@ class ScriptReader {
 
   #redirected(node: Extract<SyntaxNode, { type: 'Redirected' }>, place: Place): void {
     const { redirections, input } = this.#redirections(node.redirects, place);
+    for (const redirect of node.redirects) this.#substitutions(redirect, place);
     this.#add({ ...bare(place), words: [], redirections, block: true });
     this.#visit(node.command, { ...place, input });
   }
@@ -140,7 +141,8 @@ class ScriptReader {
     const words: Argument[] = [];
     if (node.name !== undefined) words.push(...toArguments(node.name, this.#values));
     const assignments: SimpleCommand['assignments'] = [];
-    for (const item of [...node.prefix, ...node.args]) {
+    const before = node.prefix.length;
+    for (const [at, item] of [...node.prefix, ...node.args].entries()) {
       if (item.type === 'Word') {
         words.push(...toArguments(item, this.#values));
       } else if (item.type === 'Assignment') {
@@ -148,14 +150,23 @@ class ScriptReader {
         const all = value.type === 'Word' ? [value] : value.elements;
         const known = all.map((word) => toArgument(word, this.#values));
         for (const each of known) assignments.push({ name: item.name, value: each });
-        if (!node.prefix.includes(item))
-          words.push({ ...literal(item.text), known: known.every((it) => it.known) });
+        if (at < before) continue;
+        const text = value.type === 'Word' ? `${item.name}=${known[0]?.value ?? ''}` : item.text;
+        words.push({ ...literal(text), text: item.text, known: known.every((it) => it.known) });
       }
     }
     for (const child of [node.name, ...node.prefix, ...node.suffix]) {
       if (child !== undefined) this.#substitutions(child, place);
     }
-    const command = { ...bare(place), words, assignments, redirections, input };
+    const long = words.length > shellLimits.words || assignments.length > shellLimits.words;
+    if (long) this.#tell('shell-too-many', node.name?.text ?? 'NAME=value');
+    const command = {
+      ...bare(place),
+      words: words.slice(0, shellLimits.words),
+      assignments: assignments.slice(0, shellLimits.words),
+      redirections,
+      input,
+    };
     this.#add(command);
     return command;
   }

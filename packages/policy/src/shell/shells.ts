@@ -39,7 +39,12 @@ function readInput(command: SimpleCommand, result: ShellScripts): void {
   const text = inputText(command.input);
   const direct = command.input.kind === 'text' || isHereDocument(command.input);
   if (text !== undefined) result.scripts.push(text);
+  const contained = command.through.some((outer) =>
+    /^(docker|podman|nerdctl|docker-compose)$/.test(outer),
+  );
   if (command.input.kind === 'inherited') {
+    // A shell in a container of one's own is a workplace.
+    if (contained) return;
     result.findings.push(notice('interactive-shell', commandText(command)));
   } else if (!direct) {
     result.findings.push(notice('piped-script', commandText(command)));

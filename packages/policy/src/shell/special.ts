@@ -30,6 +30,7 @@ export function rateSpecial(special: Special): Finding[] {
   if (program === 'echo' || program === 'printf') return rateShown(special);
   if (program === 'mv' || program === 'gmv') return rateMove(special);
   if (databases.has(program)) return rateDatabase(special);
+  if (program === 'git') return rateRemotes(special);
   if (program === 'source' || program === '.' || program === 'eval') return rateSourced(special);
   return [];
 }
@@ -37,7 +38,10 @@ export function rateSpecial(special: Special): Finding[] {
 const deleters = new Set('rm rmdir unlink rimraf trash trash-put grm del'.split(' '));
 
 function rateDeleter({ command, program, args, subject, state }: Special): Finding[] {
-  const options = args.filter(({ value }) => /^-./.test(value)).map(({ value }) => value);
+  const end = args.findIndex(({ value }) => value === '--');
+  const options = args
+    .filter(({ value }, at) => /^-./.test(value) && (end < 0 || at < end))
+    .map(({ value }) => value);
   const recursive =
     program === 'rimraf' ||
     options.some((option) => /^-[a-zA-Z]*[rR]/.test(option) || /^--r/.test(option));
@@ -50,7 +54,6 @@ function rateDeleter({ command, program, args, subject, state }: Special): Findi
       subject,
     });
   }
-  const end = args.findIndex(({ value }) => value === '--');
   const targets = args.filter(({ value }, at) => (end >= 0 && at > end) || !/^-/.test(value));
   const fromFind =
     command.through.at(-1) !== undefined &&
@@ -117,7 +120,7 @@ function rateSender({ command, program, args, subject, state }: Special): Findin
   );
   if (remote) state.reachesNetwork = true;
   const out = args.findIndex(({ value }) =>
-    /^(-o|-O|--output|--output-document|--output-dir|-P|--directory-prefix|-c|--cookie-jar|-D|--dump-header)$/.test(
+    /^(-[A-Za-z]*[oOPcD]|--output|--output-document|--output-dir|--directory-prefix|--cookie-jar|--dump-header)$/.test(
       value,
     ),
   );
@@ -180,9 +183,8 @@ function rateShown({ args, subject }: Special): Finding[] {
   const secret = args.some(({ variables, text }) =>
     variables.some(
       (name) =>
-        (secretName.test(name) &&
-          !new RegExp(`\\$\\{#?${name.replace(/\W/g, '')}(:?[+-]|\\})`).test(text)) ||
-        /^!/.test(name),
+        secretName.test(name) &&
+        !new RegExp(`\\$\\{#?${name.replace(/\W/g, '')}(:?[+-]|\\})`).test(text),
     ),
   );
   if (!secret) return [];
@@ -214,6 +216,17 @@ function rateMove({ args, subject, state }: Special): Finding[] {
       ),
     )
     .filter(({ rule, risk }) => risk === 'critical' || rule === 'delete-outside');
+}
+
+/** A remote that the same line adds is nobody's habit. `origin` is what a new repository begins with. */
+function rateRemotes({ args, subject, state }: Special): Finding[] {
+  const { verbs } = subcommandOf('git', args);
+  const [verb, second, third] = verbs;
+  if (verb === 'remote' && second === 'add' && third !== undefined) state.remotes.add(third);
+  if (verb !== 'push' || second === undefined || second === 'origin') return [];
+  if (!state.remotes.has(second)) return [];
+  const reason = 'sends commits to a remote that the same line adds';
+  return [{ rule: 'git-elsewhere', risk: 'high', reason, subject }];
 }
 
 const databases = new Set(

@@ -76,8 +76,13 @@ function isPlain(option: string, plain: ReadonlySet<string>, valued: ReadonlySet
 export type GuardVerdict = 'low' | 'medium' | 'high';
 
 /** What a program of many subcommands does, by its lists. */
-export function judgeSubcommand(guard: Guarded, sub: Subcommand): GuardVerdict {
+export function judgeSubcommand(
+  guard: Guarded,
+  sub: Subcommand,
+  args: readonly Argument[],
+): GuardVerdict {
   if (sub.odd !== undefined) return 'high';
+  if (guard.dry !== undefined && args.some(({ value }) => guard.dry?.test(value))) return 'medium';
   const sure = sub.verbs.slice(0, sub.sure).join(' ');
   const all = sub.verbs.join(' ');
   const fits = (list: RegExp | undefined): boolean => list?.test(sure) === true && list.test(all);

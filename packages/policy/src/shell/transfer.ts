@@ -37,7 +37,9 @@ const sends =
   /^(-d|--data(-\w+)?|-F|--form(-\w+)?|-T|--upload-file|--json|--post-(data|file)|--body-(data|file)|--url-query|-u|--user|--ftp-create-dirs|-Q|--quote|--mail-\w+)$/;
 const methods = /^(POST|PUT|PATCH|DELETE|TRACE|CONNECT|PURGE|PROPFIND|MKCOL|MOVE|COPY)$/i;
 const elsewhere =
-  /^(-K|--config|-x|--proxy\S*|--socks\S*|--preproxy|--engine|--netrc\S*|-n|--cert|--key|--use-askpass\S*|-e|--execute|-i|--input-file|--unix-socket|--abstract-unix-socket|--resolve|--connect-to|--doh-url|--interface|--dns-servers|--load-cookies|--rejected-log|--libcurl|--trace\S*|--next)$/;
+  /^(-K|--config|-x|--proxy\S*|--socks\S*|--preproxy|--engine|--netrc\S*|-n|-E|--cert|--key|--unix-socket|--abstract-unix-socket|--resolve|--connect-to|--doh-url|--interface|--dns-servers|--libcurl|--trace\S*)$/;
+const elsewhereOfWget =
+  /^(--use-askpass\S*|-e|--execute|-i|--input-file|--load-cookies|--rejected-log|--config|--certificate|--private-key|--ca-\S*)$/;
 
 export interface Transfer {
   program: string;
@@ -61,7 +63,8 @@ export function rateTransfer(transfer: Transfer, subject: string): TransferRepor
   const ids = new Set<TransferId>();
   if (remote) addRemote(ids, transfer, urls);
   if (urls.some((url) => drops.test(url))) ids.add('network-drop');
-  if (hasOption(transfer, elsewhere)) ids.add('network-options');
+  const odd = /^wget/.test(transfer.program) ? elsewhereOfWget : elsewhere;
+  if (hasOption(transfer, odd)) ids.add('network-options');
   const findings = [...ids].map((rule) => ({ rule, ...transferRules[rule], subject }));
   return { findings, remote };
 }

@@ -72,6 +72,13 @@ export const variableRules: readonly VariableRule[] = [
       /^(|1|true|https?:\/\/(localhost|127\.0\.0\.1)\S*|https:\/\/(registry\.npmjs\.org|pypi\.org\/simple|proxy\.golang\.org(,direct)?|registry\.yarnpkg\.com)\/?|direct|off|\/dev\/null|~?(\/[\w.-]+)*\/(\.kube\/[\w.-]+|kubeconfig[\w.-]*))$/,
   },
   {
+    id: 'variable-runs',
+    risk: 'high',
+    reason: 'names a command that a program runs by itself',
+    name: /^GIT_(DIR|COMMON_DIR|OBJECT_DIRECTORY)$/,
+    unless: /^((\.{0,2}\/)?[\w.-]+\/)*\.git(\/worktrees\/[\w.-]+)?\/?$/,
+  },
+  {
     id: 'variable-history',
     risk: 'high',
     reason: 'stops the shell from keeping its history',

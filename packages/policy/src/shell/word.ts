@@ -151,7 +151,8 @@ const wellKnown: ReadonlyMap<string, string> = new Map([
 function addBraces(draft: Draft, text: string): void {
   const choices = braceChoices(text);
   const count = choices === undefined ? 1 : choices.length * draft.values.length;
-  if (choices === undefined || count > wordsPerBrace) append(draft, hole);
+  if (choices === undefined) append(draft, hole);
+  else if (count > wordsPerBrace) draft.values = [hole];
   else draft.values = draft.values.flatMap((value) => choices.map((choice) => value + choice));
 }
 

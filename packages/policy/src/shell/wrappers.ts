@@ -31,12 +31,12 @@ export const wrappers: readonly Wrapper[] = [
     assignments: true,
     scripts: '-S --split-string',
   },
-  {
-    programs:
-      'nohup setsid nice ionice chronic caffeinate fakeroot unbuffer xvfb-run dbus-run-session',
-    valued:
-      '-n -c -p -P -u -t -a -s -e -f -l -b --adjustment --class --classdata --server-args --server-num',
-  },
+  { programs: 'nohup setsid chronic unbuffer dbus-run-session' },
+  { programs: 'nice', valued: '-n --adjustment' },
+  { programs: 'ionice', valued: '-c -n --class --classdata' },
+  { programs: 'caffeinate', valued: '-t -w' },
+  { programs: 'fakeroot', valued: '-l -s -i -b' },
+  { programs: 'xvfb-run', valued: '-n -s -e -f -p -w --server-args --server-num --error-file' },
   { programs: 'time', valued: '-f -o --format --output' },
   { programs: 'stdbuf', valued: '-i -o -e --input --output --error' },
   { programs: 'timeout gtimeout', valued: '-k -s --kill-after --signal', skip: 1 },
@@ -86,6 +86,9 @@ export const wrappers: readonly Wrapper[] = [
   },
   { programs: 'conda mamba micromamba', subcommand: 'run', valued: '-n --name -p --prefix --cwd' },
   { programs: 'bundle', subcommand: 'exec', valued: '--gemfile' },
+  { programs: 'uvx', valued: '--from --with --python -p --index-url --with-requirements' },
+  { programs: 'uv', subcommand: 'tool run', valued: '--from --with --python -p' },
+  { programs: 'pipx', subcommand: 'run', valued: '--spec --python --pip-args' },
   {
     programs: 'npx pnpx bunx',
     valued: '-p --package --userconfig --registry --cache',

@@ -134,12 +134,11 @@ export const fileRules: readonly ShellRule[] = [
         programs: 'tar gtar bsdtar star',
         options:
           '--to-command --checkpoint-action --rsh-command --rmt-command --new-volume-script --info-script -F',
-        unless: /^-?[a-zA-Z]+ \S+ (?!.*(--to|--checkpoint|--rsh|--rmt|--new-v|--info| -F)).*$/,
       },
       {
         programs: 'tar gtar bsdtar',
         line: new RegExp(
-          `(^| )(--use-c[\\w-]*[= ]|-[a-zA-Z]*I ?)(?!(${compressors})\\b( -[\\w-]+)*( |$))`,
+          `(^| )(--use-c[\\w-]*[= ](?!${compressors}\\b)|-[a-zA-Z]*I(?! ?${compressors}\\b))`,
         ),
       },
       { programs: 'zip', line: /(^| )(-\w*T\w*|--unzip-command|--test)/ },

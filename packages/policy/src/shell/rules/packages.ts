@@ -3,7 +3,7 @@ import type { ShellRule } from './rule.js';
 const sourceOptions =
   '--index-url --extra-index-url --index --default-index --find-links -i -f --trusted-host --registry --no-index-check --source --repository-url';
 const fromElsewhere =
-  /(?<!--(?:index-url|extra-index-url|find-links|registry|index))(^| )(-e |--editable )?(git\+|hg\+|svn\+|bzr\+)?(https?|git|ssh|ftp|file|http):|(^| )(git@|[\w.-]+@[\w.-]+:)|(^| )\/(?!tmp\/)[^ ]*\.(tgz|tar\.gz|whl|zip)/;
+  /(?<!--(?:index-url|extra-index-url|find-links|registry|index))(^| )(-e |--editable )?(git\+|hg\+|svn\+|bzr\+)?(https?|git|ssh|ftp|file|github|gitlab|bitbucket|gist):|(^| )(git@|[\w.-]+@[\w.-]+:)|(^| )\/(?!tmp\/)[^ ]*\.(tgz|tar\.gz|whl|zip)/;
 
 export const packageRules: readonly ShellRule[] = [
   {
@@ -59,7 +59,7 @@ export const packageRules: readonly ShellRule[] = [
       },
       {
         programs: 'npx',
-        line: /^(-y |--yes )?(semantic-release|release-it|np|vsce|ovsx|gh-pages|surge|lerna publish|changeset publish|netlify deploy|vercel( |$)|wrangler (deploy|publish)|firebase deploy)/,
+        line: /^(-y |--yes )?(semantic-release|release-it|np(?=[@ ]|$)|vsce|ovsx|gh-pages|surge|lerna publish|changeset publish|netlify deploy|vercel( |$)|wrangler (deploy|publish)|firebase deploy)/,
       },
       {
         programs: 'gh-pages surge now deployctl cap capistrano dpl fastlane eas',
@@ -179,7 +179,7 @@ export const packageRules: readonly ShellRule[] = [
         sub: 'env',
         line: /-w (GOFLAGS|GOPROXY|GONOSUM\w*|GOSUMDB|CC|CXX|GOINSECURE|GONOSUMCHECK)/,
       },
-      { programs: 'go', line: /-(toolexec|exec|overlay|modfile)[= ]|-ldflags\S* .*-extld/ },
+      { programs: 'go', line: /-(toolexec|exec|overlay|modfile|vettool)[= ]|-ldflags\S* .*-extld/ },
       { programs: 'composer', sub: 'run-script|exec', line: /https?:/ },
     ],
   },

@@ -1,7 +1,7 @@
 import type { ShellRule } from './rule.js';
 
 const harmfulSql =
-  /\b(drop\s+(database|schema|table|user|role|view|index|keyspace|owned|extension|function|trigger|type|sequence|tablespace|all)|truncate\b|delete\s+from\b(?!.*\bwhere\b.*[=<>].*)|delete\s+from\b.*\bwhere\s+(1\s*=\s*1|true)|update\s+\S+\s+set\b(?!.*\bwhere\b)|alter\s+(user|role|system|database|table.*\bdrop)|grant\b|revoke\b|create\s+(user|role|extension|(or\s+replace\s+)?function)|copy\b.*\bprogram\b|copy\b.*\b(to|from)\s+'|into\s+(out|dump)file|load_file|load\s+data|load_extension|lo_(import|export)|pg_(read|ls|write)\w*|xp_cmdshell|sys_(exec|eval)|attach\b|shutdown|flush\s+privileges|set\s+password|kill\s+\d|do\s+\$|pragma\s+writable|writefile|readfile|edit\(|vacuum\s+into)/i;
+  /\b(drop\s+(database|schema|table|user|role|view|index|keyspace|owned|extension|function|trigger|type|sequence|tablespace|all)|truncate\b|delete\s+from\b(?!.{0,300}\bwhere\b.{0,300}[=<>])|delete\s+from\b.{0,300}\bwhere\s+(1\s*=\s*1|true)|update\s+\S+\s+set\b(?!.{0,1000}\bwhere\b)|alter\s+(user|role|system|database|table.{0,300}\bdrop)|grant\b|revoke\b|create\s+(user|role|extension|(or\s+replace\s+)?function)|copy\b.{0,300}\bprogram\b|copy\b.{0,300}\b(to|from)\s+'|into\s+(out|dump)file|load_file|load\s+data|load_extension|lo_(import|export)|pg_(read|ls|write)\w*|xp_cmdshell|sys_(exec|eval)|attach\b|shutdown|flush\s+privileges|set\s+password|kill\s+\d|do\s+\$|pragma\s+writable|writefile|readfile|edit\(|vacuum\s+into)/i;
 
 export const remoteRules: readonly ShellRule[] = [
   {
@@ -71,7 +71,7 @@ export const remoteRules: readonly ShellRule[] = [
       {
         programs: 'docker podman nerdctl docker-compose',
         options:
-          '--privileged --cap-add --device --security-opt --userns --cgroupns --volumes-from --env-file-host --pid --ipc --uts --cgroup-parent --device-cgroup-rule --init-path',
+          '--privileged --cap-add --device --security-opt --userns --cgroupns --volumes-from --pid --ipc --uts --cgroup-parent --device-cgroup-rule --init-path',
       },
       {
         programs: 'docker podman nerdctl docker-compose',
@@ -93,7 +93,7 @@ export const remoteRules: readonly ShellRule[] = [
       { programs: 'docker podman', sub: 'compose down|compose rm', options: '-v --volumes --rmi' },
       {
         programs: 'docker podman nerdctl',
-        sub: 'rm|rmi|kill|stop|container rm|image rm',
+        sub: 'rm|rmi|container rm|image rm',
         line: /\uFFFD|(^| )(-a|--all|-fa|-af)( |$)/,
       },
       { programs: 'docker podman nerdctl', sub: 'rm', options: '-v --volumes' },
@@ -114,7 +114,7 @@ export const remoteRules: readonly ShellRule[] = [
       { programs: 'gh glab', sub: 'api', line: /secrets|keys|hooks|\bmutation\b/ },
       {
         programs: 'gh',
-        sub: 'auth token|auth login|auth refresh|auth setup-git|secret|variable|alias|extension install|repo delete|repo edit|repo archive|repo rename|repo create|repo deploy-key|pr merge|pr close|issue delete|issue close|issue transfer|release|gist create|gist edit|gist delete|workflow|ssh-key|gpg-key|codespace|cache delete|run delete|run rerun|config set|label delete|project',
+        sub: 'auth token|auth login|auth refresh|auth setup-git|secret|variable|alias|extension install|repo delete|repo edit|repo archive|repo rename|repo create|repo deploy-key|pr merge|pr close|issue delete|issue close|issue transfer|release|gist create|gist edit|gist delete|workflow|ssh-key|gpg-key|codespace|cache delete|run delete|config set|label delete|project',
         unless: /^(list|view|status|download|ls)\b|^$/,
       },
       { programs: 'gh', sub: 'auth status', options: '-t --show-token' },

@@ -51,8 +51,7 @@ export const runRules: readonly ShellRule[] = [
       },
       {
         programs: 'node nodejs bun tsx ts-node deno',
-        options:
-          '-r --require --import --loader --experimental-loader --inspect-brk-node --env-file-if --openssl-config --conditions',
+        options: '-r --require --import --loader --experimental-loader --openssl-config',
         unless:
           /^(-r|--require|--import|--loader)[ =](ts-node|tsx|tsconfig-paths|dotenv|source-map-support|esbuild-register|@swc\/register|@swc-node\/register|@babel\/register|\.\/|ts-node\/esm|tsx\/esm|@esbuild-kit)/,
       },

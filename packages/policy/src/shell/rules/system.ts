@@ -7,7 +7,10 @@ export const systemRules: readonly ShellRule[] = [
     reason: 'acts as another user, or opens that user’s shell',
     uses: [
       { programs: 'su runuser pkexec gosu su-exec newgrp sg machinectl run0 please' },
-      { programs: 'sudo doas', options: '-i -s --login --shell -e --edit' },
+      {
+        programs: 'sudo doas',
+        line: /^(-[ugpCrtTDRh] \S+ |-[a-zA-Z]+ |--\S+ )*(-[a-zA-Z]*[ise][a-zA-Z]*|--login|--shell|--edit)( |$)/,
+      },
       { programs: 'sudoedit visudo vipw vigr' },
     ],
   },
@@ -138,6 +141,10 @@ export const systemRules: readonly ShellRule[] = [
     uses: [
       { programs: 'enable', options: '-f' },
       { programs: 'hash', options: '-p' },
+      {
+        programs: 'test [ let declare typeset local export readonly read unset printf',
+        line: /\[[^\]]*(\$\(|`)/,
+      },
       { programs: 'bind', options: '-x -f' },
       { programs: 'complete compgen', options: '-C -F' },
       { programs: 'mapfile readarray', options: '-C' },
@@ -150,6 +157,7 @@ export const systemRules: readonly ShellRule[] = [
     reason: 'shows the environment, secrets included',
     uses: [
       { programs: 'printenv env', line: /^(-0|--null)?$/ },
+      { programs: 'set', line: /^$/ },
       { programs: 'export declare typeset', line: /^-(p|x)$/ },
       {
         programs: 'printenv',
