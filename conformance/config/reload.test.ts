@@ -74,7 +74,7 @@ it('goes by a change at once, and has it in the book', async () => {
   expect(await passes()).toBe(false);
   await edit(desk.userFile, limit(1000));
   await said('the configuration has changed: security.rate_limiting.tool_executions_per_minute\n');
-  await until(passes);
+  expect([await passes(), await passes()]).toEqual([true, true]);
   const [change, ...more] = await ended('config_change');
   expect(more).toEqual([]);
   expect(change?.session_id).toMatch(/./);
@@ -108,7 +108,7 @@ it('keeps what was good when an edit is not, says so, and goes on with the next 
   expect(await passes()).toBe(false);
   await edit(desk.userFile, limit(1000));
   await said('the configuration has changed');
-  await until(passes);
+  expect([await passes(), await passes()]).toEqual([true, true]);
 });
 
 it('shows nothing of a secret, and says what waits for the next start', async () => {
@@ -134,7 +134,7 @@ it('takes no looser limits from a project file until it is trusted', async () =>
   expect(await passes()).toBe(false);
   expect((await desk.run(['config', 'trust'])).code).toBe(0);
   await said('the configuration has changed');
-  await until(passes);
+  expect([await passes(), await passes()]).toEqual([true, true]);
   const [attempt, ...more] = await ended('security_event');
   expect(more).toEqual([]);
   expect(attempt?.security?.rule).toBe('config.untrusted');
