@@ -1,4 +1,3 @@
-import { Column } from './column.js';
 import { Gaps } from './gaps.js';
 import type { KeyWords } from './key-words.js';
 import { KeyedMeter } from './keyed-meter.js';
@@ -15,7 +14,6 @@ import { Refill } from './refill.js';
  * changed rate leaves what is lacking as it is. Counted in the units of `Refill`, which says how exact that is.
  */
 export class BucketMeter extends KeyedMeter implements Meter {
-  readonly #levels = new Column();
   readonly #refill: Refill;
   readonly #gaps: Gaps;
   max: number;
@@ -32,7 +30,7 @@ export class BucketMeter extends KeyedMeter implements Meter {
   }
 
   protected isIdle(row: number): boolean {
-    return this.#levels.get(row) <= this.#refill.at(this.#now);
+    return this.rows.numberOf(row) <= this.#refill.at(this.#now);
   }
 
   look(key: KeyWords, cost: number, now: number): number {
@@ -41,7 +39,7 @@ export class BucketMeter extends KeyedMeter implements Meter {
     this.row = row;
     const { perToken } = this.#refill;
     const come = this.#refill.at(now);
-    const lacking = row === -1 ? 0 : Math.max(0, this.#levels.get(row) - come);
+    const lacking = row === -1 ? 0 : Math.max(0, this.rows.numberOf(row) - come);
     const wanted = lacking + cost * perToken;
     this.left = this.max - lacking / perToken;
     if (wanted <= this.#burst) {
@@ -72,9 +70,9 @@ export class BucketMeter extends KeyedMeter implements Meter {
     const come = this.#refill.at(now);
     const found = this.row;
     if (found === -1) this.row = this.rows.add(key);
-    const level = found === -1 ? come : Math.max(this.#levels.get(found), come);
+    const level = found === -1 ? come : Math.max(this.rows.numberOf(found), come);
     const taken = level + cost * this.#refill.perToken;
-    this.#levels.set(this.row, taken);
+    this.rows.setNumber(this.row, taken);
     return taken;
   }
 
@@ -86,14 +84,14 @@ export class BucketMeter extends KeyedMeter implements Meter {
     const end = this.#gaps.move(row, mark, since);
     const back = Math.min(cost * this.#refill.perToken, end - come);
     if (back <= 0) return;
-    const level = this.#levels.get(row);
+    const level = this.rows.numberOf(row);
     if (end < level) {
       this.#gaps.forgetSome(come);
       // Without room to remember it nothing can be given back safely.
       if (!this.#gaps.hasRoom(row, this.maxKeys)) return;
       this.#gaps.add(row, { place: end, amount: back, until: level });
     }
-    this.#levels.set(row, level - back);
+    this.rows.setNumber(row, level - back);
   }
 
   override reset(key: KeyWords): void {
@@ -122,7 +120,7 @@ export class BucketMeter extends KeyedMeter implements Meter {
   *used(now: number): IterableIterator<readonly [string, number]> {
     const come = this.#refill.at(now);
     for (const [key, row] of this.rows.entries()) {
-      const lacking = this.#levels.get(row) - come;
+      const lacking = this.rows.numberOf(row) - come;
       if (lacking > 0) yield [key, lacking / this.#refill.perToken];
     }
   }
@@ -142,11 +140,11 @@ export class BucketMeter extends KeyedMeter implements Meter {
 
   #setLacking(key: KeyWords, lacking: number, now: number): void {
     const found = this.rows.find(key);
-    this.#levels.set(found === -1 ? this.rows.add(key) : found, this.#refill.at(now) + lacking);
+    this.rows.setNumber(found === -1 ? this.rows.add(key) : found, this.#refill.at(now) + lacking);
   }
 
   #lackingOf(key: KeyWords, now: number): number {
     const row = this.rows.find(key);
-    return row === -1 ? 0 : Math.max(0, this.#levels.get(row) - this.#refill.at(now));
+    return row === -1 ? 0 : Math.max(0, this.rows.numberOf(row) - this.#refill.at(now));
   }
 }

@@ -7,7 +7,6 @@ import type { Meter } from './meter.js';
 
 /** So much of a key in a calendar period, as a wall clock has them. */
 export class CalendarMeter extends KeyedMeter implements Meter {
-  readonly #used = new Column();
   /** When the period began that a row was counted in. */
   readonly #began = new Column();
   readonly #calendar: Calendar;
@@ -50,7 +49,7 @@ export class CalendarMeter extends KeyedMeter implements Meter {
 
   giveBack(row: number, age: number, cost: number, mark: number): void {
     if (this.isOf(row, age) && this.#began.get(row) === mark)
-      this.#used.set(row, Math.max(0, this.#used.get(row) - cost));
+      this.rows.setNumber(row, Math.max(0, this.rows.numberOf(row) - cost));
   }
 
   msFor(used: number): number {
@@ -93,7 +92,7 @@ export class CalendarMeter extends KeyedMeter implements Meter {
   /** The row is that of the key which was found last. */
   #set(key: KeyWords, used: number): void {
     if (this.row === -1) this.row = this.rows.add(key);
-    this.#used.set(this.row, used);
+    this.rows.setNumber(this.row, used);
     this.#began.set(this.row, this.#period.from);
   }
 
@@ -116,6 +115,6 @@ export class CalendarMeter extends KeyedMeter implements Meter {
   }
 
   #usedIn(row: number): number {
-    return row === -1 || this.isIdle(row) ? 0 : this.#used.get(row);
+    return row === -1 || this.isIdle(row) ? 0 : this.rows.numberOf(row);
   }
 }

@@ -1,4 +1,3 @@
-import { Column } from './column.js';
 import type { KeyWords } from './key-words.js';
 import { KeyedMeter } from './keyed-meter.js';
 import type { ConcurrencyLimit } from './limit.js';
@@ -9,7 +8,6 @@ const nothing = 1e-9;
 
 /** How many of a key are in flight. A key with none is not kept. */
 export class ConcurrencyMeter extends KeyedMeter implements Meter {
-  readonly #inFlight = new Column();
   max: number;
 
   constructor(limit: ConcurrencyLimit) {
@@ -25,7 +23,7 @@ export class ConcurrencyMeter extends KeyedMeter implements Meter {
   look(key: KeyWords, cost: number): number {
     const row = this.rows.find(key);
     this.row = row;
-    const count = row === -1 ? 0 : this.#inFlight.get(row);
+    const count = row === -1 ? 0 : this.rows.numberOf(row);
     this.left = this.max - count;
     if (count + cost <= this.max) {
       if (row !== -1 || cost === 0 || this.rows.hasRoom()) return 0;
@@ -40,16 +38,16 @@ export class ConcurrencyMeter extends KeyedMeter implements Meter {
     if (cost === 0) return 0;
     if (this.row === -1) {
       this.row = this.rows.add(key);
-      this.#inFlight.set(this.row, 0);
+      this.rows.setNumber(this.row, 0);
     }
-    this.#inFlight.set(this.row, this.#inFlight.get(this.row) + cost);
+    this.rows.setNumber(this.row, this.rows.numberOf(this.row) + cost);
     return 0;
   }
 
   giveBack(row: number, age: number, cost: number): void {
     if (!this.isOf(row, age)) return;
-    const count = this.#inFlight.get(row) - cost;
-    if (count > nothing) this.#inFlight.set(row, count);
+    const count = this.rows.numberOf(row) - cost;
+    if (count > nothing) this.rows.setNumber(row, count);
     else this.rows.remove(row);
   }
 

@@ -1,14 +1,18 @@
 import { type KeyWords, textOf, wordsFrom, wordsOf } from './key-words.js';
 import { pageMask, pageShift, WordPages } from './pages.js';
 
-/** Of each row: the next of its bucket, its hash, its age, its shape, its first words, and the piece that has more of them. */
-const stride = 8;
+/**
+ * Of each row, which is as long as a line of most caches: the next of its bucket, its hash, its age, its shape, a double, the piece that
+ * has more of its words, and its first words.
+ */
+const stride = 16;
 const hashAt = 1;
 const ageAt = 2;
 const shapeAt = 3;
-const wordsAt = 4;
-const ownWords = 3;
-const moreAt = 7;
+const doubleAt = 2;
+const moreAt = 6;
+const wordsAt = 7;
+const ownWords = 9;
 /** The shape of no key: one of its members would be too long. */
 const unlisted = -1;
 /** A piece: words, and the next piece. */
@@ -18,7 +22,8 @@ const pieceWords = 3;
 const bucketsPerRow = 2;
 
 /**
- * Rows by their keys, in typed arrays: 40 bytes for a key of up to 12 characters, and 16 for any 12 more, at every size. A linear hash
+ * Rows by their keys, in typed arrays: 72 bytes for a key of up to 36 characters with a number of its
+ * own, and 16 for any 12 more, at every size. A linear hash
  * table (Litwin 1980): with every new row two buckets are divided, so there is no moment at which all is made anew, and none at which
  * half of it lies empty. Rows, pieces and buckets are numbered from 1 where they are referred to, so 0 is none.
  */
@@ -45,6 +50,8 @@ export class KeyTable {
 
   /** The row of a key; -1 without one. */
   find(key: KeyWords): number {
+    // All requests have the one key of no members.
+    if (this.#members.length === 0) return this.size === 0 ? -1 : 0;
     const hash = key.hashOf(this.#members);
     const shape = key.shapeOf(this.#members);
     const bucket = this.#bucketOf(hash);
@@ -103,6 +110,15 @@ export class KeyTable {
     return this.#rows.all[row >>> pageShift]![(row & pageMask) * stride + ageAt]!;
   }
 
+  /** The double of a row; what it is in a new one is nothing to rely on. */
+  numberOf(row: number): number {
+    return this.#rows.doubles[row >>> pageShift]![(row & pageMask) * (stride / 2) + doubleAt]!;
+  }
+
+  setNumber(row: number, value: number): void {
+    this.#rows.doubles[row >>> pageShift]![(row & pageMask) * (stride / 2) + doubleAt] = value;
+  }
+
   isUsed(row: number): boolean {
     return (this.ageOf(row) & 1) === 1;
   }
@@ -111,7 +127,7 @@ export class KeyTable {
   membersOf(row: number): (string | undefined)[] {
     const page = this.#rows.all[row >>> pageShift]!;
     const at = (row & pageMask) * stride;
-    const words: number[] = [page[at + wordsAt]!, page[at + wordsAt + 1]!, page[at + wordsAt + 2]!];
+    const words = Array.from(page.subarray(at + wordsAt, at + wordsAt + ownWords));
     for (let piece = page[at + moreAt]!; piece !== 0; ) {
       const pieces = this.#pieces.all[(piece - 1) >>> pageShift]!;
       const from = ((piece - 1) & pageMask) * pieceStride;
@@ -195,13 +211,15 @@ export class KeyTable {
     let piece = page[at + moreAt]!;
     let from = page;
     let place = at + wordsAt;
+    let room = ownWords;
     for (let i = 0; i < this.#members.length; i++) {
       const member = this.#members[i]!;
       const first = wordsFrom(member);
       const end = first + wordsOf(shapes[member]!);
       for (let word = first; word < end; word++) {
-        // Three words in a row, three in each piece.
-        if (filled === ownWords) {
+        // Nine words in a row, three in each piece.
+        if (filled === room) {
+          room = pieceWords;
           filled = 0;
           from = this.#pieces.all[(piece - 1) >>> pageShift]!;
           place = ((piece - 1) & pageMask) * pieceStride;
@@ -221,12 +239,14 @@ export class KeyTable {
     let place = at + wordsAt;
     let nextAt = at + moreAt;
     let last = 0;
+    let room = ownWords;
     for (let i = 0; i < this.#members.length; i++) {
       const member = this.#members[i]!;
       const first = wordsFrom(member);
       const end = first + wordsOf(shapes[member]!);
       for (let word = first; word < end; word++) {
-        if (filled === ownWords) {
+        if (filled === room) {
+          room = pieceWords;
           filled = 0;
           const piece = this.#newPiece();
           // A page may have been replaced by a longer one.

@@ -77,6 +77,15 @@ export class KeyedRows {
     this.#table.remove(row);
   }
 
+  /** A number of the row's own; what it is in a new one is nothing to rely on. */
+  numberOf(row: number): number {
+    return this.#table.numberOf(row);
+  }
+
+  setNumber(row: number, value: number): void {
+    this.#table.setNumber(row, value);
+  }
+
   /** Tells a row's key from others that it had or will have. */
   ageOf(row: number): number {
     return this.#table.ageOf(row);

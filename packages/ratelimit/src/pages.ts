@@ -11,6 +11,8 @@ export const pageMask = pageRows - 1;
  */
 export class WordPages {
   readonly all: Int32Array[] = [];
+  /** The same pages as doubles. */
+  readonly doubles: Float64Array[] = [];
   readonly #stride: number;
   #rows = 0;
 
@@ -23,14 +25,19 @@ export class WordPages {
     while (this.#rows < rows) {
       if (this.#rows >= pageRows || this.#rows === 0) {
         const more = this.#rows === 0 ? firstRows : pageRows;
-        this.all.push(new Int32Array(more * this.#stride));
+        this.#put(this.all.length, new Int32Array(more * this.#stride));
         this.#rows += more;
       } else {
         const page = new Int32Array(this.#rows * 2 * this.#stride);
         page.set(this.all[0]!);
-        this.all[0] = page;
+        this.#put(0, page);
         this.#rows *= 2;
       }
     }
+  }
+
+  #put(number: number, page: Int32Array): void {
+    this.all[number] = page;
+    this.doubles[number] = new Float64Array(page.buffer);
   }
 }
