@@ -11,6 +11,8 @@ interface Block {
 /** Keys that were blocked for a while. One is forgotten when as long again has passed as it was blocked for. */
 export class Blocks implements Barrier {
   readonly reason: Reason = 'blocked';
+  /** Keys that are blocked or were not long ago. */
+  count = 0;
   readonly #byMeter = new Map<
     Meter,
     { blocks: Map<string, Block>; sweep: MapIterator<[string, Block]> }
@@ -24,23 +26,28 @@ export class Blocks implements Barrier {
     const times = before === undefined || before.forgotten <= now ? 0 : before.times;
     const blockedMs = Math.min(ms * 2 ** times, Math.max(ms, dayMs));
     const until = Math.max(now + blockedMs, before?.until ?? 0);
+    if (before === undefined) this.count++;
     blocks.set(key, { until, times: times + 1, forgotten: until + (until - now) });
     return until - now;
   }
 
   unblock(meter: Meter, key: string): void {
-    this.#byMeter.get(meter)?.blocks.delete(key);
+    if (this.#byMeter.get(meter)?.blocks.delete(key) === true) this.count--;
   }
 
   barredMs(meter: Meter, key: string, now: number): number {
     const block = this.#byMeter.get(meter)?.blocks.get(key);
+    if (block !== undefined && block.forgotten <= now) this.unblock(meter, key);
     return block === undefined || block.until <= now ? 0 : Math.ceil(block.until - now);
   }
 
   /** Forgets those of limits that are no more. */
   keepOnly(meters: readonly Meter[]): void {
-    for (const meter of this.#byMeter.keys())
-      if (!meters.includes(meter)) this.#byMeter.delete(meter);
+    for (const [meter, { blocks }] of this.#byMeter) {
+      if (meters.includes(meter)) continue;
+      this.count -= blocks.size;
+      this.#byMeter.delete(meter);
+    }
   }
 
   #of(meter: Meter): { blocks: Map<string, Block>; sweep: MapIterator<[string, Block]> } {
@@ -64,7 +71,7 @@ export class Blocks implements Barrier {
         if (next.done === true) return;
       }
       const [key, { forgotten }] = next.value;
-      if (forgotten <= now) of.blocks.delete(key);
+      if (forgotten <= now) this.unblock(meter, key);
     }
   }
 }

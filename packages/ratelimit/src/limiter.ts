@@ -12,7 +12,7 @@ import {
 import { RateLimitError } from './errors.js';
 import { KeyWords } from './key-words.js';
 import type { Limit } from './limit.js';
-import { Line, type Waiter } from './line.js';
+import { Line } from './line.js';
 import type { Meter, Reason } from './meter.js';
 import { checkLimits, meterOf, shapeOf } from './meters.js';
 import { Order } from './order.js';
@@ -20,6 +20,7 @@ import type { LimitRequest } from './request.js';
 import { type Reservation, type Reserved, settle } from './reservation.js';
 import { readSnapshot, type Snapshot, takeSnapshot } from './snapshot.js';
 import { type Barrier, Survey } from './survey.js';
+import { Waiter } from './waiter.js';
 
 export interface LimiterOptions {
   /** Of those that refuse, the one that takes longest is named. */
@@ -39,6 +40,7 @@ export interface WaitOptions {
 
 const defaultMaxWaiting = 10_000;
 const allMembers = -1;
+const none: readonly Barrier[] = [];
 
 const unlimited: Decision = {
   allowed: true,
@@ -60,14 +62,15 @@ export class Limiter {
   #survey = new Survey([], this.#key, this.#order);
   #blocks = new Blocks();
   #line: Line;
-  /** What bars a request besides the limits; only what is in use, so that a decision costs no more than it must. */
-  #barriers: Barrier[] = [];
+  /** What bars a request besides the limits. */
+  #all: readonly Barrier[];
 
   /** @throws RateLimitError `bad_limit`, `duplicate_limit` */
   constructor({ limits, clock = systemClock, maxWaiting = defaultMaxWaiting }: LimiterOptions) {
     this.#clock = clock;
     this.#maxWaiting = maxWaiting;
     this.#line = new Line(this.#survey, clock, this.#blocks);
+    this.#all = [this.#blocks, this.#line];
     this.setLimits(limits);
   }
 
@@ -150,7 +153,6 @@ export class Limiter {
       throw new RateLimitError('bad_request', `a key cannot be blocked for ${ms} ms`);
     }
     const meter = this.#meterOf(name);
-    if (!this.#barriers.includes(this.#blocks)) this.#barriers.push(this.#blocks);
     const blockedMs = this.#blocks.block(meter, meter.keyOf(request), ms, this.#clock.now());
     // Who waits for it holds nothing of what others share any more.
     this.#line.changed();
@@ -163,7 +165,7 @@ export class Limiter {
     this.#key.readRequest(request, meter.bits);
     meter.reset(this.#key);
     this.#blocks.unblock(meter, meter.keyOf(request));
-    this.#line.changed();
+    this.#line.changed(meter, meter.keyOf(request));
   }
 
   /**
@@ -188,7 +190,7 @@ export class Limiter {
     this.#survey = new Survey(made, this.#key, this.#order);
     const before = this.#line;
     this.#line = new Line(this.#survey, this.#clock, this.#blocks);
-    this.#barriers = this.#barriers.map((barrier) => (barrier === before ? this.#line : barrier));
+    this.#all = [this.#blocks, this.#line];
     this.#line.takeOver(before);
   }
 
@@ -224,14 +226,13 @@ export class Limiter {
     signal: AbortSignal | undefined,
   ): Promise<Grant | Refusal> {
     return new Promise((resolve, reject) => {
-      let isOpen = true;
-      const end = (): void => {
-        isOpen = false;
-        stop?.();
-        signal?.removeEventListener('abort', abort);
+      const end = (): void => signal?.removeEventListener('abort', abort);
+      const abort = (): void => {
+        end();
+        reject(signal?.reason);
+        this.#line.remove(waiter);
       };
-      const waiter: Waiter = {
-        request,
+      const waiter = new Waiter(request, this.#clock.now() + timeoutMs, {
         serve: (now) => {
           end();
           resolve(this.#grant(now));
@@ -240,31 +241,23 @@ export class Limiter {
           end();
           resolve(this.#refuse(now));
         },
+        late: (now) => {
+          end();
+          resolve(this.#refuseLate(request, now));
+        },
         fail: (error) => {
           end();
           reject(error);
         },
-      };
-      const abort = (): void => {
-        end();
-        reject(signal?.reason);
-        this.#line.remove(waiter);
-      };
-      const late = (): void => {
-        // It may be its turn in this very moment.
-        this.#line.run();
-        if (!isOpen) return;
-        end();
-        this.#line.remove(waiter);
-        this.#line.settle();
-        resolve(this.#refuseLate(request, this.#clock.now()));
-      };
-      const stop =
-        timeoutMs === Number.POSITIVE_INFINITY ? undefined : this.#clock.wake(timeoutMs, late);
+      });
       signal?.addEventListener('abort', abort, { once: true });
-      if (!this.#barriers.includes(this.#line)) this.#barriers.push(this.#line);
       this.#line.add(waiter);
     });
+  }
+
+  /** Only what is in use, so that a decision costs no more than it must. */
+  get #barriers(): readonly Barrier[] {
+    return this.#line.length === 0 && this.#blocks.count === 0 ? none : this.#all;
   }
 
   #meterOf(name: string): Meter {
@@ -335,11 +328,12 @@ export class Limiter {
     const now = this.#clock.now();
     for (let place = 0, at = 0; place < meters.length; place++, at += heldStride) {
       const row = held[at]!;
+      const age = held[at + 1]!;
       const meter = meters[place]!;
-      if (row >= 0 && meter.isReleased === permits)
-        meter.giveBack(row, held[at + 1]!, held[at + 2]!, held[at + 3]!, now, held.at(-1)!);
+      if (row < 0 || meter.isReleased !== permits || meter.ageOf(row) !== age) continue;
+      if (this.#line.length > 0) this.#line.changed(meter, meter.keyOfRow(row));
+      meter.giveBack(row, age, held[at + 2]!, held[at + 3]!, now, held.at(-1)!);
     }
-    this.#line.changed();
   };
 }
 
