@@ -56,6 +56,25 @@ test('a quick run answers every question with numbers and leaves nothing behind'
   expect(fs.readdirSync(folder)).toEqual([]);
 }, 120_000);
 
+test('a quick run answers every question about rate limits, whose contenders decide alike', async () => {
+  const { code, stdout, stderr } = await bench('ratelimit', '--quick', '--dir', folder);
+  expect(code, stderr).toBe(0);
+  const answers = stdout
+    .split('\n')
+    .filter((line) => line.startsWith('{'))
+    .map((line) => JSON.parse(line) as Answer);
+  const questions = answers.map(({ question }) => question);
+  expect(questions.slice(0, 3)).toEqual(['ratelimit-take', 'ratelimit-memory', 'ratelimit-wait']);
+  for (const answer of answers) {
+    expect(answer.tables.length, answer.question).toBeGreaterThan(0);
+    expect(answer.targets.length, answer.question).toBeGreaterThan(0);
+    // Of a few keys the memory is lost in what else there is, which may shrink.
+    if (answer.question !== 'ratelimit-memory')
+      expect(unusable(answer, answer.question)).toEqual([]);
+  }
+  expect(fs.readdirSync(folder)).toEqual([]);
+}, 120_000);
+
 test('an argument that cannot be is refused before anything is measured', async () => {
   for (const args of [
     ['no-such-question'],

@@ -1,4 +1,5 @@
 import type { Load } from './plan.js';
+import { names } from './ratelimit-names.js';
 
 /** What a child process is asked to do, and what it answers; both cross as one line of JSON. */
 
@@ -18,7 +19,17 @@ export type ChildTask =
       readonly warmUps: number;
     } & LogFolders)
   | { readonly kind: 'threads'; readonly threads: number }
-  | { readonly kind: 'hash'; readonly files: readonly string[] };
+  | { readonly kind: 'hash'; readonly files: readonly string[] }
+  | { readonly kind: 'keys'; readonly keeper: Keeper; readonly sizes: readonly number[] };
+
+/** Who keeps keys of a rate limit; gatebook first. */
+export const keepers = [names.own, names.limiter, names.flexible, names.fastify] as const;
+export type Keeper = (typeof keepers)[number];
+
+/** What a key takes at each size. */
+export interface KeyBytes {
+  readonly bytesPerKey: readonly number[];
+}
 
 /** What one of several processes got done between the word to go and the end of its time. */
 export interface Shared {

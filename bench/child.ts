@@ -21,6 +21,7 @@ import type {
 } from './child-tasks.js';
 import { keepInFlight } from './drive.js';
 import { event } from './event.js';
+import { fillKeys } from './fill-keys.js';
 
 /** Does one task in a process of its own and prints the answer as one line of JSON. */
 
@@ -170,6 +171,9 @@ switch (task.kind) {
     break;
   case 'prove':
     await prove(task);
+    break;
+  case 'keys':
+    answer(await fillKeys(task.keeper, task.sizes));
     break;
   case 'hash':
     await hash(task.files);

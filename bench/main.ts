@@ -16,6 +16,9 @@ import { describeMachine } from './machine.js';
 import { markdownPage } from './page.js';
 import { fullPlan, type Plan, quickPlan } from './plan.js';
 import { Random } from './random.js';
+import { ratelimitMemory } from './ratelimit-memory.js';
+import { ratelimitTake } from './ratelimit-take.js';
+import { ratelimitWait } from './ratelimit-wait.js';
 import { Workspace } from './workspace.js';
 
 /** In the order in which they are asked. */
@@ -28,20 +31,27 @@ const questions: ReadonlyMap<string, Question> = new Map([
   ['audit-memory', auditMemory],
   ['audit-prove', auditProve],
   ['audit-open', auditOpen],
+  ['ratelimit-take', ratelimitTake],
+  ['ratelimit-memory', ratelimitMemory],
+  ['ratelimit-wait', ratelimitWait],
 ]);
 
 const usage = `usage: npm run bench -- SUITE|QUESTION [--quick] [--rounds N] [--seed N] [--dir DIR] [--write]
 
-  SUITE      audit: all questions that begin with audit-
+  SUITE      audit or ratelimit: all questions that begin with that
   QUESTION   ${[...questions.keys()].join(', ')}
   --quick    small counts, to see that everything runs
-  --rounds   rounds that count, default 5
+  --rounds   rounds that count, default 5, of ratelimit 9
   --dir      a folder on the disk to be measured, default the system's temporary folder
-  --write    writes docs/benchmarks.md; for a whole suite, not with --quick
+  --write    writes docs/benchmarks.md, of ratelimit docs/benchmarks-ratelimit.md; for a whole suite, not with --quick
 
 Each answer is printed as one line of JSON, and all of them as Markdown at the end.`;
 
-const page = path.join(import.meta.dirname, '../../docs/benchmarks.md');
+const docs = path.join(import.meta.dirname, '../../docs');
+const pages: ReadonlyMap<string, string> = new Map([
+  ['audit', 'benchmarks.md'],
+  ['ratelimit', 'benchmarks-ratelimit.md'],
+]);
 
 interface Wish {
   readonly subject: string;
@@ -58,7 +68,7 @@ function readWish(): Wish {
     options: {
       quick: { type: 'boolean', default: false },
       write: { type: 'boolean', default: false },
-      rounds: { type: 'string', default: '5' },
+      rounds: { type: 'string' },
       seed: { type: 'string', default: String(Date.now() % 2 ** 31) },
       dir: { type: 'string', default: os.tmpdir() },
     },
@@ -70,10 +80,15 @@ function readWish(): Wish {
   );
   if (positionals.length !== 1 || chosen.length === 0)
     throw new Error('name a suite or a question');
-  if (write && (quick || questions.has(subject))) {
+  if (write && (quick || !pages.has(subject))) {
     throw new Error('--write is for a whole suite and not for a quick run');
   }
-  const rounds = wholeNumber('rounds', values.rounds, 1, 1_000);
+  const rounds = wholeNumber(
+    'rounds',
+    values.rounds ?? (subject.startsWith('ratelimit') ? '9' : '5'),
+    1,
+    1_000,
+  );
   const seed = wholeNumber('seed', values.seed, 0, 2 ** 32 - 1);
   return { subject, chosen, plan: quick ? quickPlan(seed) : fullPlan(seed, rounds), dir, write };
 }
@@ -107,7 +122,8 @@ async function askAll({ subject, chosen, plan, dir, write }: Wish): Promise<void
     }
     const markdown = markdownPage(subject, machine, plan, answers);
     console.log(`\n${markdown}`);
-    if (write) fs.writeFileSync(page, markdown);
+    const page = pages.get(subject);
+    if (write && page !== undefined) fs.writeFileSync(path.join(docs, page), markdown);
   } finally {
     workspace.remove();
   }

@@ -28,6 +28,14 @@ export interface Plan {
   /** Whether the file system is brought to rest before each measurement. */
   readonly settle: boolean;
   readonly seed: number;
+  readonly ratelimit: {
+    readonly users: number;
+    /** Calls in a round. */
+    readonly takes: number;
+    readonly keySizes: readonly number[];
+    /** They wait at once, and as many are served a second. */
+    readonly waiters: number;
+  };
 }
 
 export function fullPlan(seed: number, rounds: number): Plan {
@@ -48,6 +56,12 @@ export function fullPlan(seed: number, rounds: number): Plan {
     killWithinMs: 100,
     settle: true,
     seed,
+    ratelimit: {
+      users: 100_000,
+      takes: 1_000_000,
+      keySizes: [500_000, 1_000_000, 1_500_000, 2_000_000],
+      waiters: 5_000,
+    },
   };
 }
 
@@ -70,5 +84,6 @@ export function quickPlan(seed: number): Plan {
     killWithinMs: 20,
     settle: false,
     seed,
+    ratelimit: { users: 500, takes: 2_000, keySizes: [1_000, 2_000], waiters: 500 },
   };
 }
