@@ -4,8 +4,8 @@ import { keyMaker, type LimitRequest, type Scope } from './request.js';
 
 /** Rows looked at for each new key, so that what is forgotten keeps up with what comes. */
 const sweptPerInsert = 4;
-/** Rows looked at when there is no room, before a new key is refused. */
-const sweptWhenFull = 256;
+/** Rows looked at when there is no room, before a new key is refused: few, so that a flood of new keys costs little. */
+const sweptWhenFull = 32;
 
 /**
  * Keys and the number of the row that each has in some columns. A row whose key says nothing any more is given to another: a few
