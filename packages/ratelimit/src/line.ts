@@ -37,6 +37,8 @@ export class Line implements Barrier {
       waiter.ready = place;
     },
   );
+  /** Whose time is up. They are told when those behind them have been served, and so how things stand then. */
+  #late: Waiter[] = [];
   #arrivals = 0;
   /** Who is looked at: those behind it bar it from nothing. */
   #number = last;
@@ -69,6 +71,7 @@ export class Line implements Barrier {
     this.#waiters.add(waiter);
     const now = this.#clock.now();
     this.#try(waiter, now);
+    this.#tellLate(now);
     this.#setTimer(now);
     if (this.#ready.first !== undefined) this.#beDirty();
   }
@@ -144,6 +147,7 @@ export class Line implements Barrier {
     } finally {
       this.#isRunning = false;
     }
+    this.#tellLate(now);
     this.#setTimer(now);
   }
 
@@ -168,7 +172,7 @@ export class Line implements Barrier {
     this.#end(waiter);
     if (waitMs === 0) waiter.endings.serve(now);
     else if (reason === 'never') waiter.endings.refuse(now);
-    else waiter.endings.late(now);
+    else this.#late.push(waiter);
   }
 
   /** Claims what the surveyed request lacks; returns the ms after which that has to be looked at again. */
@@ -232,6 +236,13 @@ export class Line implements Barrier {
     queue.leave(claim);
     if (queue.first === undefined) this.#queues.get(this.#survey.meters[place]!)!.delete(queue.key);
     else if (wasFirst) this.#wake(queue.first);
+  }
+
+  #tellLate(now: number): void {
+    if (this.#late.length === 0) return;
+    const late = this.#late;
+    this.#late = [];
+    for (const { endings } of late) endings.late(now);
   }
 
   #wake(waiter: Waiter): void {
