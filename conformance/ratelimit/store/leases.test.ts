@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { systemClock } from '@gatebook/ratelimit';
 import {
+  type IoredisLike,
   LeasedLimiter,
   type LeasedLimiterOptions,
   type RedisLimit,
@@ -190,6 +191,43 @@ describe.skipIf(redisIsMissing()).each(clientKinds)('leases, by %s', (kind) => {
     if (same.allowed) await same.refund();
     await limiter.close();
     expect((await level.peek({})).remaining).toBe(100);
+  });
+
+  test('gives back nothing that has come back by itself', async () => {
+    const limit: RedisLimit = { name: 'all', rate: perSecond(100), burst: 10 };
+    const limiter = await full({ all: { overshoot: 0 } }, [limit]);
+    const grant = await limiter.take({ cost: 10 });
+    await sleep(150);
+    const other = limiterOf([limit], { all: { overshoot: 0 } });
+    expect((await other.take({ cost: 10 })).allowed).toBe(true);
+    if (grant.allowed) await grant.refund();
+    await limiter.close();
+    expect((await other.peek({})).remaining).toBeLessThan(8);
+  });
+
+  test('takes once what reaches the store twice, or late', async () => {
+    let last: (() => Promise<unknown>) | undefined;
+    const real = (name: string, args: readonly unknown[]): Promise<unknown> =>
+      send(open.client, name, ...args.map(String));
+    const twice = async (name: string, args: readonly unknown[]): Promise<unknown> => {
+      const answer = await real(name, args);
+      if (args[3] !== 'l') return answer;
+      expect(await real(name, args)).toEqual(answer);
+      // The one before comes once more as well.
+      await last?.();
+      last = () => real(name, args);
+      return answer;
+    };
+    const client: IoredisLike = {
+      evalsha: (...args) => twice('evalsha', args),
+      eval: (...args) => twice('eval', args),
+    };
+    const limiter = await full({ all: { overshoot: 20 } }, [all], { client });
+    expect(await count(limiter, 30)).toBe(30);
+    const grant = await limiter.take({ cost: 5 });
+    if (grant.allowed) await grant.refund();
+    await limiter.close();
+    expect((await limiterOf([all], { all: { overshoot: 0 } }).peek({})).remaining).toBe(70);
   });
 
   test('settles a reservation to what it did cost', async () => {
