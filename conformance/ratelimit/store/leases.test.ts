@@ -381,6 +381,20 @@ describe.skipIf(redisIsMissing()).each(clientKinds)('leases, by %s', (kind) => {
     expect((await level.peek({ cost: 1 })).retryAfterMs).toBeLessThanOrEqual(35_000);
   });
 
+  test('holds no lease for longer than it lasts by a clock that is set back', async () => {
+    const leases = { all: { overshoot: 20 } };
+    await server.setClock(3_600);
+    await (await full(leases)).take({});
+    await server.setClock(0);
+    const other = limiterOf([all], leases);
+    expect((await other.take({})).allowed).toBe(true);
+    await server.setClock(6);
+    await other.take({});
+    const before = await server.calls('evalsha');
+    expect(await count(other, 5)).toBe(5);
+    expect((await server.calls('evalsha')) - before).toBe(0);
+  });
+
   test('lets no window have more than burst, rate and overshoot, though the store loses all', async () => {
     const limit: RedisLimit = { name: 'all', rate: perSecond(200), burst: 50 };
     const overshoot = 30;
