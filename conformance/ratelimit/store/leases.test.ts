@@ -322,6 +322,15 @@ describe.skipIf(redisIsMissing()).each(clientKinds)('leases, by %s', (kind) => {
     await expect(limiter.take({})).rejects.toMatchObject({ code: 'closed' });
   });
 
+  test('wakes who was asked for by the limits before', async () => {
+    const limiter = await full({ all: { overshoot: 0 } }, [{ name: 'all', rate: perHour(1) }]);
+    expect((await limiter.take({})).allowed).toBe(true);
+    const waiting = limiter.wait({});
+    // The answer to its call is still on its way.
+    limiter.setLimits([{ name: 'all', rate: perSecond(20), burst: 1 }]);
+    expect((await waiting).allowed).toBe(true);
+  });
+
   test('holds nothing of a common bucket for who is held up by an own key', async () => {
     const user: RedisLimit = { name: 'user', scope: ['actor'], rate: perSecond(5), burst: 1 };
     const limiter = await full({ all: { overshoot: 2 } }, [

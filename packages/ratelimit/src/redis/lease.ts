@@ -43,6 +43,7 @@ export class Lease {
   #stop: (() => void) | undefined;
   #isUsed = false;
   #isAway = false;
+  #isStale = false;
   #isClosed = false;
 
   constructor(term: LeaseTerm, key: string, link: Link, clock: Clock, caller: Caller) {
@@ -159,10 +160,11 @@ export class Lease {
     this.refilled();
   }
 
-  /** There may be more now. */
+  /** There may be more now, and what is being answered may not know of it. */
   refilled(): void {
     this.#fillAtMs = Number.NEGATIVE_INFINITY;
-    if (this.#needs.length > 0 && this.#asking === undefined) void this.#ask();
+    if (this.#asking !== undefined) this.#isStale = true;
+    else if (this.#needs.length > 0) void this.#ask();
   }
 
   #putAllBack(): void {
@@ -177,7 +179,9 @@ export class Lease {
     this.#asking = this.#askNow(isWanted).finally(() => {
       this.#asking = undefined;
       if (this.#isClosed) return;
-      const isUrgent = this.#returns.hasDebts || this.#needs.hasNew;
+      const isStale = this.#isStale && this.#needs.length > 0;
+      this.#isStale = false;
+      const isUrgent = isStale || this.#returns.hasDebts || this.#needs.hasNew;
       if (isUrgent && !this.#isAway) void this.#ask();
       else if (isUrgent || this.#returns.hasGives) this.#wake(this.#pauseMs());
     });
