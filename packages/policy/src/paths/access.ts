@@ -23,9 +23,12 @@ export interface Place {
 export function ratePath(place: Place, access: Access, around: Surroundings = {}): Finding[] {
   const gate = rateGateFile(place, access, around);
   if (gate !== undefined) return [gate];
-  for (const path of readings(place.written, around)) {
+  for (const [at, path] of readings(place.written, around).entries()) {
     const found = placeOf(path, place.pattern === true);
     if (found === undefined) continue;
+    // Where `../` leads is a guess, which counts for places with a name of their own.
+    if (at > 0 && (found.id === 'path-root' || found.id === 'path-home-settings')) continue;
+    if (found.id === 'path-system' && isTemporary(path)) continue;
     const risk = riskOf(found, access);
     if (risk === 'low') continue;
     return [{ rule: found.id, risk, reason: found.reason, subject: place.written }];
@@ -80,5 +83,7 @@ function outside(place: Place, around: Surroundings): Finding[] {
 }
 
 export function isTemporary(path: string): boolean {
-  return /^(\/private)?(\/var)?\/tmp\/.|^(\/private)?\/var\/folders\/./.test(path);
+  return /^(\/private)?(\/var)?\/tmp\/.|^(\/private)?\/var\/folders\/.|^\/var\/(lib\/apt\/lists|cache\/apt)\/./.test(
+    path,
+  );
 }

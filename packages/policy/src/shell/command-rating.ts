@@ -18,7 +18,7 @@ import { rateSpecial } from './special.js';
 import { guardOf, judgeSubcommand, subcommandOf } from './subcommand.js';
 import { transferPrograms } from './transfer.js';
 import { rateVariables } from './variables.js';
-import { hole, literal } from './word.js';
+import { type Argument, hole, literal } from './word.js';
 
 export interface CommandRating {
   /** What the program is worth when no rule says more. */
@@ -92,6 +92,10 @@ function rateProgram(
 ): Omit<CommandRating, 'beside'> {
   const args = command.words.slice(1);
   const { name: program } = name;
+  const direct = name.place === 'path' || name.place === 'system';
+  if (direct && args.length === 1 && /^--(help|version)$/.test(args[0]!.value)) {
+    return { base: 'low', findings: [] };
+  }
   const sub = subcommandOf(program, args);
   const findings: Finding[] = matchRules({ program, args, sub, subject });
   if (filtersEnvironment(command, args.length)) remove(findings, 'environment-shown');
@@ -106,7 +110,8 @@ function rateProgram(
   findings.push(...ratePaths(args, pathsOf(program), state, program));
   findings.push(...rateCodeOf(command, program, subject, state));
   findings.push(...rateFile(command, name, subject, state));
-  if (isUnknown(command, name, state)) findings.push(notice('unknown-program', subject));
+  if (isUnknown(command, name, state) && !asksForHelp(args.map(({ value }) => value)))
+    findings.push(notice('unknown-program', subject));
   if (base !== 'low' && command.through.some((outer) => /(^|\/)(sudo|doas)$/.test(outer))) {
     findings.push(notice('as-root', subject));
   }
@@ -191,7 +196,7 @@ function rateFile(
   const file = scriptFile(command, name);
   if (file === undefined) return [];
   if (file.value === hole || file.runs)
-    return hiddenFile(file.variables, file.runs) ? [notice('unseen-script', subject)] : [];
+    return hiddenFile(file, name.name) ? [notice('unseen-script', subject)] : [];
   const { value } = file;
   if (state.files.has(value)) {
     const text = state.files.get(value);
@@ -216,13 +221,12 @@ function interpreterOf(text: string, program: string): string {
   return named === undefined ? program : programName(named).name;
 }
 
-/** `. "$NVM_DIR/nvm.sh"` and the like are everyday; a whole word that nobody knows is not. */
-function hiddenFile(variables: readonly string[], runs: boolean): boolean {
-  return (
-    runs ||
-    !variables.every((name) =>
-      /^(NVM_DIR|VIRTUAL_ENV|HOME|BASH_SOURCE|0|CARGO_HOME|PYENV_ROOT)$/.test(name),
-    )
+/** `. "$NVM_DIR/nvm.sh"` and `for f in *.py; do python $f; done` are everyday; a word that nobody can know is not. */
+function hiddenFile({ variables, runs }: Argument, program: string): boolean {
+  if (runs || variables.length === 0) return true;
+  if (languageOf(program) !== undefined) return false;
+  return !variables.every((name) =>
+    /^(NVM_DIR|VIRTUAL_ENV|HOME|BASH_SOURCE|0|CARGO_HOME|PYENV_ROOT)$/.test(name),
   );
 }
 

@@ -52,6 +52,7 @@ function judge(path: string, { target, recursive }: Deletion): DeletionId | unde
   if (everything.test(path) || (path.startsWith(`/${hole}`) && recursive)) {
     return recursive || /[*]/.test(path) ? 'delete-everything' : 'delete-broad';
   }
+  if (/^\/var\/(lib\/apt\/lists|cache\/apt)\/./.test(path)) return undefined;
   if (isTemporary(path)) return /^(\/\w+)*\/\*+$/.test(path) ? 'delete-broad' : undefined;
   if (/(^|\/)\.git(\/|$)/.test(path) && !/\.git\/[\w/-]*\.lock$/.test(path)) return 'delete-broad';
   if (path.includes(hole)) return judgeUnknown(path, recursive);

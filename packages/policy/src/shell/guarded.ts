@@ -123,18 +123,18 @@ export const guarded: readonly Guarded[] = [
     valued:
       '--profile --region --output --query --endpoint-url --color --cli-read-timeout --cli-connect-timeout',
     plain: '--no-cli-pager --debug --no-paginate --no-sign-request --no-verify-ssl --version',
-    low: /^$|^(help|s3 (ls|presign)|configure (list|get region|list-profiles)|logs (tail|filter-log-events|get-log-events)|sts get-caller-identity|cloudformation (validate-template|list\b|describe|get-template)|[\w-]+ (describe|list|get|wait|help|head)(-(?!(secret|password|session-token|login|credential|parameter|federation|ssh|access-key|random-password|authorization-token|object$|caller-identity-token))[\w-]+|\b))\b(?!.*(with-decryption))/,
+    low: /^$|^(help|s3 (ls|presign)|configure (list|get region|list-profiles)|logs (tail|filter-log-events|get-log-events)|sts get-caller-identity|cloudformation (validate-template|list\b|describe|get-template)|[\w-]+ (describe|list|get|wait|help|head|scan|query|batch-get|lookup|filter|search)(-(?!(secret|password|session-token|login|credential|parameter|federation|ssh|access-key|random-password|authorization-token|object$|caller-identity-token))[\w-]+|\b))\b(?!.*(with-decryption))/,
   },
   {
     programs:
-      'gcloud gsutil bq az doctl heroku fly flyctl vercel netlify wrangler firebase railway render supabase planetscale pscale neonctl turso linode-cli hcloud scw oci ibmcloud cf eksctl aliyun tccli s3cmd mc rclone b2 azcopy stripe twilio shopify ngrok cloudflared tailscale databricks snowsql snow sentry-cli codecov datadog-ci newrelic okta auth0 mongocli atlas confluent algolia eas appcenter',
+      'gcloud gsutil bq az doctl heroku fly flyctl vercel netlify wrangler firebase railway render supabase planetscale pscale neonctl turso linode-cli hcloud scw oci ibmcloud cf eksctl aliyun tccli s3cmd mc rclone b2 azcopy stripe twilio shopify ngrok cloudflared tailscale databricks snowsql snow sentry-cli codecov datadog-ci newrelic okta auth0 mongocli confluent algolia eas appcenter',
     id: 'cloud-change',
     reason: 'changes something in the cloud, or reads secrets there',
     valued:
       '--project --account --region --zone --format -a --app -o --output --subscription -g --resource-group',
     plain: '-q --quiet --version --help -h -v',
     low: new RegExp(
-      `^$|^(?!.*\\b(delete|remove|destroy|rm|create|update|set|unset|reset|add|restart|deploy|publish|push|apply|import|export|run|exec|put|write|purge|drop|scale|promote|transfer|rollback|up|down|kill|enable|disable|invoke|execute|ssh|login|token)\\b)(${looks}|ps|dev|env ls|(releases|regions|deployments|apps|services|projects)$|auth list|config list|(account|group|vm|webapp|aks|acr|functionapp|storage|projects|compute|container|run|functions|services|apps?|sql|config|auth|deployments|db|pages|migration)( [\\w-]+){0,2} (list|show|describe|view|ls|logs|status|info))\\b(?!.*(secret|token|key|credential|password))`,
+      `^$|^(?!.*\\b(delete|remove|destroy|rm|create|update|set|unset|reset|add|restart|deploy|publish|push|apply|import|export|run|exec|put|write|purge|drop|scale|promote|transfer|rollback|up|down|kill|enable|disable|invoke|execute|ssh|login|token|secrets?|keys?|credentials?|passwords?)\\b)(${looks}|ps|dev|env ls|(releases|regions|deployments|apps|services|projects)$|auth list|config list)\\b|^(?!.*\\b(delete|remove|destroy|create|update|reset|deploy|secrets?|tokens?|keys?|credentials?|passwords?)\\b)[a-z][\\w-]*( [\\w-]+){0,2} (list|show|describe|view|ls|logs|status|info|read|tail)\\b`,
     ),
     medium: /^(init|build|link|dev|listen|emulators:start|start|serve|gen types|db (diff|start))\b/,
   },
@@ -145,7 +145,8 @@ export const guarded: readonly Guarded[] = [
     valued: '--prefix -C -w --workspace --registry --loglevel --userconfig --cache --tag',
     plain:
       '-s --silent -q --quiet --workspaces -ws --if-present -g --global --version -v --help -h -y --yes --legacy-peer-deps --force -f --verbose -d --no-audit --no-fund --include-workspace-root --offline --prefer-offline --ignore-scripts',
-    low: /^$|^(ls|list|la|ll|view|info|show|v|outdated|audit|search|help|explain|why|fund|root|prefix|bin|ping|pkg get|query|find-dupes|doctor|docs|repo|bugs|home|config (get|list|ls)|whoami|team ls|access list|diff|completion|get|help-search|audit signatures)\b/,
+    dry: /^--dry-run$/,
+    low: /^$|^(ls|list|la|ll|view|info|show|v|outdated|audit|search|help|explain|why|fund|root|prefix|bin|ping|pkg get|query|find-dupes|doctor|docs|repo|bugs|home|config (get|list|ls)|whoami|team ls|access list|dist-tag ls|owner ls|diff|completion|get|help-search|audit signatures)\b/,
     medium:
       /^(ci|i|install|add|in|isntall|clean-install|install-test|it|cit|run|run-script|rum|test|t|tst|start|stop|restart|exec|x|init|create|innit|update|up|upgrade|uninstall|un|rm|r|remove|dedupe|ddp|rebuild|rb|prune|link|ln|version|pack|cache (verify|ls|clean)|pkg (set|delete|fix)|set-script|shrinkwrap|audit fix|sbom|install-ci-test|approve-scripts)\b/,
   },
@@ -166,6 +167,7 @@ export const guarded: readonly Guarded[] = [
     reason: 'publishes packages, changes who may, or changes where packages come from',
     valued: '--color -Z --config -C',
     plain: '-q --quiet -v --verbose --version -V --help -h --locked --offline --frozen --list',
+    dry: /^(--dry-run|-n)$/,
     low: /^$|^(\+[\w.-]+ )?(tree|metadata|search|info|version|help|locate-project|pkgid|verify-project|read-manifest|audit|outdated|deny|machete|udeps|geiger|semver-checks|expand|llvm-lines|bloat|asm|about)\b/,
     medium:
       /^(\+[\w.-]+ )?(build|b|check|c|test|t|run|r|bench|doc|d|rustdoc|fmt|clippy|fix|clean|add|remove|rm|update|upgrade|generate-lockfile|fetch|vendor|init|new|install|nextest|llvm-cov|tarpaulin|watch|insta|make|leptos|tauri|lambda|component|wasi|hack|flamegraph|criterion|miri|careful|mutants|fuzz|sort|package|rustc|generate|ndk|xtask|sqlx|release --dry-run|shuttle|dist|binstall|zigbuild|set-version|msrv|profdata|cov|sweep|cache|rail)\b/,

@@ -151,6 +151,8 @@ function isShell(command: SimpleCommand): boolean {
 function empties(command: SimpleCommand, operator: string): boolean {
   if (command.block === true || !/^(>|>\|)$/.test(operator)) return false;
   const text = commandText({ ...command, assignments: [] });
+  const nothing = command.redirections.some(({ target }) => target.value === '/dev/null');
+  if (nothing && (text === 'cat' || text.startsWith('cat <'))) return true;
   return /^(|:|true|cat \/dev\/null|echo -n|echo -n ''|printf '')$/.test(text);
 }
 

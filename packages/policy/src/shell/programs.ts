@@ -35,7 +35,7 @@ const groups: readonly Group[] = [
       ps pgrep pidof pstree top htop btop man info help apropos whatis history tr basename dirname disown umask
       pwdx sw_vers xcode-select figlet cowsay tldr cheat neofetch fastfetch dircolors uuidgen
       ping ping6 traceroute tracepath dig host nslookup getent printenv env time exec command builtin alias unalias
-      trap cd pushd popd dirs suspend enable bind complete compgen kill pkill killall ss netstat journalctl dmesg sysinfo`,
+      trap cd pushd popd dirs suspend enable bind complete compgen ss netstat journalctl dmesg sysinfo`,
   },
   {
     risk: 'low',
@@ -62,6 +62,7 @@ const groups: readonly Group[] = [
     paths: 'search',
     programs: `grep egrep fgrep zgrep bzgrep xzgrep rg rga ag ack ugrep ug git-grep ast-grep sg semgrep comby`,
   },
+  { risk: 'medium', paths: 'none', programs: 'kill pkill killall' },
   {
     risk: 'medium',
     paths: 'write',
@@ -131,6 +132,20 @@ const groups: readonly Group[] = [
       apt apt-get apt-cache dpkg dpkg-query brew dnf yum rpm apk pacman zypper port snap flatpak
       xvfb-run nohup setsid nice ionice stdbuf timeout gtimeout watch entr xargs parallel script taskset
       unbuffer chronic caffeinate fakeroot flock cross-env dotenv env-cmd
+      swagger-cli nvidia-smi gitleaks trufflehog renovate-config-validator lychee vale flyway liquibase goose dbmate
+      migrate wire mockery ent skeema sqlx diesel sea-orm-cli golines gofumpt revive errcheck gosec govulncheck dlv ko
+      counterfeiter oapi-codegen pyinstrument scalene memray kernprof snakeviz pdoc pydoc towncrier bumpversion
+      bump2version bump-my-version semver git-cliff conventional-changelog auto-changelog ts-json-schema-generator
+      quicktype json2ts graphql-inspector rspack rsbuild wasm-opt wasm2wat wat2wasm wasmtime wasmer node-gyp prebuildify
+      electron-rebuild cmake-format cmake-lint platformio pio arduino-cli west quarto coursier scalafmt ktlint detekt
+      google-java-format checkstyle spotbugs pmd swiftgen xcodegen mint csharpier fantomas paket selene ameba
+      stylish-haskell elm-review rescript nickel tree-sitter watchexec reflex fswatch inotifywait chokidar redis-server
+      gs jpegoptim jpegtran qpdf pdftoppm tesseract chktex aspell hunspell typos misspell proselint write-good licensee
+      scancode nix nix-build nix-instantiate nixfmt alejandra statix deadnix tsgolint api-extractor type-fest
+      lefthook gitlint commitizen pytest-watch ptw jest-cli react-devtools bundle-audit brakeman steep rubycritic
+      phpmd infection deptrac phan psalm-plugin laravel valet sail craft drush wp bin/console
+      buf-lint spectral dredd newman schemathesis pact locust artillery vegeta siege
+      allure cucumber behave robot nosetests nose2 ward green stestr zx tsm kcov bats-core shunit2 shellspec
       adb emulator avdmanager idevice_id simctl
       gatebook`,
   },

@@ -146,6 +146,8 @@ function isOddAddress(url: string): boolean {
   const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(url)?.[1]?.toLowerCase();
   if (scheme !== undefined && !/^(https?|file)$/.test(scheme)) return true;
   const host = hostOf(url);
+  // Where clouds hand out the credentials of a machine.
+  if (/^(metadata\.|instance-data\.|metadata$)/i.test(host)) return true;
   if (host.includes(hole) || isLocal(url)) return false;
   return !/[a-z]/i.test(host.split('.').at(-1) ?? '') || /^0x/i.test(host) || host.startsWith('[');
 }

@@ -69,7 +69,7 @@ export const variableRules: readonly VariableRule[] = [
     reason: 'changes whom programs trust, or where they go',
     name: /^(NODE_TLS_REJECT_UNAUTHORIZED|GIT_SSL_NO_VERIFY|PYTHONHTTPSVERIFY|SSL_CERT_FILE|SSL_CERT_DIR|NODE_EXTRA_CA_CERTS|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE|GIT_SSL_CAINFO|(https?|all|ftp)_proxy|(HTTPS?|ALL|FTP)_PROXY|PIP_(INDEX_URL|EXTRA_INDEX_URL|TRUSTED_HOST|CONFIG_FILE|FIND_LINKS)|UV_(INDEX\w*|DEFAULT_INDEX|EXTRA_INDEX_URL)|npm_config_registry|NPM_CONFIG_REGISTRY|YARN_(NPM_REGISTRY_SERVER|REGISTRY)|GOPROXY|GONOSUMCHECK|GONOSUMDB|GOINSECURE|GOSUMDB|CARGO_REGISTRIES_\w+|DOCKER_HOST|DOCKER_CONFIG|KUBECONFIG|AWS_ENDPOINT_URL\w*|ANTHROPIC_BASE_URL|OPENAI_(API_BASE|BASE_URL)|GIT_CONFIG(_GLOBAL|_SYSTEM)?|HOMEBREW_\w*(REMOTE|DOMAIN)|RES_OPTIONS|LOCALDOMAIN|HOSTALIASES)$/,
     unless:
-      /^(|1|true|https?:\/\/(localhost|127\.0\.0\.1)\S*|https:\/\/(registry\.npmjs\.org|pypi\.org\/simple|proxy\.golang\.org(,direct)?|registry\.yarnpkg\.com)\/?|direct|off|\/dev\/null|~?(\/[\w.-]+)*\/(\.kube\/[\w.-]+|kubeconfig[\w.-]*))$/,
+      /^(|1|true|https?:\/\/(localhost|127\.0\.0\.1)\S*|https:\/\/(registry\.npmjs\.org|pypi\.org\/simple|proxy\.golang\.org(,direct)?|registry\.yarnpkg\.com)\/?|direct|off|\/dev\/null|~?(\/[\w.-]+)*\/(\.kube\/[\w.-]+|kubeconfig[\w.-]*)|\.{0,2}\/?([\w-][\w.-]*\/)*(\.?kube\/)?[\w.-]*(config|kube)[\w.-]*)$/,
   },
   {
     id: 'variable-runs',

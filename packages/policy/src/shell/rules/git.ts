@@ -77,6 +77,7 @@ export const gitRules: readonly ShellRule[] = [
       { programs: 'git', sub: 'archive', options: '--remote --exec' },
       { programs: 'git', sub: 'push', options: '--receive-pack --exec' },
       { programs: 'git', sub: 'log|diff|show', options: '--ext-diff' },
+      { programs: 'git', sub: 'apply', options: '--unsafe-paths' },
     ],
   },
   {

@@ -3,7 +3,7 @@ import type { ShellRule } from './rule.js';
 const sourceOptions =
   '--index-url --extra-index-url --index --default-index --find-links -i -f --trusted-host --registry --no-index-check --source --repository-url';
 const fromElsewhere =
-  /(?<!--(?:index-url|extra-index-url|find-links|registry|index))(^| )(-e |--editable )?(git\+|hg\+|svn\+|bzr\+)?(https?|git|ssh|ftp|file|github|gitlab|bitbucket|gist):|(^| )(git@|[\w.-]+@[\w.-]+:)|(^| )\/(?!tmp\/)[^ ]*\.(tgz|tar\.gz|whl|zip)/;
+  /(?<!--(?:index-url|extra-index-url|find-links|registry|index))(^| )(-e |--editable )?(git\+|hg\+|svn\+|bzr\+)?(https?|git|ssh|ftp|file(?!:\.)|github|gitlab|bitbucket|gist):|(^| )(git@|[\w.-]+@[\w.-]+:)|(^| )\/(?!tmp\/)[^ ]*\.(tgz|tar\.gz|whl|zip)/;
 
 export const packageRules: readonly ShellRule[] = [
   {
@@ -14,8 +14,9 @@ export const packageRules: readonly ShellRule[] = [
       {
         programs: 'npm pnpm yarn bun',
         sub: 'publish|unpublish|deprecate|undeprecate|owner|access|token|login|logout|adduser|add-user|dist-tag|star|hook|org|team|profile|trust|npm publish|npm login|npm tag|stage',
+        unless: /--dry-run|^(ls|list)\b/,
       },
-      { programs: 'cargo', sub: 'publish|yank|owner|login|logout' },
+      { programs: 'cargo', sub: 'publish|yank|owner|login|logout', unless: /--dry-run/ },
       { programs: 'cargo', sub: 'release', options: '--execute -x' },
       {
         programs: 'twine flit hatch maturin poetry uv pdm rye briefcase',

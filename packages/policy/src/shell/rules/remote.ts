@@ -109,7 +109,8 @@ export const remoteRules: readonly ShellRule[] = [
         programs: 'gh glab',
         sub: 'api',
         options: '-X --method -f -F --field --raw-field --input',
-        unless: /(-X|--method)[ =]?GET\b/,
+        unless:
+          /(-X|--method)[ =]?GET\b|^graphql (-\S+ )*(-f|-F|--field|--raw-field)[ =]?query=\s*(query\b|\{)/,
       },
       { programs: 'gh glab', sub: 'api', line: /secrets|keys|hooks|\bmutation\b/ },
       {
@@ -128,7 +129,7 @@ export const remoteRules: readonly ShellRule[] = [
       {
         programs:
           'gcloud az aws heroku fly flyctl vercel doctl kubectl oc vault op bw pass gopass lpass keyring secret-tool infisical doppler chamber sops age ansible-vault teller security kwallet-query aws-vault gpg',
-        line: /\b(print-(access|identity)-token|get-access-token|get-(secret|password|session|login|authorization-token|federation|parameter)\S*|config:get|config -s|secrets?\b.*\b(get|view|show|read|access|pull|list|download|versions)|env pull|kv get|read secret|assume-role|create-token|sign-jwt|keys (list|create)|export-secret|export-credentials|list-keys|list-connection-strings|show-connection-string|credentials? (show|list))/,
+        line: /\b(print-(access|identity)-token|get-access-token|get-(secret|password|session|login|authorization-token|federation|parameter)\S*|config:get|config -s|secrets?\b.*\b(get|view|show|read|access|pull|list|download|versions)|env pull|kv get|read secret|assume-role|create-token|sign-jwt|keys (list|create)|export-secret|export-credentials|(?<!--)list-keys|list-connection-strings|show-connection-string|credentials? (show|list))/,
       },
       {
         programs:

@@ -38,7 +38,7 @@ export const runRules: readonly ShellRule[] = [
         programs: 'make npm yarn pnpm bun just task rake gradle mvn cargo go',
         line: /(^| )(?:run |run-script )?\S*(deploy|publish|release|destroy|wipe|nuke|purge|db:(drop|reset)|drop-?db|db-?drop|reset-?db|prod(uction)?)( |$|:|-)/,
         unless:
-          /--dry-run|(^| )(build|test|lint|check|preview|start|serve|dev|--mode|--env|--configuration|-c)[ =:]?.*(prod|release)|--(release|prod|production|omit|only)|\b(build|assemble|bundle|compile|test|lint|check|typecheck|install|ci|version)\b/,
+          /--dry-run|:dry|(^| )(build|test|lint|check|preview|start|serve|dev|--mode|--env|--configuration|-c)[ =:]?.*(prod|release)|--(release|prod|production|omit|only)|\b(build|assemble|bundle|compile|test|lint|check|typecheck|install|ci|version)\b/,
       },
       {
         programs: 'cmake',
@@ -182,6 +182,22 @@ export const runRules: readonly ShellRule[] = [
       },
       { programs: 'env', options: '-S --split-string' },
       { programs: 'su', line: /^/ },
+    ],
+  },
+  {
+    id: 'code-from-elsewhere',
+    risk: 'high',
+    reason: 'runs code of a place that is not the work',
+    uses: [
+      {
+        programs: 'nix',
+        line: /^(run|profile|shell|develop)\b.*(github:|gitlab:|git\+|https?:|flake:)|^(run|profile) /,
+      },
+      { programs: 'go', sub: 'run', line: /^(-\S+ )*\/(tmp|var\/tmp|dev\/shm)\// },
+      {
+        programs: 'composer make npm yarn pnpm cargo',
+        line: /--(working-dir|prefix|cwd|manifest-path|dir)[= ]\/(tmp|var\/tmp|dev\/shm)/,
+      },
     ],
   },
   {

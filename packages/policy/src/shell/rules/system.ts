@@ -42,7 +42,7 @@ export const systemRules: readonly ShellRule[] = [
       {
         programs:
           'insmod rmmod modprobe depmod grub-install update-grub efibootmgr bootctl bcdedit nvram csrutil spctl tpm2 bpftool bpftrace setpci msr-tools wrmsr flashrom fwupdmgr ldconfig update-initramfs dracut',
-        unless: /^(status|--version|-v$)/,
+        unless: /^(status|--version|-v$|-p$|-N$)/,
       },
       { programs: 'sysctl', options: '-w -p --write --load --system' },
       { programs: 'sysctl', line: /=/ },
