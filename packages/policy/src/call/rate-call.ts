@@ -3,6 +3,8 @@ import { type NamedPath, ratePath } from '../paths/access.js';
 import type { Surroundings } from '../paths/canonical.js';
 import { type Risk, worse } from '../risk.js';
 import { type RatedCommand, rateShell } from '../shell/rate.js';
+import { rateVariables } from '../shell/variables.js';
+import { literal } from '../shell/word.js';
 import type { CallKind, ToolCall } from './call.js';
 import { callName } from './call.js';
 import { fileArguments } from './file-argument.js';
@@ -54,7 +56,8 @@ export function rateCall(call: ToolCall, around: Surroundings = {}): CallRating 
   const command = shellArgument(call);
   const runsCommands = command !== undefined || call.tool === 'exec';
   if (runsCommands && command === undefined) tell('command-missing');
-  const shell = command === undefined ? undefined : rateShell(command, around);
+  const shell = command === undefined ? undefined : rateShell(command, around, folderOf(pairs));
+  if (runsCommands) findings.push(...rateEnvironment(pairs));
   const paths = command === undefined ? fileArguments(call, pairs) : (shell?.places ?? []);
   if (shell !== undefined) findings.push(...shell.findings);
   else
@@ -72,4 +75,23 @@ export function rateCall(call: ToolCall, around: Surroundings = {}): CallRating 
     arguments: pairs,
     complete,
   };
+}
+
+const folderNames = /^\/(cwd|workdir|work_?dir|working_?dir(ectory)?|dir|directory|folder)$/i;
+
+/** Where a command is to run. */
+function folderOf(pairs: ReadonlyMap<string, string>): string | undefined {
+  for (const [pointer, value] of pairs) {
+    if (folderNames.test(pointer) && value !== '' && value !== 'null') return value;
+  }
+  return undefined;
+}
+
+/** The variables that a command is to have. */
+function rateEnvironment(pairs: ReadonlyMap<string, string>): Finding[] {
+  const assigned = [...pairs].flatMap(([pointer, value]) => {
+    const name = /^\/env(?:ironment)?\/(\w+)$/i.exec(pointer)?.[1];
+    return name === undefined ? [] : [{ name, value: literal(value) }];
+  });
+  return rateVariables(assigned);
 }

@@ -1,7 +1,7 @@
 import { callName, type ToolCall } from '../call/call.js';
 import type { CallRating } from '../call/rate-call.js';
 import { PolicyError } from '../errors.js';
-import { canonicalPath } from '../paths/canonical.js';
+import { canonicalPath, type Surroundings } from '../paths/canonical.js';
 import { riskLevel } from '../risk.js';
 import type { CedarModule, CedarPolicy } from './cedar.js';
 
@@ -12,12 +12,19 @@ const freeNames: string[] = [];
 export class Engine {
   readonly #cedar: CedarModule;
   readonly #name: string;
+  readonly #around: Surroundings;
   readonly hasFiles: boolean;
   /** Whether a policy of a file may say something else to `run_after_yes` than to `run`. */
   readonly tellsActionsApart: boolean;
 
-  constructor(cedar: CedarModule, policies: readonly CedarPolicy[], hasFiles: boolean) {
+  constructor(
+    cedar: CedarModule,
+    policies: readonly CedarPolicy[],
+    hasFiles: boolean,
+    around: Surroundings,
+  ) {
     this.#cedar = cedar;
+    this.#around = around;
     this.hasFiles = hasFiles;
     // What the lists say to `run_after_yes` they say to `run` as well.
     this.tellsActionsApart =
@@ -42,7 +49,7 @@ export class Engine {
       principal: { type: 'Actor', id: (call.actor ?? 'agent').toWellFormed() },
       action: { type: 'Action', id: action },
       resource: { type: 'Tool', id: tool },
-      context: this.hasFiles ? fullContext(rating, facts) : { ...facts },
+      context: this.hasFiles ? fullContext(rating, facts, this.#around) : { ...facts },
       preparsedPolicySetId: this.#name,
       entities: this.hasFiles ? [toolEntity(tool, call, rating)] : [],
     });
@@ -80,7 +87,7 @@ export interface Facts {
 const setMax = 64;
 const textMax = 4096;
 
-function fullContext(rating: CallRating, facts: Facts) {
+function fullContext(rating: CallRating, facts: Facts, around: Surroundings) {
   const texts = (values: readonly string[]): string[] =>
     [...new Set(values)]
       .slice(0, setMax)
@@ -94,7 +101,7 @@ function fullContext(rating: CallRating, facts: Facts) {
     command: (rating.command ?? '').toWellFormed().slice(0, textMax).toWellFormed(),
     commands: texts(rating.commands.map(({ text }) => text)),
     programs: texts(rating.commands.map(({ program }) => program.split('/').at(-1) ?? '')),
-    paths: texts(rating.paths.map(({ path }) => canonicalPath(path))),
+    paths: texts(rating.paths.map(({ path }) => canonicalPath(path, around))),
     ...facts,
   };
 }

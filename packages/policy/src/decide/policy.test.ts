@@ -102,6 +102,10 @@ describe('tools:', () => {
     [{ tool: 'exec', arguments: { argv: ['rm', '-rf', '/'] } }, 'critical', 'deny'],
     [{ tool: 'exec', arguments: { argv: ['echo', '; rm -rf /'] } }, 'low', 'allow'],
     [{ tool: 'exec', arguments: {} }, 'high', 'ask'],
+    [{ tool: 'Bash', arguments: { command: 'rm -rf *', cwd: '/' } }, 'critical', 'deny'],
+    [{ tool: 'Bash', arguments: { command: 'cat id_x', workdir: '~/.ssh' } }, 'high', 'ask'],
+    [{ tool: 'Bash', arguments: { command: 'ls', env: { LD_PRELOAD: './x.so' } } }, 'high', 'ask'],
+    [{ tool: 'Bash', arguments: { command: 'ls', cwd: 'src', env: { CI: '1' } } }, 'low', 'allow'],
     [{ tool: 'exec', arguments: { command: 'sh', args: ['-c', 'rm -rf ~'] } }, 'critical', 'deny'],
   ];
   test.each(cases)('%j is %s: %s', async (call, risk, decision) => {
@@ -147,8 +151,9 @@ permit (principal, action == Action::"run_after_yes", resource) when { context.p
   });
 
   test('permit on run_after_yes asks', async () => {
-    const call = { tool: 'edit_file', arguments: { path: './docs/a.md' } };
-    expect(await decide(rules, call)).toMatchObject({ decision: 'ask', rule: 'ask-docs' });
+    const call = { tool: 'edit_file', arguments: { path: '/home/ada/app/x/../docs/a.md' } };
+    const inApp = { ...rules, workspace: '/home/ada/app' };
+    expect(await decide(inApp, call)).toMatchObject({ decision: 'ask', rule: 'ask-docs' });
   });
 
   test('an error while a policy is evaluated denies', async () => {

@@ -74,7 +74,7 @@ export async function createPolicy(options: PolicyOptions = {}): Promise<Policy>
   const cedar = await loadCedar();
   for (const { name, text } of files) policies.push(...readCedarFile(cedar, name, text));
   const distinct = withDistinctIds(policies);
-  const engine = new Engine(cedar, distinct, files.length > 0);
+  const engine = new Engine(cedar, distinct, files.length > 0, options);
   return new CompiledPolicy(options, lists, thresholds, distinct, engine);
 }
 

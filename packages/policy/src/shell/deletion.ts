@@ -35,7 +35,7 @@ export interface Deletion {
 export function rateDeletion(deletion: Deletion, around: Surroundings): Finding[] {
   const { target } = deletion;
   const id = readings(target.value, around)
-    .map((path) => judge(path, deletion))
+    .map((path) => judge(path, deletion, around.workspace !== undefined))
     .sort((a, b) => rank(b) - rank(a))[0];
   if (id === undefined) return [];
   return [{ rule: id, ...deletionRules[id], subject: target.text }];
@@ -48,7 +48,11 @@ function rank(id: DeletionId | undefined): number {
 const everything =
   /^(\/|\/\*+|~|~\/\*+|~\/\.\*?|\/(bin|boot|dev|etc|home|lib\w*|mnt|opt|proc|root|run|sbin|srv|sys|usr|var|System|Library|Applications|Users|Volumes)(\/\*+)?|\/(usr|var)\/(lib|bin|share|local|log)(\/\*+)?)$/;
 
-function judge(path: string, { target, recursive }: Deletion): DeletionId | undefined {
+function judge(
+  path: string,
+  { target, recursive }: Deletion,
+  known: boolean,
+): DeletionId | undefined {
   if (everything.test(path) || (path.startsWith(`/${hole}`) && recursive)) {
     return recursive || /[*]/.test(path) ? 'delete-everything' : 'delete-broad';
   }
@@ -57,6 +61,10 @@ function judge(path: string, { target, recursive }: Deletion): DeletionId | unde
   if (/(^|\/)\.git(\/|$)/.test(path) && !/\.git\/[\w/-]*\.lock$/.test(path)) return 'delete-broad';
   if (path.includes(hole)) return judgeUnknown(path, recursive);
   if (/^~\/\.(cache|npm\/_\w+)(\/|$)/.test(path) && path !== '~/.cache') return undefined;
+  // Where containers have the work; with a known workspace such a path is a relative one by now, or outside.
+  const work = /^\/(work|workspaces?|repo|app|code|projects?|testbed)\/(?=.)/.exec(path);
+  if (work !== null && !known)
+    return judgeRelative(path.slice(work[0].length), target.pattern, recursive);
   if (/^[/~]/.test(path)) {
     return /(^|\/)(node_modules|\.next|dist|build|target|__pycache__|coverage)\/?$/.test(path)
       ? undefined

@@ -1,5 +1,5 @@
 import type { Access, NamedPath } from '../paths/access.js';
-import type { Surroundings } from '../paths/canonical.js';
+import { canonicalPath, type Surroundings } from '../paths/canonical.js';
 import { WrittenFiles } from './script-files.js';
 import type { Argument } from './word.js';
 import { hole } from './word.js';
@@ -40,10 +40,20 @@ export class LineState {
 
   /** A path as it is from where the line began. */
   resolve(path: string): string {
-    if (this.#folder === '' || /^([/~]|file:|[a-z]+:\/\/)/i.test(path) || path.startsWith(hole))
-      return path;
+    const folder = this.#folder;
+    if (folder === '' || path.startsWith(hole)) return path;
+    if (/^([/~]|file:|[a-z]+:\/\/)/i.test(path)) return path;
     // A folder that only the shell knows makes no path suspect that is not so by itself.
-    return this.#folder.includes(hole) ? path : `${this.#folder}/${path}`;
+    if (folder.includes(hole)) return path;
+    // Where no workspace is known, `cd ~/code/app` says which it is.
+    if (
+      this.around.workspace === undefined &&
+      !/(^|\/)\.\.(\/|$)/.test(path) &&
+      isProject(folder)
+    ) {
+      return path;
+    }
+    return `${folder}/${path}`;
   }
 
   notePlace(path: string, access: Access): void {
@@ -59,4 +69,12 @@ export class LineState {
     this.#scripts = [];
     return scripts;
   }
+}
+
+/** A folder below the home folder, or where containers have the work; none whose name begins with a dot. */
+function isProject(folder: string): boolean {
+  const path = canonicalPath(folder);
+  return /^(~\/[^./*?[][^/*?[]*|\/(work|workspaces?|repo|app|code|projects?|src|build|testbed))(\/[^./*?[][^/*?[]*)*$/.test(
+    path,
+  );
 }

@@ -9,6 +9,7 @@ import { shellLimits } from './limits.js';
 import { LineState } from './line-state.js';
 import { notice } from './notices.js';
 import { readScript } from './script.js';
+import { literal } from './word.js';
 
 export interface RatedCommand {
   /** The words on one line, quotes gone where they do not matter. */
@@ -37,14 +38,26 @@ export interface ShellRating {
 /**
  * The risk of a command line: the worst of all the simple commands in it, whatever they are wrapped in. What cannot
  * be read is high.
+ *
+ * @param folder where it runs, when that is not the workspace.
  */
-export function rateShell(text: string, around: Surroundings = {}): ShellRating {
-  return rateAt(text, around, 0);
+export function rateShell(
+  text: string,
+  around: Surroundings = {},
+  folder: string | undefined = undefined,
+): ShellRating {
+  return rateAt(text, around, 0, folder);
 }
 
-function rateAt(text: string, around: Surroundings, depth: number): ShellRating {
+function rateAt(
+  text: string,
+  around: Surroundings,
+  depth: number,
+  folder: string | undefined = undefined,
+): ShellRating {
   const reading = readScript(text);
   const state = new LineState(reading.functions, around);
+  if (folder !== undefined) state.enter(literal(folder));
   const commands: RatedCommand[] = [];
   const findings: Finding[] = [...reading.findings];
   for (const word of reading.mentions) {
