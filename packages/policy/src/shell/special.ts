@@ -215,7 +215,12 @@ function rateMove({ args, subject, state }: Special): Finding[] {
         state.around,
       ),
     )
-    .filter(({ rule, risk }) => risk === 'critical' || rule === 'delete-outside');
+    .filter(({ rule, risk, subject: path }) => {
+      if (risk === 'critical') return true;
+      // Without a known workspace, what lies below the home folder may be the work.
+      const home = canonicalPath(path, state.around).startsWith('~/');
+      return rule === 'delete-outside' && (state.around.workspace !== undefined || !home);
+    });
 }
 
 /** A remote that the same line adds is nobody's habit. `origin` is what a new repository begins with. */
