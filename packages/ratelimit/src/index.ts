@@ -2,6 +2,7 @@ export { type Clock, systemClock } from './clock.js';
 export type { LimitCounters } from './counters.js';
 export type { Decision, Grant, Refusal } from './decision.js';
 export { RateLimitError, type RateLimitErrorCode } from './errors.js';
+export type { LimitEvent, LimitListener } from './events.js';
 export {
   type CalendarPeriod,
   type ConcurrencyLimit,
@@ -12,7 +13,7 @@ export {
   type Rate,
   type RateLimit,
 } from './limit.js';
-export { Limiter, type LimiterOptions, type WaitOptions } from './limiter.js';
+export { Limiter, type LimiterOptions, type TakeOptions, type WaitOptions } from './limiter.js';
 export { ManualClock } from './manual-clock.js';
 export type { Reason } from './meter.js';
 export { checkLimits } from './meters.js';

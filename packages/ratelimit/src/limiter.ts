@@ -10,6 +10,8 @@ import {
   type Taken,
 } from './decision.js';
 import { RateLimitError } from './errors.js';
+import { type LimitListener, plainRequest, teller } from './events.js';
+import { Ids, printOf, refusedForIds } from './ids.js';
 import { KeyWords } from './key-words.js';
 import type { Limit } from './limit.js';
 import { Line } from './line.js';
@@ -29,9 +31,21 @@ export interface LimiterOptions {
   readonly clock?: Clock | undefined;
   /** How many may wait at once: 10,000 by default. One more is refused. */
   readonly maxWaiting?: number | undefined;
+  /** How many ids it remembers for 30 s: 100,000 by default, some 60 MB. Beyond, whatever has a new id is refused. */
+  readonly maxIds?: number | undefined;
+  /** Called with what happens, before the call that led to it returns. What it throws changes nothing. */
+  readonly onEvent?: LimitListener | undefined;
 }
 
-export interface WaitOptions {
+export interface TakeOptions {
+  /**
+   * Names this very request: asked again with the same within 30 s, it gets the same answer and costs nothing more. Refusals are asked anew,
+   * and so is what was given back. Under the id of another request it is an error, `idempotency_conflict`. At most 256 characters.
+   */
+  readonly id?: string | undefined;
+}
+
+export interface WaitOptions extends TakeOptions {
   /** Ends the wait; it is rejected with the signal's reason then, and has cost nothing. */
   readonly signal?: AbortSignal | undefined;
   /** Refused at once where it cannot be ready by then; refused after so long otherwise. */
@@ -39,6 +53,7 @@ export interface WaitOptions {
 }
 
 const defaultMaxWaiting = 10_000;
+const defaultMaxIds = 100_000;
 const allMembers = -1;
 const none: readonly Barrier[] = [];
 
@@ -61,21 +76,33 @@ export class Limiter {
   readonly #key = new KeyWords();
   #survey = new Survey([], this.#key, this.#order);
   #blocks = new Blocks();
+  readonly #ids: Ids;
+  readonly #tell: LimitListener | undefined;
   #line: Line;
   /** What bars a request besides the limits. */
   #all: readonly Barrier[];
 
   /** @throws RateLimitError `bad_limit`, `duplicate_limit` */
-  constructor({ limits, clock = systemClock, maxWaiting = defaultMaxWaiting }: LimiterOptions) {
+  constructor({
+    limits,
+    clock = systemClock,
+    maxWaiting = defaultMaxWaiting,
+    maxIds = defaultMaxIds,
+    onEvent,
+  }: LimiterOptions) {
+    this.#ids = new Ids(maxIds);
     this.#clock = clock;
     this.#maxWaiting = maxWaiting;
     this.#line = new Line(this.#survey, clock, this.#blocks);
     this.#all = [this.#blocks, this.#line];
     this.setLimits(limits);
+    // The limits it begins with are no change.
+    this.#tell = onEvent === undefined ? undefined : teller(onEvent);
   }
 
   /** Takes at once or refuses; what somebody waits for is refused too. */
-  take(request: LimitRequest): Grant | Refusal {
+  take(request: LimitRequest, options?: TakeOptions): Grant | Refusal {
+    if (options?.id !== undefined) return this.#takeOnce(request, options.id);
     this.#line.settle();
     const now = this.#clock.now();
     this.#survey.look(request, now, this.#barriers);
@@ -95,8 +122,9 @@ export class Limiter {
    * `timeoutMs`, is not by then, or when too many wait.
    */
   async wait(request: LimitRequest, options: WaitOptions = {}): Promise<Grant | Refusal> {
-    const { signal, timeoutMs = Number.POSITIVE_INFINITY } = options;
+    const { id, signal, timeoutMs = Number.POSITIVE_INFINITY } = options;
     signal?.throwIfAborted();
+    if (id !== undefined) return await this.#waitOnce(request, id, timeoutMs, signal);
     this.#line.settle();
     const now = this.#clock.now();
     this.#survey.look(request, now, this.#barriers);
@@ -112,8 +140,13 @@ export class Limiter {
    * Takes an estimate, to be corrected by what it turns out to cost. Estimates of all that is reserved and not settled never exceed
    * what the limits allow.
    */
-  reserve(request: LimitRequest, estimate: number): Reserved {
+  reserve(request: LimitRequest, estimate: number, { id }: TakeOptions = {}): Reserved {
     const asked = { ...request, cost: estimate };
+    const print = id === undefined ? '' : printOf('reservation', asked);
+    if (id !== undefined) {
+      const known = this.#known(id, print);
+      if (known !== undefined) return known as Reserved;
+    }
     const grant = this.take(asked);
     if (!grant.allowed) return grant;
     const { by, remaining, limit, retryAfterMs, resetMs } = grant;
@@ -144,6 +177,7 @@ export class Limiter {
         open = false;
       },
     };
+    if (id !== undefined) this.#ids.keep(id, print, reservation, grant, this.#clock.now());
     return reservation;
   }
 
@@ -156,6 +190,12 @@ export class Limiter {
     const blockedMs = this.#blocks.block(meter, meter.keyOf(request), ms, this.#clock.now());
     // Who waits for it holds nothing of what others share any more.
     this.#line.changed();
+    this.#tell?.({
+      kind: 'blocked',
+      limit: name,
+      forMs: blockedMs,
+      request: plainRequest(request),
+    });
     return blockedMs;
   }
 
@@ -192,6 +232,7 @@ export class Limiter {
     this.#line = new Line(this.#survey, this.#clock, this.#blocks);
     this.#all = [this.#blocks, this.#line];
     this.#line.takeOver(before);
+    this.#tell?.({ kind: 'limits', limits: limits.map(({ name }) => name) });
   }
 
   counters(): LimitCounters[] {
@@ -218,6 +259,86 @@ export class Limiter {
   restore(snapshot: Snapshot): void {
     readSnapshot(snapshot, this.#limits, this.#meters, this.#key, this.#clock);
     this.#line.changed();
+  }
+
+  /** What is known of an id, or a refusal when there is no room for a new one. */
+  #known(id: string, print: string): Grant | Reserved | undefined {
+    const now = this.#clock.now();
+    const known = this.#ids.find(id, print, now);
+    if (known !== undefined) return known;
+    const fullForMs = this.#ids.fullForMs(now);
+    return fullForMs === 0 ? undefined : refusedForIds(fullForMs);
+  }
+
+  #takeOnce(request: LimitRequest, id: string): Grant | Refusal {
+    const print = printOf('request', request);
+    if (this.#ids.waitOf(id, print) !== undefined) {
+      // Whoever waits under this id is served first, and once.
+      const now = this.#clock.now();
+      this.#survey.look(request, now, this.#barriers);
+      return this.#refuse(now, 'queue');
+    }
+    const known = this.#known(id, print);
+    if (known !== undefined) return known as Grant | Refusal;
+    const answer = this.take(request);
+    if (answer.allowed) this.#ids.keep(id, print, answer, answer, this.#clock.now());
+    return answer;
+  }
+
+  /** Whoever asks again while the first still waits has its answer, if that is let in; else it waits itself from then on. */
+  async #waitOnce(
+    request: LimitRequest,
+    id: string,
+    timeoutMs: number,
+    signal: AbortSignal | undefined,
+  ): Promise<Grant | Refusal> {
+    const print = printOf('request', request);
+    const deadline = this.#clock.now() + timeoutMs;
+    let before = this.#ids.waitOf(id, print);
+    while (before !== undefined) {
+      if (!(await this.#endsInTime(before, deadline, signal)))
+        return this.#refuseLate(request, this.#clock.now());
+      before = this.#ids.waitOf(id, print);
+    }
+    const known = this.#known(id, print);
+    if (known !== undefined) return known as Grant | Refusal;
+    const left = timeoutMs === Number.POSITIVE_INFINITY ? timeoutMs : deadline - this.#clock.now();
+    const waiting = this.wait(request, { signal, timeoutMs: Math.max(0, left) }).then((answer) => {
+      if (answer.allowed) this.#ids.keep(id, print, answer, answer, this.#clock.now());
+      return answer;
+    });
+    const ended = waiting.catch(() => {}).then(() => this.#ids.waitsNoMore(id));
+    this.#ids.waits(id, print, ended);
+    return await waiting;
+  }
+
+  /** Whether another's wait ends before a time; rejects when the signal is aborted first. */
+  #endsInTime(
+    ended: Promise<unknown>,
+    deadline: number,
+    signal: AbortSignal | undefined,
+  ): Promise<boolean> {
+    return new Promise((resolve, reject) => {
+      const leave = (): void => {
+        stop?.();
+        signal?.removeEventListener('abort', abort);
+      };
+      const abort = (): void => {
+        leave();
+        reject(signal?.reason);
+      };
+      const end = (inTime: boolean): void => {
+        leave();
+        resolve(inTime);
+      };
+      const ms = deadline - this.#clock.now();
+      const stop =
+        ms === Number.POSITIVE_INFINITY
+          ? undefined
+          : this.#clock.wake(Math.max(0, ms), () => end(false));
+      signal?.addEventListener('abort', abort, { once: true });
+      void ended.then(() => end(true));
+    });
   }
 
   #waitInLine(
@@ -271,15 +392,17 @@ export class Limiter {
   }
 
   #grant(now: number): Grant {
-    const { by, left, costs, meters } = this.#survey;
+    const { by, left, costs, meters, shadowed } = this.#survey;
     const held = this.#survey.take(now);
     if (by === -1) {
       const most = Number.POSITIVE_INFINITY;
+      if (shadowed.length > 0) this.#tellOfShadow(shadowed);
       return new HeldGrant('', most, most, 0, meters, held, this.#giveBack);
     }
     const { name, max } = meters[by]!;
     const remaining = left - costs[by]!;
     const resetMs = meters[by]!.msFor(max - remaining, now);
+    if (shadowed.length > 0) this.#tellOfShadow(shadowed);
     return new HeldGrant(name, whole(remaining), max, resetMs, meters, held, this.#giveBack);
   }
 
@@ -297,7 +420,7 @@ export class Limiter {
     if (by === -1) return { ...unlimited, allowed: false, reason: why ?? reason };
     const meter = meters[by]!;
     meter.refused++;
-    return {
+    const refusal: Refusal = {
       allowed: false,
       by: meter.name,
       remaining: whole(left),
@@ -306,6 +429,34 @@ export class Limiter {
       resetMs: meter.msFor(meter.max - left, now),
       reason: why ?? reason,
     };
+    if (this.#tell !== undefined) this.#tellOfRefusal(refusal, meter.keys, shadowed);
+    return refusal;
+  }
+
+  #tellOfRefusal(
+    { by: limit, reason, retryAfterMs }: Refusal,
+    keys: number,
+    shadowed: readonly number[],
+  ): void {
+    const request = plainRequest(this.#key.request);
+    this.#tellOfShadow(shadowed);
+    if (reason === 'keys') this.#tell?.({ kind: 'keys', limit, keys });
+    this.#tell?.({ kind: 'refused', limit, reason, retryAfterMs, request });
+  }
+
+  #tellOfShadow(shadowed: readonly number[]): void {
+    if (this.#tell === undefined) return;
+    const { meters, waits } = this.#survey;
+    const request = plainRequest(this.#key.request);
+    // All of it is read before any is told: a listener may ask the limiter something itself.
+    const events = shadowed.map((place) => ({
+      kind: 'shadow-refused' as const,
+      limit: meters[place]!.name,
+      reason: meters[place]!.reason,
+      retryAfterMs: waits[place]!,
+      request,
+    }));
+    for (const event of events) this.#tell(event);
   }
 
   /** About what was surveyed last. */
@@ -324,13 +475,16 @@ export class Limiter {
     };
   }
 
-  readonly #giveBack = ({ meters, held }: Taken, permits: boolean): void => {
+  readonly #giveBack = (taken: Taken, permits: boolean): void => {
+    const { meters, held } = taken;
+    if (!permits) this.#ids.drop(taken);
     const now = this.#clock.now();
     for (let place = 0, at = 0; place < meters.length; place++, at += heldStride) {
       const row = held[at]!;
       const age = held[at + 1]!;
       const meter = meters[place]!;
       if (row < 0 || meter.isReleased !== permits || meter.ageOf(row) !== age) continue;
+      if (permits) this.#ids.drop(taken);
       if (this.#line.length > 0) this.#line.changed(meter, meter.keyOfRow(row));
       meter.giveBack(row, age, held[at + 2]!, held[at + 3]!, now, held.at(-1)!);
     }

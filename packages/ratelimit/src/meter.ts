@@ -11,6 +11,7 @@ export type Reason =
   | 'queue' // somebody who came before is waiting for it
   | 'deadline' // it would not be ready in time
   | 'waiting' // too many wait already
+  | 'ids' // too many ids were given in the last 30 s, and this is another
   | 'store'; // what counts it does not answer
 
 /**
