@@ -235,6 +235,11 @@ export class Limiter {
     this.#tell?.({ kind: 'limits', limits: limits.map(({ name }) => name) });
   }
 
+  /** Those in force: another array when `setLimits` has put others in their place. */
+  get limits(): readonly Limit[] {
+    return this.#limits;
+  }
+
   counters(): LimitCounters[] {
     return this.#meters.map(({ name, allowed, refused, shadowRefused, keys }) => ({
       limit: name,

@@ -1,5 +1,8 @@
 import { expect, test } from 'vitest';
+import { type Limit, parseRate } from '../limit.js';
 import { Limiter } from '../limiter.js';
+import { OpenConnection } from './connection.js';
+import type { Fields } from './fields.js';
 import { HttpLimit } from './http-limit.js';
 import type { HttpLimitOptions } from './options.js';
 
@@ -14,4 +17,28 @@ test.each<[Partial<HttpLimitOptions<unknown>>, string]>([
   expect(() => new HttpLimit({ limiter, ...options }, () => origin)).toThrow(
     expect.objectContaining({ code: 'bad_option', message: expect.stringContaining(message) }),
   );
+});
+
+test('the policy that is told is that of the limits as they are, also when they have changed', async () => {
+  const limiter = new Limiter({ limits: [{ name: 'all', rate: parseRate('60/min') }] });
+  const errors: unknown[] = [];
+  let isBroken = false;
+  const limits = (): readonly Limit[] => {
+    if (isBroken) throw new Error('no limits');
+    return limiter.limits;
+  };
+  const origin = { address: '192.0.2.1', field: () => undefined };
+  const onError = (error: unknown): unknown => errors.push(error);
+  const http = new HttpLimit({ limiter, limits, onError }, () => origin);
+  const policy = async (): Promise<string | undefined> => {
+    const { fields } = (await http.decide({}, new OpenConnection())) as { fields: Fields };
+    return fields.find(([name]) => name === 'RateLimit-Policy')?.[1];
+  };
+  expect(await policy()).toBe('"all";q=60;w=60');
+  limiter.setLimits([{ name: 'all', rate: parseRate('5/s') }]);
+  expect(await policy()).toBe('"all";q=5;w=1');
+  expect(errors).toEqual([]);
+  isBroken = true;
+  expect(await policy()).toBe('"all";q=5;w=1');
+  expect(errors).toHaveLength(1);
 });

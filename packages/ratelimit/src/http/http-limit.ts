@@ -1,4 +1,5 @@
 import { RateLimitError } from '../errors.js';
+import type { Limit } from '../limit.js';
 import type { LimitRequest } from '../request.js';
 import { clientKeys, type RequestOrigin } from './client-keys.js';
 import type { Connection } from './connection.js';
@@ -26,7 +27,8 @@ export class HttpLimit<Request> {
   readonly #options: HttpLimitOptions<Request>;
   readonly #originOf: (request: Request) => RequestOrigin;
   readonly #keyOf: (origin: RequestOrigin) => string;
-  readonly #writer: FieldWriter;
+  #writer: FieldWriter;
+  #limits: readonly Limit[];
   readonly #waitMs: number;
 
   /** @throws RateLimitError `bad_option` */
@@ -44,7 +46,8 @@ export class HttpLimit<Request> {
     this.#options = options;
     this.#originOf = originOf;
     this.#keyOf = clientKeys(options);
-    this.#writer = new FieldWriter(limits, partitionSecret);
+    this.#limits = typeof limits === 'function' ? limits() : limits;
+    this.#writer = new FieldWriter(this.#limits, partitionSecret);
     this.#waitMs = waitMs;
   }
 
@@ -65,7 +68,8 @@ export class HttpLimit<Request> {
     }
     if (answer.allowed) connection.onClose(this.#releaseOf(answer));
     if (connection.isClosed) return gone;
-    const fields = this.#options.fields === false ? noFields : this.#writer.write(answer, asked);
+    const fields =
+      this.#options.fields === false ? noFields : this.#currentWriter().write(answer, asked);
     if (answer.allowed) return { kind: 'pass', fields };
     const problem = problemOf(answer);
     const seconds = retryAfterS(answer);
@@ -77,6 +81,20 @@ export class HttpLimit<Request> {
     } catch (error) {
       return this.#failed(error, serverError);
     }
+  }
+
+  /** That of the limits as they are now; as they were, where they cannot be told. */
+  #currentWriter(): FieldWriter {
+    const { limits, partitionSecret } = this.#options;
+    if (typeof limits !== 'function') return this.#writer;
+    try {
+      const now = limits();
+      if (now !== this.#limits) this.#writer = new FieldWriter(now, partitionSecret);
+      this.#limits = now;
+    } catch (error) {
+      this.#tell(error);
+    }
+    return this.#writer;
   }
 
   #asked(request: Request): LimitRequest | Promise<LimitRequest> {

@@ -8,8 +8,11 @@ import type { RequestLimiter } from './request-limiter.js';
 /** What a middleware does; `Request` is what its framework calls a request. */
 export interface HttpLimitOptions<Request> extends ClientKeyOptions {
   readonly limiter: RequestLimiter;
-  /** The limits of the limiter, as far as clients are to be told of them in `RateLimit-Policy`; none by default. */
-  readonly limits?: readonly Limit[] | undefined;
+  /**
+   * The limits of the limiter, as far as clients are to be told of them in `RateLimit-Policy`; none by default. A function where they
+   * change while they are in use: `() => limiter.limits`.
+   */
+  readonly limits?: readonly Limit[] | (() => readonly Limit[]) | undefined;
   /** What a request asks of the limiter; by default `{ actor: client }`, with the key of the client's address. */
   readonly requestOf?:
     | ((request: Request, client: string) => LimitRequest | Promise<LimitRequest>)
