@@ -147,6 +147,12 @@ export class RedisServer {
     await this.#clock.set(aheadSeconds);
   }
 
+  /** Its wall clock stands still at this time, in ms since 1970, until it is set again; needs the option `wallClock`. */
+  async stopClock(atMs: number): Promise<void> {
+    if (this.#clock === undefined) throw new Error('start the server with wallClock: true');
+    await this.#clock.standAt(atMs);
+  }
+
   /** Makes a replica a server of its own. */
   async promote(): Promise<void> {
     await this.command('replicaof', 'no', 'one');

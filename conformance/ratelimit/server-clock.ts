@@ -15,6 +15,7 @@ export class ServerClock {
       FAKETIME_NO_CACHE: '1',
       FAKETIME_DONT_FAKE_MONOTONIC: '1',
       DONT_FAKE_MONOTONIC: '1',
+      TZ: 'UTC',
     };
   }
 
@@ -24,10 +25,20 @@ export class ServerClock {
     return clock;
   }
 
-  /** Renamed into its place: whoever reads half of it would have another time. */
   async set(aheadSeconds: number): Promise<void> {
+    await this.#write(`${aheadSeconds < 0 ? '' : '+'}${aheadSeconds}s`);
+  }
+
+  /** It stands still at this time, in ms since 1970, until it is set again. */
+  async standAt(ms: number): Promise<void> {
+    // Half a µs more, since the library reads it as a fraction and rounds down.
+    await this.#write(new Date(ms).toISOString().replace('T', ' ').replace('Z', '0005'));
+  }
+
+  /** Renamed into its place: whoever reads half of it would have another time. */
+  async #write(time: string): Promise<void> {
     const next = `${this.#file}.next`;
-    await writeFile(next, `${aheadSeconds < 0 ? '' : '+'}${aheadSeconds}s\n`);
+    await writeFile(next, `${time}\n`);
     await rename(next, this.#file);
   }
 }

@@ -72,6 +72,7 @@ export class TakeWhenTold implements Step {
   constructor(
     readonly request: LimitRequest,
     readonly early: boolean,
+    readonly mostMs = longestMs,
   ) {}
   check = (): boolean => true;
   toString = (): string =>
@@ -80,7 +81,7 @@ export class TakeWhenTold implements Step {
   async run(model: Model, real: Real): Promise<void> {
     await new Peek(this.request).run(model, real);
     const { retryAfterMs } = model.exact.peek(this.request);
-    if (retryAfterMs === 0 || retryAfterMs > longestMs) return;
+    if (retryAfterMs === 0 || retryAfterMs > this.mostMs) return;
     await new Pass(this.early ? retryAfterMs - 1 : retryAfterMs).run(model, real);
     await new Take(this.request).run(model, real);
   }
@@ -186,5 +187,17 @@ export class Counters implements Step {
   async run({ exact }: Model, { subject }: Real): Promise<void> {
     const told = subject.counters().map(({ keys: _keys, ...counts }) => counts);
     expect(told).toEqual(exact.counters());
+  }
+}
+
+/** A ms passes first. */
+export class Spaced implements Step {
+  constructor(readonly step: Step) {}
+  check = (model: Readonly<Model>): boolean => this.step.check(model);
+  toString = (): string => this.step.toString();
+
+  async run(model: Model, real: Real): Promise<void> {
+    await new Pass(1).run(model, real);
+    await this.step.run(model, real);
   }
 }

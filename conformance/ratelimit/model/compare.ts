@@ -1,5 +1,6 @@
 import type { Limit } from '@gatebook/ratelimit';
 import fc from 'fast-check';
+import type { Instant } from './account.js';
 import type { Model, Real, Step } from './commands.js';
 import { ExactLimiter } from './exact-limiter.js';
 import { ExactLine } from './exact-line.js';
@@ -9,11 +10,13 @@ import { limitOf, type NamedPlan } from './world.js';
 /** One run is always the same, the other never; fast-check prints the seed of one that fails. */
 export const seeds: readonly number[] = [20_261_129, Math.floor(Math.random() * 2 ** 31)];
 
-const wall = Date.parse('2026-03-28T22:30:00Z');
+/** When it begins, in ms since 1970: soon after, the clocks of Berlin are set. */
+export const wall = Date.parse('2026-03-28T22:30:00Z');
 
 export interface Comparison<S extends Subject> {
-  /** Opens a limiter at 0 ms and at a time of the wall clock. */
-  readonly open: (limits: readonly Limit[], wall: number) => Promise<S>;
+  readonly open: (limits: readonly Limit[]) => Promise<S>;
+  /** What its clocks show when it is opened. */
+  readonly at: Instant;
   readonly plans: fc.Arbitrary<NamedPlan[]>;
   readonly steps: fc.Arbitrary<Step<S>>[];
   /** How many may wait at once. */
@@ -24,12 +27,12 @@ export interface Comparison<S extends Subject> {
 
 /** Has a limiter and the reference do the same, in all kinds of orders, and fails with the shortest in which they differ. */
 export async function compare<S extends Subject>(comparison: Comparison<S>): Promise<void> {
-  const { open, plans, steps, waitingMost, seed, numRuns } = comparison;
+  const { open, at, plans, steps, waitingMost, seed, numRuns } = comparison;
   const commands = fc.commands(steps, { maxCommands: 60, size: 'max' });
   const property = fc.asyncProperty(plans, commands, async (planned, given) => {
     const limits = planned.map(limitOf);
-    const subject = await open(limits, wall);
-    const exact = new ExactLimiter(limits, { now: 0, wall });
+    const subject = await open(limits);
+    const exact = new ExactLimiter(limits, at);
     const line = new ExactLine(exact, waitingMost);
     const model: Model = { exact, line, plans: planned, made: planned.length };
     const real: Real<S> = { subject, held: [] };

@@ -2,7 +2,7 @@ import type { Limit } from '@gatebook/ratelimit';
 import type fc from 'fast-check';
 import { describe, test } from 'vitest';
 import type { Step } from './commands.js';
-import { compare, seeds } from './compare.js';
+import { compare, seeds, wall } from './compare.js';
 import { MemorySubject } from './memory-subject.js';
 import { change, localSteps, stepsOf, waitingOf } from './steps.js';
 import type { LocalSubject } from './subject.js';
@@ -14,8 +14,8 @@ const waitingMost = 4;
 
 describe.each(seeds)('in memory it decides and tells what exact numbers do, seed %i', (seed) => {
   const common = {
-    open: async (limits: readonly Limit[], wall: number) =>
-      new MemorySubject(limits, wall, waitingMost),
+    open: async (limits: readonly Limit[]) => new MemorySubject(limits, wall, waitingMost),
+    at: { now: 0, wall },
     waitingMost,
     seed,
     numRuns: full ? 10_000 : 150,

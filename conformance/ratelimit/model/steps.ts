@@ -9,6 +9,7 @@ import {
   Reserve,
   Reset,
   Settle,
+  Spaced,
   type Step,
   Take,
   TakeWhenTold,
@@ -43,6 +44,11 @@ export function stepsOf(passing: fc.Arbitrary<number>): fc.Arbitrary<Step>[] {
     fc.tuple(which, requests).map(([one, request]) => new Reset(one, request)),
     fc.constant(new Counters()),
   ];
+}
+
+/** The same where nobody can do two things in one ms, so that it is known what came first. */
+export function spacedStepsOf(passing: fc.Arbitrary<number>): fc.Arbitrary<Step>[] {
+  return stepsOf(passing).map((each) => each.map((step) => new Spaced(step)));
 }
 
 /** Limits that change while they are in use. */
