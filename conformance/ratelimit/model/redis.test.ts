@@ -1,5 +1,5 @@
 import type { Limit } from '@gatebook/ratelimit';
-import { afterAll, beforeAll, describe, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { clientKinds } from '../clients.js';
 import { redisIsMissing } from '../redis-binary.js';
 import { RedisServer } from '../redis-server.js';
@@ -34,6 +34,35 @@ describe.skipIf(redisIsMissing())('over Redis it decides and tells what exact nu
   });
 
   describe.each(clientKinds)('by %s', (kind) => {
+    test('gives nothing back of what others took after all of it had come back', async () => {
+      const limit: Limit = { name: 'all', rate: { count: 10, perMs: 10_000 } };
+      const subject = await RedisSubject.open(server, kind, [limit], wall);
+      const [first, second] = [await subject.take({ cost: 5 }), await subject.take({ cost: 5 })];
+      await subject.advance(1);
+      await first.held?.refund();
+      await subject.advance(5_000);
+      await subject.take({ cost: 5 });
+      await second.held?.refund();
+      expect((await subject.peek({})).remaining).toBe(5);
+      await subject.close();
+    });
+
+    test.each<Limit>([
+      { name: 'all', rate: { count: 10, perMs: 60_000 } },
+      { name: 'all', kind: 'quota', max: 10, period: { calendar: 'hour' } },
+      { name: 'all', kind: 'quota', max: 10, period: { rollingMs: 60_000 } },
+    ])('gives nothing back over a reset: $kind', async (limit) => {
+      const subject = await RedisSubject.open(server, kind, [limit], wall);
+      const first = await subject.take({ cost: 5 });
+      await subject.advance(1);
+      await subject.reset('all', {});
+      await subject.advance(1);
+      await subject.take({ cost: 5 });
+      await first.held?.refund();
+      expect((await subject.peek({})).remaining).toBe(5);
+      await subject.close();
+    });
+
     test.each(seeds)('at any rates, seed %i', async (seed) => {
       await compare({
         open: (limits: readonly Limit[]) => RedisSubject.open(server, kind, limits, wall),

@@ -38,13 +38,13 @@ export class RollingAccount implements Account {
     throw new Error('what costs more than there can be never fits');
   }
 
-  /** At the earliest when the newest use has ceased to count, at the latest as if all were used now. */
+  /** Over Redis a refusal tells only when enough is free again, and in memory it is told as if all were used now. */
   resetMs(at: Instant): Span {
     const used = this.#counted(at).filter(({ amount }) => amount.isAbove(Fraction.zero));
     if (used.length === 0) return { least: 0, most: 0 };
-    const newest = Math.max(...used.map(({ part }) => part));
+    const oldest = Math.min(...used.map(({ part }) => part));
     return {
-      least: this.#msUntilOver(newest, at),
+      least: this.#msUntilOver(oldest, at),
       most: Math.ceil((parts + 1) * this.#partMs),
     };
   }

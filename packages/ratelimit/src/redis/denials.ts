@@ -16,7 +16,7 @@ interface Denial {
 
 /**
  * Buckets that are known to refuse, so that a client that goes on asking does not reach the store: for as long as the store said, asked
- * again each second, and for costs that are not smaller. At most 10,000 keys; beyond, the oldest are forgotten.
+ * again each second, and for the same cost. At most 10,000 keys; beyond, the oldest are forgotten.
  */
 export class Denials {
   readonly #clock: Clock;
@@ -31,7 +31,7 @@ export class Denials {
     if (this.#byKey.size === 0) return undefined;
     for (const [place, key] of ask.keys.entries()) {
       const denial = this.#byKey.get(key);
-      if (denial === undefined || ask.terms[place]!.shadow || ask.costs[place]! < denial.cost)
+      if (denial === undefined || ask.terms[place]!.shadow || ask.costs[place] !== denial.cost)
         continue;
       const now = this.#clock.now();
       const leftMs = Math.ceil(denial.untilMs - now);

@@ -71,7 +71,7 @@ export function givingArguments(
 }
 
 function marksOf(term: Term, reply: Reply | undefined, place: number, nowMs: number): string[] {
-  if (term.kind === 'q') return [text(periodOf(term, reply, nowMs).from), '0'];
+  if (term.kind === 'q') return [text(periodOf(term, reply, nowMs).from), text(reply?.nowUs ?? 0)];
   return [text(reply?.marks[place] ?? 0), text(reply?.nowUs ?? 0)];
 }
 

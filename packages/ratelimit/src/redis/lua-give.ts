@@ -1,3 +1,4 @@
+import { luaGaps } from './lua-gaps.js';
 import { luaBorn, luaBucket, luaStart } from './lua-start.js';
 
 /**
@@ -22,6 +23,11 @@ end
 local meta = redis.call('GET', KEYS[1])
 ${luaBorn}
 ${luaBucket}
+${luaGaps}
+local function wasReset(key, at)
+  local reset = redis.call('GET', 'g' .. key)
+  return reset and at <= struct.unpack('<d', reset)
+end
 local n = #KEYS - 2
 local left = {}
 for i = 1, n do
@@ -46,9 +52,12 @@ for i = 1, n do
     local got = redis.call('GET', key)
     if amount > 0 then
       -- What has come in since it was taken has come back by itself, and a bucket that is not there is full.
-      local back = math.min(amount, mark - math.max(0, now - at) * p)
+      local gaps = got and redis.call('GET', 'g' .. key) or ''
+      local ends = movedBy(gaps, mark, at, p) - math.max(0, now - at) * p
+      local back = math.min(amount, ends)
       if got and back > 0 then
         local l = lackingOf(got, burst, p, q, born)
+        if ends < l then addGap(key, gaps, ends, back, l, p) end
         writeBucket(key, math.max(0, l - back), p, q)
       end
     else
@@ -72,8 +81,8 @@ for i = 1, n do
     local got = redis.call('GET', key)
     local used, began = 0, mark
     if got then used, began = struct.unpack('<dd', got) end
-    -- Only within the period that it was taken in.
-    if began == mark and now < q then
+    -- Only within the period that it was taken in, and nothing of what was taken after a reset.
+    if began == mark and now < q and not (amount > 0 and wasReset(key, at)) then
       local after = math.max(0, math.min(used - amount, math.max(used, most)))
       redis.call('SET', key, struct.pack('<dd', after, began), 'PX', math.max(1, math.ceil((q - now) / 1000) + 1))
       if amount < 0 then left[i] = -amount - (after - used) end
@@ -82,7 +91,7 @@ for i = 1, n do
     local part = string.format('%.0f', math.floor(at / p))
     if amount > 0 then
       local got = redis.call('HGET', key, part)
-      if got then
+      if got and not wasReset(key, at) then
         redis.call('HSET', key, part, string.format('%.17g', math.max(0, got - amount)))
       end
     elseif math.floor(now / p) - 61 < math.floor(at / p) then
@@ -90,7 +99,7 @@ for i = 1, n do
       for _, u in ipairs(redis.call('HVALS', key)) do used = used + u end
       local taken = math.max(0, math.min(-amount, most - used))
       if taken > 0 then
-        redis.call('HINCRBYFLOAT', key, part, string.format('%.17g', taken))
+        redis.call('HINCRBYFLOAT', key, string.format('%.0f', math.floor(now / p)), string.format('%.17g', taken))
         redis.call('PEXPIRE', key, math.ceil(61 * p / 1000) + 1)
       end
       left[i] = -amount - taken

@@ -42,12 +42,23 @@ local key = KEYS[2]
 if op == 'x' then
   local kind, p, q = ARGV[2], ARGV[3] + 0, ARGV[4] + 0
   redis.call('DEL', 'b' .. key)
+  -- Who took before has nothing to give back of what is taken from now on.
   if kind == 'r' then
+    local got = redis.call('GET', key)
+    if got then
+      redis.call('SET', 'g' .. key, struct.pack('<dddd', now, -math.huge, math.huge, math.huge))
+      -- Until all would have come back that was taken.
+      local left = redis.call('PTTL', key)
+      if left > 0 then redis.call('PEXPIRE', 'g' .. key, left) end
+    end
     redis.call('SET', key, struct.pack('<ddd', 0, now, p))
     if q > 0 then redis.call('PEXPIRE', key, math.min(1e13, math.ceil(q / 1000) + 1)) end
   elseif kind == 'q' then
-    redis.call('SET', key, struct.pack('<dd', 0, p), 'PX', math.max(1, math.ceil((q - now) / 1000) + 1))
+    local px = math.max(1, math.ceil((q - now) / 1000) + 1)
+    redis.call('SET', 'g' .. key, struct.pack('<d', now), 'PX', px)
+    redis.call('SET', key, struct.pack('<dd', 0, p), 'PX', px)
   elseif kind == 'w' then
+    redis.call('SET', 'g' .. key, struct.pack('<d', now), 'PX', math.ceil(61 * p / 1000) + 1)
     redis.call('DEL', key)
     redis.call('HSET', key, string.format('%.0f', math.floor(now / p)), '0')
     redis.call('PEXPIRE', key, math.ceil(61 * p / 1000) + 1)
