@@ -74,6 +74,30 @@ describe('every key', () => {
     expect(await desk.run(['exec', '--', 'test', '-e', 'started'])).toMatchObject({ code: 2 });
   });
 
+  it('is in the schema for editors, with its default and its words, and nothing else may be there', async () => {
+    interface Part {
+      readonly properties?: Readonly<Record<string, Part>>;
+      readonly additionalProperties?: unknown;
+      readonly default?: unknown;
+      readonly description?: string;
+    }
+    const ran = await desk.run(['config', 'schema']);
+    const security = (JSON.parse(ran.stdout) as Part).properties?.['security'];
+    for (const { name, usual } of rows) {
+      const [, section = '', key = ''] = name.split('.');
+      const part = security?.properties?.[section];
+      expect(part?.additionalProperties).toBe(false);
+      expect(part?.properties?.[key], name).toMatchObject({
+        description: expect.stringMatching(/\S/),
+        ...(usual === null ? {} : { default: usual }),
+      });
+    }
+    const named = Object.values(security?.properties ?? {}).map((part) =>
+      Object.keys(part.properties ?? {}),
+    );
+    expect(named.flat()).toHaveLength(rows.length);
+  });
+
   it('is shown with its origin', async () => {
     await desk.writeUser(fileOf((row) => row.file[0]));
     const ran = await desk.run(['config', 'show', '--origin']);

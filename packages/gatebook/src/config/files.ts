@@ -2,8 +2,8 @@ import * as fs from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
 import { codeOf } from '../cli/failure.js';
+import type { Environment } from './environment.js';
 import { ConfigError } from './fault.js';
-import type { Environment } from './reading.js';
 
 /** The folder of this user's own configuration: `$XDG_CONFIG_HOME/gatebook`. */
 export function userFolder(env: Environment, home: string = homedir()): string {

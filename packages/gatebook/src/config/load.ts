@@ -1,15 +1,10 @@
 import { dirname } from 'node:path';
 import { camelValue } from './camel.js';
+import { type Environment, readEnvironment } from './environment.js';
 import { ConfigError, type Fault, type Place } from './fault.js';
 import { projectFile, readConfigFile, requireOwn, userFile } from './files.js';
 import { type Key, keys } from './keys.js';
-import {
-  type Environment,
-  type Given,
-  type Reading,
-  readConfigText,
-  readEnvironment,
-} from './reading.js';
+import { type Given, type Reading, readConfigText } from './reading.js';
 import { crossFaults } from './rules.js';
 import { type Config, schema } from './schema.js';
 import { isTrusted, sha256 } from './trust.js';

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { readEnvironment } from './environment.js';
 import { faultText } from './fault.js';
-import { readConfigText, readEnvironment } from './reading.js';
+import { readConfigText } from './reading.js';
 
 function faultsOf(text: string | Buffer): string[] {
   return readConfigText('f', Buffer.from(text), '/folder').faults.map(faultText);

@@ -1,6 +1,6 @@
+import type { Environment } from './environment.js';
 import { isThere, projectFile, userFile } from './files.js';
 import { variablePrefix } from './names.js';
-import type { Environment } from './reading.js';
 
 /** Whether there is any source of configuration, by a look that costs next to nothing. */
 export function isConfigured(env: Environment, cwd: string): boolean {

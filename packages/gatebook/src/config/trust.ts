@@ -1,8 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
+import type { Environment } from './environment.js';
 import { readConfigFile, requireOwn, userFolder } from './files.js';
-import type { Environment } from './reading.js';
 
 /**
  * Which project files this user trusts, each as it was: one small file for each in `$XDG_CONFIG_HOME/gatebook/trust`, named by the hash

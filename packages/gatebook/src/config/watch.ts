@@ -1,7 +1,7 @@
 import * as fs from 'node:fs';
 import { dirname } from 'node:path';
+import type { Environment } from './environment.js';
 import { projectFile, userFile } from './files.js';
-import type { Environment } from './reading.js';
 import { trustFolder } from './trust.js';
 
 export interface WatchOptions {

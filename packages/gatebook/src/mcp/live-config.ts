@@ -1,6 +1,6 @@
+import type { Environment } from '../config/environment.js';
 import type { ConfigError } from '../config/fault.js';
 import type { Loaded } from '../config/load.js';
-import type { Environment } from '../config/reading.js';
 import { ConfigWatch } from '../config/watch.js';
 import { type Recording, recordAll } from '../recording.js';
 import type { CallLimits, LimitOptions } from './call-limits.js';
