@@ -275,20 +275,20 @@ describe.skipIf(redisIsMissing()).each(clientKinds)('the store, by %s', (kind) =
   });
 
   test('who gives up waiting has cost nothing, and those behind move forward', async () => {
-    const limiter = await fresh([{ name: 'all', rate: perSecond(4), burst: 4 }]);
+    const limiter = await fresh([{ name: 'all', rate: perSecond(1), burst: 4 }]);
     for (let i = 0; i < 4; i++) await limiter.take({});
     const stop = new AbortController();
     const started = performance.now();
     const heavy = limiter.wait({ cost: 4 }, { signal: stop.signal });
     const light = limiter.wait({});
-    const late = await limiter.wait({}, { timeoutMs: 400 });
+    const late = await limiter.wait({}, { timeoutMs: 900 });
     expect(late).toMatchObject({ allowed: false, reason: 'deadline' });
     expect(await limiter.take({})).toMatchObject({ allowed: false, reason: 'queue' });
     setTimeout(() => stop.abort(new Error('enough')), 100);
     await expect(heavy).rejects.toThrow('enough');
     expect((await light).allowed).toBe(true);
     // Alone it waits for one token, and not for four before.
-    expect(performance.now() - started).toBeLessThan(700);
+    expect(performance.now() - started).toBeLessThan(3_500);
   });
 
   test('who is held up by an own key is passed, and takes nothing of what all share', async () => {

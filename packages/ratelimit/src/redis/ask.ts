@@ -1,31 +1,59 @@
 import { createHash } from 'node:crypto';
 import type { LimitRequest } from '../request.js';
+import { Plan } from './plan.js';
 import type { Term } from './term.js';
 
 /** A request as it goes to the store: the limits that it meets, its key and its cost in each. */
 export interface Ask {
   readonly request: LimitRequest;
+  readonly plan: Plan;
   readonly terms: readonly Term[];
   readonly keys: readonly string[];
   readonly costs: readonly number[];
-  /** Whether all of them are buckets that are enforced. */
-  readonly isPlain: boolean;
+  /** Whether it costs one token in each. */
+  readonly isOne: boolean;
 }
 
-/** @throws RateLimitError `bad_request` */
-export function askOf(request: LimitRequest, terms: readonly Term[]): Ask {
-  const met: Term[] = [];
-  const keys: string[] = [];
-  const costs: number[] = [];
-  let isPlain = true;
-  for (const term of terms) {
-    if (term.match !== undefined && !term.match(request)) continue;
-    met.push(term);
-    keys.push(term.keyIn(request));
-    costs.push(term.costOf(request));
-    if (term.kind !== 'r' || term.shadow) isPlain = false;
+/** Sets of limits that requests met, at most; beyond, they are planned anew each time. */
+const plansMost = 256;
+
+/** Makes requests what the store is asked, by the limits that they meet. */
+export class Asker {
+  readonly #terms: readonly Term[];
+  readonly #all: Plan | undefined;
+  readonly #plans = new Map<string, Plan>();
+
+  constructor(terms: readonly Term[]) {
+    this.#terms = terms;
+    if (terms.every(({ match }) => match === undefined)) this.#all = new Plan(terms);
   }
-  return { request, terms: met, keys, costs, isPlain };
+
+  /** @throws RateLimitError `bad_request` */
+  askOf(request: LimitRequest): Ask {
+    const plan = this.#all ?? this.#planFor(request);
+    const { terms } = plan;
+    const keys: string[] = [];
+    const costs: number[] = [];
+    let isOne = true;
+    for (let at = 0; at < terms.length; at++) {
+      const term = terms[at]!;
+      keys.push(term.keyIn(request));
+      const cost = term.costOf(request);
+      costs.push(cost);
+      if (cost !== 1) isOne = false;
+    }
+    return { request, plan, terms, keys, costs, isOne };
+  }
+
+  #planFor(request: LimitRequest): Plan {
+    const met = this.#terms.filter(({ match }) => match === undefined || match(request));
+    const name = met.map(({ name }) => `${name.length}:${name}`).join('');
+    const known = this.#plans.get(name);
+    if (known !== undefined) return known;
+    const plan = new Plan(met);
+    if (this.#plans.size < plansMost) this.#plans.set(name, plan);
+    return plan;
+  }
 }
 
 const digestMost = 200;

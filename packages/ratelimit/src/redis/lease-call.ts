@@ -1,7 +1,7 @@
 import type { Give } from './lease-returns.js';
 import { type LeaseTerm, leaseMs } from './lease-term.js';
-import { Script } from './link.js';
 import { luaLease } from './lua-lease.js';
+import { Script } from './script.js';
 
 export const leaseScript = new Script(luaLease);
 

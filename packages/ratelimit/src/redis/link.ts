@@ -1,19 +1,8 @@
-import { createHash } from 'node:crypto';
 import type { Clock } from '../clock.js';
 import { Breaker } from './breaker.js';
 import { isUnknownScript, type ScriptClient } from './client.js';
+import type { Script } from './script.js';
 import { StoreFailure } from './store-failure.js';
-
-/** A script, and the name that the server gives it. */
-export class Script {
-  readonly text: string;
-  readonly sha: string;
-
-  constructor(text: string) {
-    this.text = text;
-    this.sha = createHash('sha1').update(text).digest('hex');
-  }
-}
 
 export interface LinkOptions {
   readonly client: ScriptClient;
@@ -26,10 +15,18 @@ export interface LinkOptions {
   readonly onChange?: ((isUp: boolean) => void) | undefined;
 }
 
-interface Pending {
+/** One call, of which somebody waits for the answer until it is over. */
+class Pending {
   readonly deadline: number;
-  isOver: boolean;
-  late(): void;
+  readonly onLate: ((reply: unknown) => void) | undefined;
+  isOver = false;
+  resolve!: (reply: unknown) => void;
+  reject!: (failure: StoreFailure) => void;
+
+  constructor(deadline: number, onLate: ((reply: unknown) => void) | undefined) {
+    this.deadline = deadline;
+    this.onLate = onLate;
+  }
 }
 
 /** The way to the store: every call ends within the time-out, and while the store is away none is made but a probe now and then. */
@@ -80,71 +77,66 @@ export class Link {
       return Promise.reject(new StoreFailure(message, false, this.#breaker.pauseMs));
     }
     this.#inFlight++;
-    return new Promise((resolve, reject) => {
-      const pending: Pending = {
-        deadline: clock.now() + timeoutMs,
-        isOver: false,
-        late: () => {
-          this.#failed();
-          const message = `the store has not answered within ${timeoutMs} ms`;
-          reject(new StoreFailure(message, true, Math.max(timeoutMs, this.#breaker.pauseMs)));
-        },
-      };
-      this.#pending.push(pending);
-      if (this.#stop === undefined) this.#watch();
-      this.#call(client, script, keys, values).then(
-        (reply) => {
-          this.#inFlight--;
-          this.#succeeded();
-          if (pending.isOver) onLate?.(reply);
-          else {
-            pending.isOver = true;
-            resolve(reply);
-          }
-        },
-        (error: unknown) => {
-          this.#inFlight--;
-          if (pending.isOver) {
-            onLate?.(undefined);
-            return;
-          }
-          pending.isOver = true;
-          this.#failed();
-          onLate?.(undefined);
-          const reason = error instanceof Error ? error.message : String(error);
-          reject(
-            new StoreFailure(`the store failed: ${reason}`, true, this.#breaker.pauseMs, error),
+    const pending = new Pending(clock.now() + timeoutMs, onLate);
+    this.#pending.push(pending);
+    if (this.#stop === undefined) this.#watch();
+    called(() => client.run(script.sha, keys, values)).then(
+      (reply) => this.#answered(pending, reply),
+      (error: unknown) => {
+        if (!isUnknownScript(error)) this.#refused(pending, error);
+        else {
+          client.teach(script.text, keys, values).then(
+            (reply) => this.#answered(pending, reply),
+            (reason: unknown) => this.#refused(pending, reason),
           );
-        },
-      );
+        }
+      },
+    );
+    return new Promise((resolve, reject) => {
+      pending.resolve = resolve;
+      pending.reject = reject;
     });
+  }
+
+  #answered(pending: Pending, reply: unknown): void {
+    this.#inFlight--;
+    this.#succeeded();
+    if (pending.isOver) pending.onLate?.(reply);
+    else {
+      pending.isOver = true;
+      pending.resolve(reply);
+    }
+  }
+
+  #refused(pending: Pending, error: unknown): void {
+    this.#inFlight--;
+    pending.onLate?.(undefined);
+    if (pending.isOver) return;
+    pending.isOver = true;
+    this.#failed();
+    const reason = error instanceof Error ? error.message : String(error);
+    pending.reject(
+      new StoreFailure(`the store failed: ${reason}`, true, this.#breaker.pauseMs, error),
+    );
+  }
+
+  #late(pending: Pending): void {
+    if (pending.isOver) return;
+    pending.isOver = true;
+    this.#failed();
+    const { timeoutMs } = this.#options;
+    const message = `the store has not answered within ${timeoutMs} ms`;
+    const retryAfterMs = Math.max(timeoutMs, this.#breaker.pauseMs);
+    pending.reject(new StoreFailure(message, true, retryAfterMs));
   }
 
   close(): void {
     this.#closed = true;
     this.#stop?.();
     this.#stop = undefined;
-    for (const pending of this.#pending.slice(this.#oldest)) {
-      if (pending.isOver) continue;
-      pending.isOver = true;
-      pending.late();
-    }
+    for (const pending of this.#pending.slice(this.#oldest)) this.#late(pending);
     this.#pending = [];
     this.#oldest = 0;
-  }
-
-  async #call(
-    client: ScriptClient,
-    script: Script,
-    keys: string[],
-    values: string[],
-  ): Promise<unknown> {
-    try {
-      return await client.run(script.sha, keys, values);
-    } catch (error) {
-      if (!isUnknownScript(error)) throw error;
-      return await client.teach(script.text, keys, values);
-    }
   }
 
   #succeeded(): void {
@@ -180,11 +172,18 @@ export class Link {
       for (let i = this.#oldest; i < this.#pending.length; i++) {
         const pending = this.#pending[i]!;
         if (pending.deadline > now) break;
-        if (pending.isOver) continue;
-        pending.isOver = true;
-        pending.late();
+        this.#late(pending);
       }
       this.#watch();
     });
+  }
+}
+
+/** A client that throws at once fails as one that rejects. */
+function called(call: () => Promise<unknown>): Promise<unknown> {
+  try {
+    return call();
+  } catch (error) {
+    return Promise.reject(error);
   }
 }

@@ -1,113 +1,84 @@
-import { Script } from './link.js';
-import { luaBorn } from './lua-start.js';
-import { type Term, text } from './term.js';
-
-/** Scripts that a process makes for limits of its own. What a server has once learned it may keep, so there must not be ever more. */
-const scriptsMost = 32;
-/** As far ahead as Redis can count. */
-const keptMostMs = 1e13;
-
-const made = new Map<string, Script>();
-
-/**
- * A script for just these buckets, that does what `luaFast` does: with their numbers in its text, and without loops, it takes two thirds of
- * the time. KEYS as there. ARGV: the digest of the request, then what it costs, in tokens: once if that is the same in all, or else for
- * each. Undefined where too many have been made.
- */
-export function plainScript(terms: readonly Term[], isUniform: boolean): Script | undefined {
-  const name = `${isUniform} ${terms.map(({ max, perToken, count }) => `${max} ${perToken} ${count}`)}`;
-  const before = made.get(name);
-  if (before !== undefined || made.size >= scriptsMost) return before;
-  const script = new Script(plainText(terms, isUniform));
-  made.set(name, script);
-  return script;
+/** A bucket as its script knows it, in units. */
+export interface PlainBucket {
+  readonly burst: number;
+  /** Units that come in per µs. */
+  readonly count: number;
+  readonly perToken: number;
 }
 
-function plainText(terms: readonly Term[], isUniform: boolean): string {
-  const buckets = terms.map((term, place) => bucketText(term, place, isUniform));
-  const lacking = terms.map((_, place) => `l${place}`).join(', ');
-  const keys = Array.from({ length: terms.length + 2 }, (_, place) => `KEYS[${place + 1}]`);
+/** Beyond that a key is as good as for ever. */
+const ttlMostMs = 1e13;
+
+/**
+ * A script that takes from these token buckets, all or none, where nothing else is asked; made for them, so that it is sent no number that
+ * does not change. KEYS: the store's birth, the request's id, then a bucket for each limit. ARGV: the digest of the request, then, unless
+ * every request costs one token (`costs` is false), its cost in each limit. Answers `{1, now, lacking …}` after it took, `{0, now,
+ * lacking …}` when it did not, `{2}` for an id that another request had, `{3}` for a request that was given up, `{9}` when keys are blocked
+ * and the general script has to be asked. `lua-start.ts` says what the values are; what stands behind a bucket's three numbers is kept.
+ */
+export function luaPlain(buckets: readonly PlainBucket[], costs: boolean): string {
+  const each = (line: (i: number, bucket: PlainBucket) => string, between = '\n'): string =>
+    buckets.map((bucket, at) => line(at + 1, bucket)).join(between);
+  const names = each((i) => `KEYS[${i + 2}]`, ', ');
   return `
-local call, pack, unpack, ceil = redis.call, struct.pack, struct.unpack, math.ceil
-local t = call('TIME')
+local t = redis.call('TIME')
 local now = t[1] * 1000000 + t[2]
-local v = call('MGET', ${keys.join(', ')})
+local v = redis.call('MGET', KEYS[1], KEYS[2], ${names})
 if v[2] then
   local r = cmsgpack.unpack(v[2])
   if r[1] == 3 then return {3} end
   if r[2] ~= ARGV[1] then return {2} end
-  r[2] = r[3]
-  for i = 3, #r do r[i] = r[i + 1] end
-  return r
+  local n = (#r - 3) / ${buckets.length}
+  local known = {r[1], r[3]}
+  for i = 0, ${buckets.length - 1} do known[i + 3] = r[4 + i * n] end
+  return known
 end
-local meta = v[1]
-${luaBorn}
+local born, blocks = now, 0
+if v[1] then born, blocks = struct.unpack('<dd', v[1]) end
+if not v[1] or born > now then
+  born = now
+  redis.call('SET', KEYS[1], struct.pack('<dd', born, blocks))
+end
 if blocks > now then return {9} end
-local fits, isAhead, at, per = true, false
-local ${lacking}
-${costsText(terms, isUniform)}
-${buckets.map(({ look }) => look).join('')}
-if fits then
-${buckets.map(({ take }) => take).join('')}
-${terms.map((_, place) => `  l${place} = ceil(l${place})`).join('\n')}
-  call('SET', KEYS[2], cmsgpack.pack({1, ARGV[1], now, ${lacking}}), 'PX', '30000')
-  return {1, now, ${lacking}}
+local unpack, ahead, at, per = struct.unpack, false, 0, 0
+${each(luaLook)}
+${each((i, { perToken }) => `local c${i} = ${costs ? `ARGV[${i + 1}] + 0` : perToken}`)}
+if ${each((i, { burst }) => `l${i} + c${i} > ${burst}`, ' or ')} then
+  if ahead then
+${each((i, bucket) => `    if v[${i + 2}] then\n${luaWrite(i, bucket)}\n    end`)}
+  end
+  return {0, now, ${each((i) => `math.ceil(l${i})`, ', ')}}
 end
-if isAhead then
-${buckets.map(({ pullBack }) => pullBack).join('')}
-end
-return {0, now, ${terms.map((_, place) => `ceil(l${place})`).join(', ')}}
+${each((i) => `local tail${i} = v[${i + 2}] and l${i} > 0 and #v[${i + 2}] > 24 and string.sub(v[${i + 2}], 25) or ''\nl${i} = l${i} + c${i}`)}
+${each((i, bucket) => (costs ? `if c${i} > 0 or ahead then\n${luaWrite(i, bucket, `tail${i}`)}\nend` : luaWrite(i, bucket, `tail${i}`)))}
+local r = {1, now, ${each((i) => `math.ceil(l${i})`, ', ')}}
+redis.call('SET', KEYS[2], cmsgpack.pack({1, ARGV[1], now, ${each((i) => `r[${i + 2}]`, ', ')}}), 'PX', 30000)
+return r
 `;
 }
 
-function costsText(terms: readonly Term[], isUniform: boolean): string {
-  return terms
-    .map(({ perToken }, place) => {
-      const cost = isUniform ? 'ARGV[2]' : `ARGV[${place + 2}]`;
-      return `local c${place} = ${cost} * ${text(perToken)}`;
-    })
-    .join('\n');
+/** What a bucket lacks now; as `lackingOf` in `lua-start.ts`. */
+function luaLook(i: number, { burst, count, perToken }: PlainBucket): string {
+  return `local l${i}
+if v[${i + 2}] then
+  l${i}, at, per = unpack('<ddd', v[${i + 2}])
+  if per ~= ${perToken} then l${i} = l${i} * ${perToken} / per end
+  if at > now then
+    ahead = true
+  else
+    l${i} = l${i} - (now - at) * ${count}
+    if l${i} < 0 then l${i} = 0 end
+  end
+else
+  l${i} = ${burst} - (now - born) * ${count}
+  if l${i} < 0 then l${i} = 0 end
+end`;
 }
 
-function bucketText(
-  { max, perToken, count }: Term,
-  place: number,
-  isUniform: boolean,
-): { readonly look: string; readonly take: string; readonly pullBack: string } {
-  const [level, value, key] = [`l${place}`, `v[${place + 3}]`, `KEYS[${place + 3}]`];
-  const [per, burst] = [text(perToken), text(max * perToken)];
-  const packed = `pack('<ddd', ${level}, now, ${per})`;
-  // What a bucket lacks that takes is its burst at most, so it is full after that time.
-  const fullMs = Math.min(keptMostMs, Math.ceil((max * perToken) / count / 1_000) + 1);
-  const write =
-    count > 0
-      ? `call('SET', ${key}, ${packed}, 'PX', '${fullMs}')`
-      : `call('SET', ${key}, ${packed})`;
-  const laterMs = `math.min(${text(keptMostMs)}, ceil(${level} / ${text(count)} / 1000) + 1)`;
-  const writeLater =
-    count > 0
-      ? `call('SET', ${key}, ${packed}, 'PX', ${laterMs})`
-      : `call('SET', ${key}, ${packed})`;
-  return {
-    look: `
-if ${value} then
-  ${level}, at, per = unpack('<ddd', ${value})
-  if per ~= ${per} then ${level} = ${level} * ${per} / per end
-  if at > now then isAhead = true else ${level} = ${level} - (now - at) * ${text(count)} end
-else
-  ${level} = ${burst} - (now - born) * ${text(count)}
-end
-if ${level} < 0 then ${level} = 0 end
-if ${level} + c${place} > ${burst} then fits = false end
-`,
-    take: isUniform
-      ? `  ${level} = ${level} + c${place}
-  ${write}
-`
-      : `  ${level} = ${level} + c${place}
-  if c${place} > 0 or isAhead then ${write} end
-`,
-    pullBack: `  if ${value} then ${writeLater} end
-`,
-  };
+function luaWrite(i: number, { count, perToken }: PlainBucket, tail?: string): string {
+  const kept = tail ?? `string.sub(v[${i + 2}], 25)`;
+  const value = `struct.pack('<ddd', l${i}, now, ${perToken}) .. ${kept}`;
+  if (count === 0) return `redis.call('SET', KEYS[${i + 2}], ${value})`;
+  const ttl = `math.min(${ttlMostMs}, math.ceil(l${i} / ${count * 1_000}) + 1)`;
+  return `redis.call('SET', KEYS[${i + 2}], ${value}, 'PX', ${ttl})`;
 }

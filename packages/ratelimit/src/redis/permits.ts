@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.js';
 import type { Held } from './giving.js';
-import type { Link, Script } from './link.js';
+import type { Link } from './link.js';
+import type { Script } from './script.js';
 import { lapseUs, text } from './term.js';
 
 /** A permit may miss two renewals and lasts until the third. */

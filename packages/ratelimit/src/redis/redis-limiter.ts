@@ -6,11 +6,12 @@ import type { WaitOptions } from '../limiter.js';
 import type { Reason } from '../meter.js';
 import { checkLimits } from '../meters.js';
 import type { LimitRequest } from '../request.js';
-import { type Ask, askOf } from './ask.js';
+import { type Ask, Asker } from './ask.js';
 import { type RedisClient, scriptClient } from './client.js';
 import { Denials } from './denials.js';
 import { Fallback } from './fallback.js';
 import { amountsOf, corrections, type Held } from './giving.js';
+import { Granted } from './granted.js';
 import type { RedisGrant, RedisReserved, RedisSettled, RedisTaken } from './grants.js';
 import { Link } from './link.js';
 import { Permits } from './permits.js';
@@ -47,12 +48,6 @@ export interface RequestOptions {
   readonly id?: string | undefined;
 }
 
-interface Counted {
-  allowed: number;
-  refused: number;
-  shadowRefused: number;
-}
-
 /**
  * The limiter of many processes: what it counts lies in Redis or Valkey, and each decision is one script there, which takes from all
  * limits or from none. Time is the server's.
@@ -67,7 +62,7 @@ export class RedisLimiter {
   readonly #line: RedisLine;
   readonly #expected: number;
   #terms: readonly Term[] = [];
-  #counts = new Map<string, Counted>();
+  #asker = new Asker([]);
   #fallback!: Fallback;
   #closed = false;
 
@@ -106,12 +101,27 @@ export class RedisLimiter {
   }
 
   /** Takes at once or refuses; what somebody waits for in this process is refused too. */
-  async take(request: LimitRequest, { id }: RequestOptions = {}): Promise<RedisTaken> {
-    const ask = this.#ask(request);
-    const known =
-      id === undefined ? (this.#line.claimed(ask) ?? this.#denials.find(ask)) : undefined;
-    if (known !== undefined) return this.#refuse(ask, known);
-    return await this.#take(ask, this.#store.idKeyOf(id));
+  take(request: LimitRequest, options?: RequestOptions): Promise<RedisTaken> {
+    // Not an async function, and by the shortest way: this is what is called most.
+    try {
+      const ask = this.#ask(request);
+      const id = options?.id;
+      const known =
+        id === undefined ? (this.#line.claimed(ask) ?? this.#denials.find(ask)) : undefined;
+      if (known !== undefined) return Promise.resolve(this.#refuse(ask, known));
+      const idKey = this.#store.idKeyOf(id);
+      if (!ask.plan.isPlain) return this.#take(ask, idKey);
+      const askedMs = this.#clock.now();
+      return this.#store.askPlain(ask, idKey).then(
+        (raw) =>
+          Array.isArray(raw) && raw[0] === 1
+            ? this.#grantPlain(ask, idKey, raw as readonly unknown[])
+            : this.#takeAnswered(ask, idKey, raw, askedMs),
+        (error: unknown) => this.#fail(ask, error),
+      );
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   /** What `take` would say; takes nothing, and is not counted. @throws StoreFailure */
@@ -229,21 +239,18 @@ export class RedisLimiter {
     }
     const terms = limits.map((limit) => new Term(limit, this.#prefix));
     this.#fallback = new Fallback(limits, this.#expected, this.#clock);
+    const before = new Map(this.#terms.map((term) => [term.name, term.counted]));
+    for (const term of terms) term.counted = before.get(term.name) ?? term.counted;
     this.#terms = terms;
-    const counts = this.#counts;
-    this.#counts = new Map(
-      terms.map(({ name }) => [
-        name,
-        counts.get(name) ?? { allowed: 0, refused: 0, shadowRefused: 0 },
-      ]),
-    );
+    const asker = new Asker(terms);
+    this.#asker = asker;
     this.#denials.clear();
-    this.#line.relimit((request) => askOf(request, terms));
+    this.#line.relimit((request) => asker.askOf(request));
   }
 
   /** What this process has decided; `keys` is 0, since the store has them. */
   counters(): LimitCounters[] {
-    return [...this.#counts].map(([limit, counted]) => ({ limit, ...counted, keys: 0 }));
+    return this.#terms.map(({ name, counted }) => ({ limit: name, ...counted, keys: 0 }));
   }
 
   /** Ends all waits and timers; permits that are held lapse within 30 s unless they were released. The client stays open. */
@@ -258,7 +265,7 @@ export class RedisLimiter {
 
   #ask(request: LimitRequest): Ask {
     if (this.#closed) throw new RateLimitError('closed', 'the limiter is closed');
-    return askOf(request, this.#terms);
+    return this.#asker.askOf(request);
   }
 
   #termOf(name: string): Term {
@@ -283,39 +290,83 @@ export class RedisLimiter {
   }
 
   async #attempt(ask: Ask, idKey: string, mode: Mode): Promise<Attempt> {
-    if (ask.terms.length === 0)
-      return { grant: new Granted(unlimited, undefined, this.#giveBack), readyMs: 0 };
-    const askedMs = this.#clock.now();
-    let reply: Reply;
-    try {
-      reply = await this.#store.take(ask, idKey, mode);
-    } catch (error) {
-      if (!(error instanceof StoreFailure) || this.#closed) throw error;
-      const taken = this.#fallback.take(ask, ask.request, error.retryAfterMs);
-      return { failed: taken.allowed ? promising(taken) : taken };
+    if (ask.terms.length === 0) {
+      const none = { raw: undefined };
+      return { grant: new Granted(unlimited, ask, idKey, none, this.#giveBack), readyMs: 0 };
     }
+    const askedMs = this.#clock.now();
+    try {
+      const reply = await this.#store.take(ask, idKey, mode);
+      return this.#answer(ask, idKey, reply, askedMs);
+    } catch (error) {
+      return { failed: this.#fail(ask, error) };
+    }
+  }
+
+  #answer(
+    ask: Ask,
+    idKey: string,
+    reply: Reply,
+    askedMs: number,
+  ): Exclude<Attempt, { failed: unknown }> {
     const judged = judge(ask, reply);
     if (reply.code === 'refused') {
       this.#denials.add(ask, judged, askedMs);
       return { judged };
     }
-    for (const place of judged.shadowed) this.#count(ask, place).shadowRefused++;
-    for (let place = 0; place < ask.terms.length; place++) this.#count(ask, place).allowed++;
-    const held: Held = { ask, reply, idKey };
-    const grant = new Granted(plainDecision(judged), held, this.#giveBack);
-    if (ask.terms.some((term, place) => term.kind === 'c' && ask.costs[place]! > 0))
+    for (const place of judged.shadowed) ask.terms[place]!.counted.shadowRefused++;
+    for (const { counted } of ask.terms) counted.allowed++;
+    const grant = new Granted(judged, ask, idKey, { reply }, this.#giveBack);
+    const { held } = grant;
+    if (held !== undefined && ask.terms.some(({ kind }, at) => kind === 'c' && ask.costs[at]! > 0))
       this.#permits.add(held);
-    const readyMs = reply.code === 'booked' ? bookedMs(ask, reply) : 0;
-    return { grant, readyMs };
+    return { grant, readyMs: reply.code === 'booked' ? bookedMs(ask, reply) : 0 };
   }
 
-  #count(ask: Ask, place: number): Counted {
-    return this.#counts.get(ask.terms[place]!.name) ?? { allowed: 0, refused: 0, shadowRefused: 0 };
+  /** What the script that is made for its limits answered with a refusal, or with what only the other knows more of. */
+  async #takeAnswered(ask: Ask, idKey: string, raw: unknown, askedMs: number): Promise<RedisTaken> {
+    let got: Attempt;
+    try {
+      const reply = await this.#store.takeOn(ask, idKey, raw);
+      got = this.#answer(ask, idKey, reply, askedMs);
+    } catch (error) {
+      return this.#fail(ask, error);
+    }
+    return 'grant' in got ? got.grant : this.#refuse(ask, got.judged);
+  }
+
+  #grantPlain(ask: Ask, idKey: string, raw: readonly unknown[]): RedisGrant {
+    const { terms } = ask;
+    let by = 0;
+    let least = Number.POSITIVE_INFINITY;
+    for (let at = 0; at < terms.length; at++) {
+      const term = terms[at]!;
+      term.counted.allowed++;
+      const left = term.max - Number(raw[at + 2]) / term.perToken;
+      if (left >= least) continue;
+      least = left;
+      by = at;
+    }
+    const { name, max } = terms[by]!;
+    const answer = {
+      by: name,
+      remaining: Math.max(0, Math.floor(least)),
+      limit: max,
+      resetMs: terms[by]!.msFor(max - least, 0),
+    };
+    return new Granted(answer, ask, idKey, { raw }, this.#giveBack);
+  }
+
+  /** The store did not answer: each limit says what becomes of its requests then. */
+  #fail(ask: Ask, error: unknown): RedisTaken {
+    if (!(error instanceof StoreFailure) || this.#closed) throw error;
+    const taken = this.#fallback.take(ask, ask.request, error.retryAfterMs);
+    return taken.allowed ? promising(taken) : taken;
   }
 
   #refuse(ask: Ask, judged: Judged, why?: Reason): Refusal {
-    if (judged.place !== -1) this.#count(ask, judged.place).refused++;
-    for (const place of judged.shadowed) this.#count(ask, place).shadowRefused++;
+    if (judged.place !== -1) ask.terms[judged.place]!.counted.refused++;
+    for (const place of judged.shadowed) ask.terms[place]!.counted.shadowRefused++;
     return { ...plainDecision(judged), allowed: false, reason: why ?? judged.reason ?? 'limit' };
   }
 
@@ -337,53 +388,6 @@ export type Attempt =
   | { readonly grant: RedisGrant; readonly readyMs: number }
   | { readonly judged: Judged }
   | { readonly failed: RedisTaken };
-
-/** A grant that remembers what it took. */
-class Granted implements RedisGrant {
-  readonly allowed = true;
-  readonly by: string;
-  readonly remaining: number;
-  readonly limit: number;
-  readonly retryAfterMs = 0;
-  readonly resetMs: number;
-  readonly #giveBack: (held: Held, permits: boolean) => Promise<void>;
-  readonly #held: Held | undefined;
-  #released = false;
-  #refunded = false;
-
-  constructor(
-    answer: Decision,
-    held: Held | undefined,
-    giveBack: (held: Held, permits: boolean) => Promise<void>,
-  ) {
-    this.by = answer.by;
-    this.remaining = answer.remaining;
-    this.limit = answer.limit;
-    this.resetMs = answer.resetMs;
-    this.#held = held;
-    this.#giveBack = giveBack;
-  }
-
-  /** For a reservation, that corrects it later. */
-  get held(): Held | undefined {
-    return this.#held;
-  }
-
-  async release(): Promise<void> {
-    if (this.#released) return;
-    this.#released = true;
-    if (this.#held !== undefined) await this.#giveBack(this.#held, true);
-  }
-
-  async refund(): Promise<void> {
-    const released = this.release();
-    if (!this.#refunded) {
-      this.#refunded = true;
-      if (this.#held !== undefined) await this.#giveBack(this.#held, false);
-    }
-    await released;
-  }
-}
 
 function plainDecision({ shadowed: _, lacking: __, place: ___, ...decision }: Judged): Decision {
   return decision;

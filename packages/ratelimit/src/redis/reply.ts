@@ -19,7 +19,7 @@ const codes = ['refused', 'granted', 'conflict', 'given_up', 'booked'] as const;
 const millionths = 1_000_000;
 
 /** Reads what a taking script answered. @throws Error for what is none of its answers */
-export function replyOf(raw: unknown, { terms, isPlain }: Ask, asked: 'plain' | 'general'): Reply {
+export function replyOf(raw: unknown, { terms }: Ask, asked: 'plain' | 'general'): Reply {
   if (!Array.isArray(raw) || raw.length === 0) throw unlike(raw);
   const values = (raw as readonly unknown[]).map(Number);
   const [code = Number.NaN, nowUs = 0] = values;
@@ -30,7 +30,7 @@ export function replyOf(raw: unknown, { terms, isPlain }: Ask, asked: 'plain' | 
   if (name === undefined) throw unlike(raw);
   if (name === 'conflict' || name === 'given_up') return { code: name, ...none };
   const count = terms.length;
-  if (asked === 'plain' && isPlain && values.length === 2 + count)
+  if (asked === 'plain' && values.length === 2 + count)
     return {
       code: name,
       nowUs,

@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.js';
-import type { Link, Script } from './link.js';
+import type { Link } from './link.js';
+import type { Script } from './script.js';
 import { StoreFailure } from './store-failure.js';
 
 interface Retry {

@@ -3,20 +3,22 @@ import type { Clock } from '../clock.js';
 import { RateLimitError } from '../errors.js';
 import { type Ask, digestOf, kindsOf } from './ask.js';
 import { type Amounts, givingArguments, type Held, overspentOf } from './giving.js';
-import { type Link, Script } from './link.js';
-import { luaFast } from './lua-fast.js';
+import type { Link } from './link.js';
 import { luaGeneral } from './lua-general.js';
 import { luaGive } from './lua-give.js';
 import { luaKeys } from './lua-keys.js';
 import { type Reply, replyOf } from './reply.js';
 import { Retries } from './retries.js';
+import { Script } from './script.js';
 import { StoreFailure } from './store-failure.js';
 import { lapseUs, type Term, text } from './term.js';
 
-const fast = new Script(luaFast);
 const general = new Script(luaGeneral);
 const give = new Script(luaGive);
 export const keysScript = new Script(luaKeys);
+
+/** `=`, before an id that nobody gave. */
+const ownMark = 61;
 
 /** A block doubles up to a day. */
 const blockMostMs = 86_400_000;
@@ -60,12 +62,21 @@ export class Store {
    * @throws StoreFailure, RateLimitError `idempotency_conflict`
    */
   async take(ask: Ask, idKey: string, mode: Mode): Promise<Reply> {
-    let plain = ask.isPlain && mode === 'take';
-    // Twice at most: once more for a calendar's period, or for keys that are blocked.
+    const plain = ask.plan.isPlain && mode === 'take';
+    const raw = await (plain ? this.askPlain(ask, idKey) : this.#ask(ask, idKey, mode));
+    return await this.#takeOn(ask, idKey, mode, replyOf(raw, ask, plain ? 'plain' : 'general'));
+  }
+
+  /** Goes on from what `askPlain` answered. @throws as `take` */
+  takeOn(ask: Ask, idKey: string, raw: unknown): Promise<Reply> {
+    return this.#takeOn(ask, idKey, 'take', replyOf(raw, ask, 'plain'));
+  }
+
+  async #takeOn(ask: Ask, idKey: string, mode: Mode, first: Reply): Promise<Reply> {
+    let reply = first;
+    // Once more for keys that are blocked, and for a calendar's period; and for the next period, if that begins now.
     for (let left = 3; ; left--) {
-      const raw = await this.#ask(ask, idKey, mode, plain);
-      const reply = replyOf(raw, ask, plain ? 'plain' : 'general');
-      this.#aheadMs = reply.nowUs === 0 ? this.#aheadMs : reply.nowUs / 1_000 - this.#clock.wall();
+      if (reply.nowUs !== 0) this.#aheadMs = reply.nowUs / 1_000 - this.#clock.wall();
       if (reply.code === 'conflict') {
         throw new RateLimitError(
           'idempotency_conflict',
@@ -77,22 +88,48 @@ export class Store {
       if (reply.code !== 'blocks' && reply.code !== 'period') return reply;
       if (left === 0)
         throw new StoreFailure(`the store answers ${reply.code} again and again`, false, 0);
-      plain = false;
+      reply = replyOf(await this.#ask(ask, idKey, mode), ask, 'general');
     }
   }
 
-  #ask(ask: Ask, idKey: string, mode: Mode, plain: boolean): Promise<unknown> {
+  #ask(ask: Ask, idKey: string, mode: Mode): Promise<unknown> {
     const keys = [this.bornKey, idKey, ...ask.keys];
-    const values: string[] = plain ? [] : [modeLetter(mode)];
-    values.push(digestOf(ask));
-    if (!plain) values.push(kindsOf(ask, typeof mode === 'object'));
+    const isOwn = this.#isOwn(idKey);
+    const values = [modeLetter(mode), isOwn ? '' : digestOf(ask)];
+    values.push(kindsOf(ask, typeof mode === 'object'));
     for (const [place, term] of ask.terms.entries())
       term.pushArguments(values, ask.costs[place]!, this.serverMs);
     if (typeof mode === 'object') values.push(text(Math.min(mode.bookMs * 1_000, 2 ** 53)));
-    // Who gave an id may try again with it, and have what it was granted.
-    const isKept = mode === 'peek' || idKey.startsWith(`${this.#idHead}:`);
-    const onLate = isKept ? undefined : (raw: unknown) => this.#takeLate(ask, idKey, raw);
-    return this.#link.run(plain ? fast : general, keys, values, onLate);
+    return this.#link.run(
+      general,
+      keys,
+      values,
+      this.#onLate(ask, idKey, mode !== 'peek' && isOwn),
+    );
+  }
+
+  /** The answer of the script that is made for these limits, as it is; for what is asked most. @throws StoreFailure */
+  askPlain(ask: Ask, idKey: string): Promise<unknown> {
+    const keys = [this.bornKey, idKey];
+    for (const key of ask.keys) keys.push(key);
+    const isOwn = this.#isOwn(idKey);
+    const values = [isOwn ? '' : digestOf(ask)];
+    if (!ask.isOne) {
+      for (let place = 0; place < ask.terms.length; place++)
+        values.push(text(ask.costs[place]! * ask.terms[place]!.perToken));
+    }
+    const script = ask.plan.script(ask.isOne);
+    return this.#link.run(script, keys, values, this.#onLate(ask, idKey, isOwn));
+  }
+
+  /** Nobody else has this id, so there are no two requests to tell apart. */
+  #isOwn(idKey: string): boolean {
+    return idKey.charCodeAt(this.#idHead.length) === ownMark;
+  }
+
+  /** Who gave an id may try again with it, and have what it was granted. */
+  #onLate(ask: Ask, idKey: string, isOwn: boolean): ((raw: unknown) => void) | undefined {
+    return isOwn ? (raw) => this.#takeLate(ask, idKey, raw) : undefined;
   }
 
   /** Nobody waits for it any more, or nobody knows whether it was granted. */

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { Calendar, type Period } from '../calendar.js';
 import { burstOf, type Limit, type QuotaLimit, type RateLimit } from '../limit.js';
 import { MeterBase } from '../meter-base.js';
@@ -18,6 +19,15 @@ export const lapseUs = 30_000_000;
 /** µs in a ms. */
 const us = 1_000;
 const parts = 60;
+/** Of a key: what people may read, and 66 bits of what tells limits apart. */
+const nameMost = 16;
+const shapeLength = 11;
+
+export interface Counted {
+  allowed: number;
+  refused: number;
+  shadowRefused: number;
+}
 
 /** What the scripts know a limit by. */
 export type Kind = 'r' | 'c' | 'q' | 'w';
@@ -34,6 +44,8 @@ export class Term extends MeterBase {
   readonly count: number;
   /** µs of a part of a rolling quota. */
   readonly span: number;
+  /** What this process has decided by it. */
+  counted: Counted = { allowed: 0, refused: 0, shadowRefused: 0 };
   readonly #head: string;
   readonly #texts: { readonly one: string; readonly max: string; readonly rest: readonly string[] };
   readonly #calendar: Calendar | undefined;
@@ -43,7 +55,8 @@ export class Term extends MeterBase {
     super(limit);
     this.limit = limit;
     this.onStoreFailure = limit.onStoreFailure ?? 'deny';
-    this.#head = `{${prefix}}:${shapeOf(limit)}:`;
+    const shape = createHash('sha256').update(shapeOf(limit)).digest('base64url');
+    this.#head = `{${prefix}}:${limit.name.slice(0, nameMost)}#${shape.slice(0, shapeLength)}:`;
     this.kind = kindOf(limit);
     this.perToken = 1;
     this.count = 0;

@@ -1,0 +1,41 @@
+import { luaPlain } from './lua-plain.js';
+import { Script } from './script.js';
+import type { Term } from './term.js';
+
+/** Scripts are made for so many limits at most; more are left to the general one. */
+const plainMost = 16;
+
+/** The limits that a request meets, and the scripts that are made for them. */
+export class Plan {
+  readonly terms: readonly Term[];
+  /** Whether all of them are buckets that are enforced. */
+  readonly isPlain: boolean;
+  #ones: Script | undefined;
+  #weighted: Script | undefined;
+
+  constructor(terms: readonly Term[]) {
+    this.terms = terms;
+    this.isPlain =
+      terms.length > 0 &&
+      terms.length <= plainMost &&
+      terms.every(({ kind, shadow }) => kind === 'r' && !shadow);
+  }
+
+  /** The script that takes from them, where that is all that is asked. */
+  script(isOne: boolean): Script {
+    if (isOne) {
+      this.#ones ??= new Script(luaPlain(this.#buckets(), false));
+      return this.#ones;
+    }
+    this.#weighted ??= new Script(luaPlain(this.#buckets(), true));
+    return this.#weighted;
+  }
+
+  #buckets(): { burst: number; count: number; perToken: number }[] {
+    return this.terms.map(({ max, perToken, count }) => ({
+      burst: max * perToken,
+      count,
+      perToken,
+    }));
+  }
+}
