@@ -15,11 +15,16 @@ export interface LinkOptions {
   readonly onChange?: ((isUp: boolean) => void) | undefined;
 }
 
-/** One call, of which somebody waits for the answer until it is over. */
+/**
+ * One call, of which somebody waits for the answer until it is over. Those that are not are linked in a ring, which they leave at once: if
+ * they stayed until their time-out, the garbage collector would have to keep all of them.
+ */
 class Pending {
   readonly deadline: number;
   readonly onLate: ((reply: unknown) => void) | undefined;
   isOver = false;
+  next: Pending = this;
+  #before: Pending = this;
   resolve!: (reply: unknown) => void;
   reject!: (failure: StoreFailure) => void;
 
@@ -27,15 +32,30 @@ class Pending {
     this.deadline = deadline;
     this.onLate = onLate;
   }
+
+  /** As the last of a ring. */
+  enter(ring: Pending): void {
+    this.next = ring;
+    this.#before = ring.#before;
+    ring.#before.next = this;
+    ring.#before = this;
+  }
+
+  leave(): void {
+    this.isOver = true;
+    this.next.#before = this.#before;
+    this.#before.next = this.next;
+    this.next = this;
+    this.#before = this;
+  }
 }
 
 /** The way to the store: every call ends within the time-out, and while the store is away none is made but a probe now and then. */
 export class Link {
   readonly #options: LinkOptions;
   readonly #breaker: Breaker;
-  /** In the order of their deadlines, since all have the same time. */
-  #pending: Pending[] = [];
-  #oldest = 0;
+  /** In the order of their deadlines, since all have the same time; it begins and ends with one that is no call. */
+  readonly #underWay = new Pending(0, undefined);
   #inFlight = 0;
   #stop: (() => void) | undefined;
   #isUp = true;
@@ -78,7 +98,7 @@ export class Link {
     }
     this.#inFlight++;
     const pending = new Pending(clock.now() + timeoutMs, onLate);
-    this.#pending.push(pending);
+    pending.enter(this.#underWay);
     if (this.#stop === undefined) this.#watch();
     called(() => client.run(script.sha, keys, values)).then(
       (reply) => this.#answered(pending, reply),
@@ -103,7 +123,7 @@ export class Link {
     this.#succeeded();
     if (pending.isOver) pending.onLate?.(reply);
     else {
-      pending.isOver = true;
+      pending.leave();
       pending.resolve(reply);
     }
   }
@@ -112,7 +132,7 @@ export class Link {
     this.#inFlight--;
     pending.onLate?.(undefined);
     if (pending.isOver) return;
-    pending.isOver = true;
+    pending.leave();
     this.#failed();
     const reason = error instanceof Error ? error.message : String(error);
     pending.reject(
@@ -122,7 +142,7 @@ export class Link {
 
   #late(pending: Pending): void {
     if (pending.isOver) return;
-    pending.isOver = true;
+    pending.leave();
     this.#failed();
     const { timeoutMs } = this.#options;
     const message = `the store has not answered within ${timeoutMs} ms`;
@@ -134,9 +154,7 @@ export class Link {
     this.#closed = true;
     this.#stop?.();
     this.#stop = undefined;
-    for (const pending of this.#pending.slice(this.#oldest)) this.#late(pending);
-    this.#pending = [];
-    this.#oldest = 0;
+    while (this.#underWay.next !== this.#underWay) this.#late(this.#underWay.next);
   }
 
   #succeeded(): void {
@@ -157,22 +175,15 @@ export class Link {
 
   /** One timer, for the oldest call that is not over. */
   #watch(): void {
-    while (this.#oldest < this.#pending.length && this.#pending[this.#oldest]!.isOver)
-      this.#oldest++;
-    if (this.#oldest > 1_024 || this.#oldest === this.#pending.length) {
-      this.#pending = this.#pending.slice(this.#oldest);
-      this.#oldest = 0;
-    }
-    const next = this.#pending[this.#oldest];
     this.#stop = undefined;
-    if (next === undefined || this.#closed) return;
+    const next = this.#underWay.next;
+    if (next === this.#underWay || this.#closed) return;
     const { clock } = this.#options;
     this.#stop = clock.wake(Math.max(1, Math.ceil(next.deadline - clock.now())), () => {
       const now = clock.now();
-      for (let i = this.#oldest; i < this.#pending.length; i++) {
-        const pending = this.#pending[i]!;
-        if (pending.deadline > now) break;
-        this.#late(pending);
+      for (let call = this.#underWay.next; call !== this.#underWay && call.deadline <= now; ) {
+        this.#late(call);
+        call = this.#underWay.next;
       }
       this.#watch();
     });
