@@ -52,7 +52,7 @@ end
 ${each((i) => `local tail${i} = v[${i + 2}] and l${i} > 0 and #v[${i + 2}] > 24 and string.sub(v[${i + 2}], 25) or ''\nl${i} = l${i} + c${i}`)}
 ${each((i, bucket) => (costs ? `if c${i} > 0 or ahead then\n${luaWrite(i, bucket, `tail${i}`)}\nend` : luaWrite(i, bucket, `tail${i}`)))}
 local r = {1, now, ${each((i) => `math.ceil(l${i})`, ', ')}}
-redis.call('SET', KEYS[2], cmsgpack.pack({1, ARGV[1], now, ${each((i) => `r[${i + 2}]`, ', ')}}), 'PX', 30000)
+redis.call('SET', KEYS[2], cmsgpack.pack({1, ARGV[1], now, ${each((i) => `r[${i + 2}]`, ', ')}}), 'PX', '30000')
 return r
 `;
 }
@@ -75,10 +75,14 @@ else
 end`;
 }
 
-function luaWrite(i: number, { count, perToken }: PlainBucket, tail?: string): string {
+function luaWrite(i: number, { burst, count, perToken }: PlainBucket, tail?: string): string {
   const kept = tail ?? `string.sub(v[${i + 2}], 25)`;
   const value = `struct.pack('<ddd', l${i}, now, ${perToken}) .. ${kept}`;
   if (count === 0) return `redis.call('SET', KEYS[${i + 2}], ${value})`;
-  const ttl = `math.min(${ttlMostMs}, math.ceil(l${i} / ${count * 1_000}) + 1)`;
+  // Who takes leaves no more lacking than the burst. Redis is slow to write numbers, so that one is written already.
+  const ttl =
+    tail === undefined
+      ? `math.min(${ttlMostMs}, math.ceil(l${i} / ${count * 1_000}) + 1)`
+      : `'${Math.min(ttlMostMs, Math.ceil(burst / (count * 1_000)) + 1)}'`;
   return `redis.call('SET', KEYS[${i + 2}], ${value}, 'PX', ${ttl})`;
 }
