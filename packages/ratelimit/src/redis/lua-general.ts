@@ -2,14 +2,14 @@ import { luaPermits, luaQuota } from './lua-kinds.js';
 import { luaBorn, luaBucket, luaStart } from './lua-start.js';
 
 /**
- * Takes from limits of every kind, all or none. KEYS as in `luaFast`. ARGV: the mode, the digest, the kinds, for each limit four numbers,
+ * Takes from limits of every kind, all or none. KEYS as in `luaPlain`. ARGV: the mode, the digest, the kinds, for each limit four numbers,
  * and last how long a booking may take (µs). A mode is `t` (take), `p` (peek) or `b`: take, or book: what lacks only bookable buckets is
  * taken although it is not there yet, to be used when it is. A kind is one letter: `r` a bucket (cost, burst, units per µs, units per
  * token), `k` the same, bookable, `c` permits (cost, most, µs until one lapses, 0), `q` a calendar quota (cost, most, period from and to in
  * µs), `w` a rolling one (cost, most, µs of a part, 0); a capital is in the shadow. Answers the code, the time, and for each limit three
  * numbers: what it lacks or has used (in units, or millionths), µs until it fits (-1: nobody can tell; buckets: 0; -2: in the shadow, and
  * nothing was taken), µs that it is blocked.
- * Codes as in `luaFast`, and 4: booked; 8: the calendar's period is not the server's.
+ * Codes as in `luaPlain`, and 4: booked; 8: the calendar's period is not the server's.
  */
 export const luaGeneral = `${luaStart}
 local mode, digest, kinds = ARGV[1], ARGV[2], ARGV[3]
