@@ -11,7 +11,7 @@ import { TcpProxy } from './tcp-proxy.js';
 const dayMs = 86_400_000;
 const timeoutMs = 250;
 /** What a request that was given up may need until it is given back: the pause before the retry, and the store's answer. */
-const givenBackMs = 5_000;
+const givenBackMs = 15_000;
 /** What would be given back in error is tried after half a second, and is seen a second later. */
 const keptMs = 2_000;
 

@@ -53,11 +53,16 @@ describe.skipIf(redisIsMissing())('many processes and one Redis that is killed',
   });
 
   /** The server lives several times and loses all it had each time; in every life its scripts are flushed and a client is frozen. */
-  async function play(store: StoreKind): Promise<Run> {
+  async function play(store: StoreKind, by: 'take' | 'wait' = 'take'): Promise<Run> {
     const server = await RedisServer.start();
     closing.push(() => server.stop());
     if (store === 'gatebook') await startFull(server);
-    const takers = await Takers.start(processes, { store, host: server.host, port: server.port });
+    const takers = await Takers.start(processes, {
+      store,
+      by,
+      host: server.host,
+      port: server.port,
+    });
     closing.push(() => takers.kill());
     const lived: Life[] = [];
     let fromMs = now();
@@ -115,8 +120,11 @@ describe.skipIf(redisIsMissing())('many processes and one Redis that is killed',
     };
   }
 
-  test('get never more than allowed in any window, and almost all that was', async () => {
-    const run = await play('gatebook');
+  test.each([
+    'take',
+    'wait',
+  ] as const)('get by %s never more than allowed in any window, and almost all that was', async (by) => {
+    const run = await play('gatebook', by);
     expect(excesses(run)).toEqual({ anywhere: [], afterRestarts: [] });
     expect(run.refused).toBeGreaterThan(0);
     expect(shareOfRate(run.taken, globalBucket, run.lives)).toBeGreaterThan(0.95);

@@ -22,6 +22,8 @@ export type StoreKind = 'gatebook' | 'naive';
 
 export interface Order {
   readonly store: StoreKind;
+  /** Whether they ask again when refused, or wait for their turn. */
+  readonly by: 'take' | 'wait';
   readonly host: string;
   readonly port: number;
   readonly place: number;
@@ -54,7 +56,9 @@ export class Takers {
   ): Promise<Takers> {
     const program = fileURLToPath(new URL('./taker.js', import.meta.url));
     const children = Array.from({ length: size }, (_, place) => {
-      const whole: Order = { ...order, place, actors: 8, inFlight: 4 };
+      // As many wait as are let in within two seconds.
+      const inFlight = order.by === 'take' ? 4 : Math.ceil(800 / size);
+      const whole: Order = { ...order, place, actors: 8, inFlight };
       return fork(program, [JSON.stringify(whole)], {
         stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
       });

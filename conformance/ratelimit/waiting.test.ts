@@ -98,6 +98,44 @@ describe.skipIf(redisIsMissing()).concurrent.each(clientKinds)('who waits, over 
     expect(performance.now() - begun).toBeLessThan(1_500);
   });
 
+  test('moves forward when one gives up whose tokens were booked', async ({ onTestFinished }) => {
+    const { limiter } = await open(onTestFinished, [
+      { name: 'all', rate: { count: 10, perMs: 1_000 }, burst: 10 },
+    ]);
+    expect((await limiter.take({ cost: 10 })).allowed).toBe(true);
+    const abort = new AbortController();
+    const first = limiter.wait({ cost: 2 });
+    const heavy = Array.from({ length: 5 }, () =>
+      limiter.wait({ cost: 10 }, { signal: abort.signal }).catch(() => undefined),
+    );
+    const light = [limiter.wait({}), limiter.wait({}), limiter.wait({})];
+    const begun = performance.now();
+    expect((await first).allowed).toBe(true);
+    abort.abort();
+    await Promise.all(heavy);
+    for (const answer of await Promise.all(light)) expect(answer.allowed).toBe(true);
+    // Two and three tokens, and not fifty more; not sooner, either.
+    expect(performance.now() - begun).toBeGreaterThan(400);
+    expect(performance.now() - begun).toBeLessThan(2_500);
+    // And nobody comes between.
+    expect((await limiter.take({ cost: 3 })).allowed).toBe(false);
+  });
+
+  test('lets nobody take what is booked', async ({ onTestFinished }) => {
+    const { limiter } = await open(onTestFinished, [
+      { name: 'all', rate: { count: 10, perMs: 1_000 }, burst: 10 },
+    ]);
+    expect((await limiter.take({ cost: 10 })).allowed).toBe(true);
+    const heavy = limiter.wait({ cost: 5 });
+    await sleep(100);
+    expect(await limiter.take({})).toMatchObject({ allowed: false, reason: 'queue' });
+    expect(await limiter.wait({ cost: 10 }, { timeoutMs: 1_000 })).toMatchObject({
+      allowed: false,
+      reason: 'deadline',
+    });
+    expect((await heavy).allowed).toBe(true);
+  });
+
   test('is refused at once what cannot be ready in time', async ({ onTestFinished }) => {
     const { limiter } = await open(onTestFinished, [
       { name: 'all', rate: { count: 1, perMs: 60_000 }, burst: 1 },

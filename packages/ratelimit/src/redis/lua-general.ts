@@ -105,6 +105,9 @@ for i = 1, n do
   if writes[i] then r[3 * i] = writes[i]() end
 end
 r[1] = book and 4 or 1
-redis.call('SET', KEYS[2], cmsgpack.pack({r[1], digest, unpack(r, 2)}), 'PX', 30000)
+-- A booking is known until it is ready, and as long after as any.
+local keptMs = 30000
+if book then keptMs = math.min(1e13, keptMs + math.ceil(bookWait / 1000)) end
+redis.call('SET', KEYS[2], cmsgpack.pack({r[1], digest, unpack(r, 2)}), 'PX', keptMs)
 return r
 `;

@@ -16,7 +16,7 @@ import type { RedisGrant, RedisReserved, RedisSettled, RedisTaken } from './gran
 import { Link } from './link.js';
 import { Permits } from './permits.js';
 import { quiet } from './quiet-clock.js';
-import { RedisLine } from './redis-line.js';
+import { type Booked, RedisLine } from './redis-line.js';
 import { type Judged, judge, type Reply, unlimited } from './reply.js';
 import { keysScript, type Mode, Store } from './store.js';
 import { StoreFailure } from './store-failure.js';
@@ -65,6 +65,9 @@ export class RedisLimiter {
   #asker = new Asker([]);
   #fallback!: Fallback;
   #closed = false;
+  /** Bookings that are being given back; the last of them. */
+  #unbooking = 0;
+  #unbooked: Promise<void> = Promise.resolve();
 
   /** @throws RateLimitError `bad_limit`, `duplicate_limit`, `bad_option` */
   constructor(options: RedisLimiterOptions) {
@@ -94,9 +97,12 @@ export class RedisLimiter {
     this.#store = new Store(this.#link, timers, prefix);
     this.#permits = new Permits(this.#link, timers, keysScript, this.#store.bornKey);
     this.#denials = new Denials(timers);
-    this.#line = new RedisLine(clock, maxWaiting, (ask, idKey, mode) =>
-      this.#try(ask, idKey, mode),
-    );
+    this.#line = new RedisLine(clock, maxWaiting, {
+      attempt: (ask, idKey, mode) => this.#attempt(ask, idKey, mode),
+      confirm: (idKeys) => this.#store.known(idKeys),
+      unbook: (booked) => this.#unbook(booked),
+      without: (ask, error) => this.#without(ask, error),
+    });
     this.setLimits(options.limits);
   }
 
@@ -135,7 +141,8 @@ export class RedisLimiter {
 
   /**
    * Takes as soon as it may. In one process by arrival, as in memory; among processes no order is promised. A grant costs two script
-   * calls at most, but for permits, which are asked for again until they are there.
+   * calls at most: one that takes what has yet to come in, and one when it is there, shared by all who are ready then. Who was held up by
+   * an own key first may need one more, and permits are asked for again until they are there.
    */
   async wait(
     request: LimitRequest,
@@ -146,21 +153,24 @@ export class RedisLimiter {
     const ask = this.#ask(request);
     const idKey = this.#store.idKeyOf(id);
     const started = this.#clock.now();
-    const claimed = this.#line.claimed(ask);
-    let judged: Judged;
-    if (claimed === undefined) {
-      const first = await this.#attempt(ask, idKey, 'take');
+    const queued = this.#line.queued(ask);
+    let first: Booked | { readonly judged: Judged };
+    if (queued === undefined) {
+      const mode = this.#line.isFull ? 'take' : { bookMs: timeoutMs };
+      const got = await this.#attempt(ask, idKey, mode);
       if (signal?.aborted === true) {
-        if ('grant' in first) await first.grant.refund();
+        if ('booked' in got) this.#line.giveUp(ask, idKey, got);
+        else if ('grant' in got) await got.grant.refund();
         throw signal.reason;
       }
-      if ('grant' in first) return first.grant;
-      if ('failed' in first) return first.failed;
-      judged = first.judged;
-    } else judged = claimed;
-    if (judged.reason === 'never') return this.#refuse(ask, judged);
+      if ('failed' in got) return got.failed;
+      if ('grant' in got && !('booked' in got)) return got.grant;
+      first = got;
+    } else first = { judged: queued };
+    if (first.judged.reason === 'never') return this.#refuse(ask, first.judged);
     const leftMs = timeoutMs - (this.#clock.now() - started);
-    const done = await this.#line.wait({ ask, idKey, judged, leftMs, signal });
+    const done = await this.#line.wait({ ask, idKey, first, leftMs, signal });
+    if ('booked' in done) countAllowed(done.grant.held?.ask);
     if ('grant' in done) return done.grant;
     if ('failed' in done) return done.failed;
     return this.#refuse(ask, done.judged, 'why' in done ? done.why : undefined);
@@ -280,26 +290,24 @@ export class RedisLimiter {
 
   async #take(ask: Ask, idKey: string): Promise<RedisTaken> {
     const got = await this.#attempt(ask, idKey, 'take');
+    // Somebody waits for it, with the same id.
+    if ('booked' in got) return this.#refuse(ask, got.judged, 'queue');
     if ('grant' in got) return got.grant;
     return 'failed' in got ? got.failed : this.#refuse(ask, got.judged);
   }
 
-  /** For the line: also what was booked, and is ready later. */
-  #try(ask: Ask, idKey: string, mode: Mode): Promise<Attempt> {
-    return this.#attempt(ask, idKey, mode);
-  }
-
   async #attempt(ask: Ask, idKey: string, mode: Mode): Promise<Attempt> {
-    if (ask.terms.length === 0) {
-      const none = { raw: undefined };
-      return { grant: new Granted(unlimited, ask, idKey, none, this.#giveBack), readyMs: 0 };
-    }
+    if (ask.terms.length === 0)
+      return { grant: new Granted(unlimited, ask, idKey, { raw: undefined }, this.#giveBack) };
+    // What was given up here is given back before more is booked, or that would be booked behind it.
+    if (typeof mode === 'object' && this.#unbooking > 0) await this.#unbooked;
+    const { gapsMade } = this.#line;
     const askedMs = this.#clock.now();
     try {
       const reply = await this.#store.take(ask, idKey, mode);
-      return this.#answer(ask, idKey, reply, askedMs);
+      return this.#answer(ask, idKey, reply, askedMs, gapsMade);
     } catch (error) {
-      return { failed: this.#fail(ask, error) };
+      return this.#without(ask, error);
     }
   }
 
@@ -308,6 +316,7 @@ export class RedisLimiter {
     idKey: string,
     reply: Reply,
     askedMs: number,
+    gapsMade: number,
   ): Exclude<Attempt, { failed: unknown }> {
     const judged = judge(ask, reply);
     if (reply.code === 'refused') {
@@ -315,12 +324,29 @@ export class RedisLimiter {
       return { judged };
     }
     for (const place of judged.shadowed) ask.terms[place]!.counted.shadowRefused++;
-    for (const { counted } of ask.terms) counted.allowed++;
     const grant = new Granted(judged, ask, idKey, { reply }, this.#giveBack);
     const { held } = grant;
     if (held !== undefined && ask.terms.some(({ kind }, at) => kind === 'c' && ask.costs[at]! > 0))
       this.#permits.add(held);
-    return { grant, readyMs: reply.code === 'booked' ? bookedMs(ask, reply) : 0 };
+    if (reply.code === 'booked')
+      return { grant, booked: reply, judged: notYet(judged, bookedMs(ask, reply)), gapsMade };
+    countAllowed(ask);
+    return { grant };
+  }
+
+  #without(ask: Ask, error: unknown): Extract<Attempt, { failed: unknown }> {
+    return { failed: this.#fail(ask, error) };
+  }
+
+  #unbook({ grant }: Booked): void {
+    const { held } = grant;
+    if (held === undefined) return;
+    this.#permits.remove(held);
+    this.#unbooking++;
+    this.#unbooked = this.#store.unbook(held.ask, held.idKey).finally(() => {
+      this.#unbooking--;
+      this.#changed();
+    });
   }
 
   /** What the script that is made for its limits answered with a refusal, or with what only the other knows more of. */
@@ -328,10 +354,12 @@ export class RedisLimiter {
     let got: Attempt;
     try {
       const reply = await this.#store.takeOn(ask, idKey, raw);
-      got = this.#answer(ask, idKey, reply, askedMs);
+      got = this.#answer(ask, idKey, reply, askedMs, this.#line.gapsMade);
     } catch (error) {
       return this.#fail(ask, error);
     }
+    // Somebody waits for it, with the same id.
+    if ('booked' in got) return this.#refuse(ask, got.judged, 'queue');
     return 'grant' in got ? got.grant : this.#refuse(ask, got.judged);
   }
 
@@ -385,7 +413,14 @@ export class RedisLimiter {
 
 /** What came of one call. */
 export type Attempt =
-  | { readonly grant: RedisGrant; readonly readyMs: number }
+  | { readonly grant: Granted }
+  /** Tokens were taken that have yet to come in. */
+  | {
+      readonly grant: Granted;
+      readonly booked: Reply;
+      readonly judged: Judged;
+      readonly gapsMade: number;
+    }
   | { readonly judged: Judged }
   | { readonly failed: RedisTaken };
 
@@ -402,6 +437,14 @@ function bookedMs({ terms, costs: _ }: Ask, { marks }: Reply): number {
     if (over > 0) ms = Math.max(ms, Math.ceil(over / term.count / 1_000));
   }
   return ms;
+}
+
+function countAllowed(ask: Ask | undefined): void {
+  for (const { counted } of ask?.terms ?? []) counted.allowed++;
+}
+
+function notYet(judged: Judged, ms: number): Judged {
+  return { ...judged, allowed: false, reason: 'limit', remaining: 0, retryAfterMs: ms };
 }
 
 function promising(

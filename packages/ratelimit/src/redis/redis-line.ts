@@ -3,6 +3,7 @@ import type { Reason } from '../meter.js';
 import type { LimitRequest } from '../request.js';
 import { Agenda, type Appointment } from './agenda.js';
 import type { Ask } from './ask.js';
+import { type Booking, Bookings, type Outcome } from './bookings.js';
 import type { Attempt } from './redis-limiter.js';
 import type { Judged } from './reply.js';
 import type { Mode } from './store.js';
@@ -10,11 +11,24 @@ import type { Mode } from './store.js';
 export interface Waiting {
   readonly ask: Ask;
   readonly idKey: string;
-  /** What it was refused with. */
-  readonly judged: Judged;
+  /** What it was refused with, or booked. */
+  readonly first: Booked | { readonly judged: Judged };
   /** Ms until it gives up. */
   readonly leftMs: number;
   readonly signal: AbortSignal | undefined;
+}
+
+export type Booked = Extract<Attempt, { booked: unknown }>;
+
+/** What the line asks the store. */
+export interface LineStore {
+  attempt(ask: Ask, idKey: string, mode: Mode): Promise<Attempt>;
+  /** Which of these bookings it knows. @throws StoreFailure */
+  confirm(idKeys: readonly string[]): Promise<readonly boolean[]>;
+  /** Gives back what was booked. */
+  unbook(booked: Booked): void;
+  /** What becomes of a request while the store is away; throws what is no failure of the store's. */
+  without(ask: Ask, error: unknown): Extract<Attempt, { failed: unknown }>;
 }
 
 export type Waited = Attempt | { readonly judged: Judged; readonly why: Reason };
@@ -29,6 +43,8 @@ interface Waiter {
   queue: Queue | undefined;
   isOver: boolean;
   isAsking: boolean;
+  /** What it was booked, until that is ready or given up. */
+  booked: { readonly attempt: Booked; readonly booking: Booking } | undefined;
   polls: number;
   expiry: Appointment | undefined;
   finish(waited: Waited): void;
@@ -48,60 +64,72 @@ const poll = { firstMs: 20, lastMs: 500 };
 /**
  * Who waits in this process. Each stands in the queue of the narrowest key that it lacks, and only who is first there asks the store again,
  * when it should be ready; so who is held up by an own key takes nothing of what all share meanwhile. Who lacks but the broadest is given a
- * booking: its tokens are taken at once and it goes when they have come in. So those of one queue ask in one go, and are served by arrival.
+ * booking: its tokens are taken at once, and it goes when they have come in and the store still knows of it. So those of one queue ask in one
+ * go, and are served by arrival.
  */
 export class RedisLine {
   readonly #clock: Clock;
   readonly #most: number;
-  readonly #attempt: (ask: Ask, idKey: string, mode: Mode) => Promise<Attempt>;
+  readonly #store: LineStore;
   readonly #agenda: Agenda;
+  readonly #bookings: Bookings;
   readonly #queues = new Map<string, Queue>();
   readonly #all = new Set<Waiter>();
   #made = 0;
 
-  constructor(
-    clock: Clock,
-    most: number,
-    attempt: (ask: Ask, idKey: string, mode: Mode) => Promise<Attempt>,
-  ) {
+  constructor(clock: Clock, most: number, store: LineStore) {
     this.#clock = clock;
     this.#most = most;
-    this.#attempt = attempt;
+    this.#store = store;
     this.#agenda = new Agenda(clock);
+    this.#bookings = new Bookings(clock, this.#agenda, (idKeys) => store.confirm(idKeys));
   }
 
-  get length(): number {
-    return this.#all.size;
+  get gapsMade(): number {
+    return this.#bookings.gapsMade;
   }
 
-  /** Whether somebody waits for a key of this request; what it is refused with then. */
+  get isFull(): boolean {
+    return this.#all.size >= this.#most;
+  }
+
+  /** Whether somebody waits for a key of this request, or has booked of it; what it is refused with then. */
   claimed(ask: Ask): Judged | undefined {
+    if (this.#all.size === 0) return undefined;
+    const queued = this.queued(ask);
+    if (queued !== undefined) return queued;
+    for (const [place, key] of ask.keys.entries()) {
+      const lastMs = this.#bookings.lastMs(key);
+      if (lastMs === undefined || ask.terms[place]!.shadow || ask.costs[place] === 0) continue;
+      const afterMs = Math.max(0, Math.ceil(lastMs - this.#clock.now()));
+      return claimedBy(ask, place, afterMs + msFor(ask, place, ask.costs[place]!));
+    }
+    return undefined;
+  }
+
+  /** The same for those alone who wait in a queue: who comes now stands behind them. */
+  queued(ask: Ask): Judged | undefined {
     if (this.#queues.size === 0) return undefined;
     for (const [place, key] of ask.keys.entries()) {
       const queue = this.#queues.get(key);
       const term = ask.terms[place]!;
       if (queue === undefined || term.shadow || ask.costs[place] === 0) continue;
-      const retryAfterMs = this.#behind(queue, ask, place);
-      return {
-        allowed: false,
-        by: term.name,
-        remaining: 0,
-        limit: term.max,
-        retryAfterMs,
-        resetMs: retryAfterMs,
-        reason: ask.costs[place]! > term.max ? 'never' : 'queue',
-        shadowed: [],
-        lacking: [{ place, ms: retryAfterMs }],
-        place,
-      };
+      return claimedBy(ask, place, this.#behind(queue, ask, place));
     }
     return undefined;
   }
 
-  wait({ ask, idKey, judged, leftMs, signal }: Waiting): Promise<Waited> {
-    if (judged.retryAfterMs > leftMs && judged.retryAfterMs !== Number.POSITIVE_INFINITY)
-      return Promise.resolve({ judged, why: 'deadline' });
-    if (this.#all.size >= this.#most) return Promise.resolve({ judged, why: 'waiting' });
+  wait({ ask, idKey, first, leftMs, signal }: Waiting): Promise<Waited> {
+    const { judged } = first;
+    const booked = 'booked' in first ? first : undefined;
+    if (booked === undefined) {
+      if (judged.retryAfterMs > leftMs && judged.retryAfterMs !== Number.POSITIVE_INFINITY)
+        return Promise.resolve({ judged, why: 'deadline' });
+    }
+    if (this.isFull) {
+      if (booked !== undefined) this.giveUp(ask, idKey, booked);
+      return Promise.resolve({ judged, why: 'waiting' });
+    }
     return new Promise((resolve, reject) => {
       const end = (): boolean => {
         if (waiter.isOver) return false;
@@ -110,11 +138,12 @@ export class RedisLine {
         this.#agenda.cancel(waiter.expiry);
         signal?.removeEventListener('abort', abort);
         this.#leave(waiter);
+        this.#unbook(waiter);
         return true;
       };
       const waiter: Waiter = {
         ...{ ask, idKey, judged, order: this.#made++, queue: undefined },
-        ...{ isOver: false, isAsking: false, polls: 0, expiry: undefined },
+        ...{ isOver: false, isAsking: false, booked: undefined, polls: 0, expiry: undefined },
         deadline: this.#clock.now() + leftMs,
         finish: (waited) => void (end() && resolve(waited)),
         fail: (error) => void (end() && reject(error)),
@@ -127,8 +156,20 @@ export class RedisLine {
           waiter.finish({ judged: waiter.judged, why: 'deadline' }),
         );
       }
-      this.#stand(waiter);
+      if (booked === undefined) this.#stand(waiter);
+      else this.#book(waiter, booked);
     });
+  }
+
+  /** A booking that nobody wants any more now that it is known: those behind it move forward. */
+  giveUp(ask: Ask, idKey: string, attempt: Booked): void {
+    this.#bookings.cancel(this.#add(ask, idKey, attempt, () => {}));
+    this.#store.unbook(attempt);
+  }
+
+  #add(ask: Ask, idKey: string, attempt: Booked, settle: (outcome: Outcome) => void): Booking {
+    const { booked: reply, gapsMade } = attempt;
+    return this.#bookings.add({ idKey, ask, reply, gapsMade }, settle);
   }
 
   /** Something was given back here: those who are first may be ready. */
@@ -143,6 +184,7 @@ export class RedisLine {
     const waiting = [...this.#all];
     for (const waiter of waiting) {
       this.#leave(waiter);
+      this.#unbook(waiter);
       try {
         waiter.ask = ask(waiter.ask.request);
       } catch (error) {
@@ -215,16 +257,21 @@ export class RedisLine {
     const bookMs = waiter.deadline - this.#clock.now();
     let got: Attempt;
     try {
-      got = await this.#attempt(ask, waiter.idKey, { bookMs });
+      got = await this.#store.attempt(ask, waiter.idKey, { bookMs });
     } catch (error) {
       waiter.isAsking = false;
       waiter.fail(error);
       return;
     }
     waiter.isAsking = false;
-    if ('grant' in got) {
+    if ('booked' in got) {
+      // It may have been given up meanwhile, or be asked by other limits.
+      if (waiter.isOver || ask !== waiter.ask) this.giveUp(ask, waiter.idKey, got);
+      if (waiter.isOver) return;
+      if (ask === waiter.ask) this.#book(waiter, got);
+      else void this.#ask(waiter);
+    } else if ('grant' in got) {
       if (waiter.isOver) void got.grant.refund();
-      else if (got.readyMs > 0) this.#book(waiter, got);
       else this.#serve(waiter, got);
     } else if ('failed' in got) {
       waiter.finish(got);
@@ -238,31 +285,42 @@ export class RedisLine {
     const next = queue?.waiters[0];
     if (queue === undefined || next === undefined) return;
     const place = next.ask.keys.indexOf(queue.key);
-    const term = next.ask.terms[place];
-    const ms = term?.kind === 'r' ? term.msFor(next.ask.costs[place]!, 0) : 0;
-    this.#schedule(queue, this.#clock.now() + (ms === Number.POSITIVE_INFINITY ? 0 : ms));
+    const ms = place === -1 ? 0 : msFor(next.ask, place, next.ask.costs[place]!);
+    this.#schedule(queue, this.#clock.now() + ms);
   }
 
   /** Taken already; until it is ready it can still be given up. */
-  #book(waiter: Waiter, got: Extract<Attempt, { grant: unknown }>): void {
+  #book(waiter: Waiter, attempt: Booked): void {
     this.#leave(waiter);
-    const { finish, fail } = waiter;
-    const ready = this.#agenda.at(this.#clock.now() + got.readyMs, () =>
-      finish({ ...got, readyMs: 0 }),
+    waiter.judged = attempt.judged;
+    const booking = this.#add(waiter.ask, waiter.idKey, attempt, (outcome) =>
+      this.#settle(waiter, attempt, outcome),
     );
-    const giveUp = (): void => {
-      if (waiter.isOver) return;
-      this.#agenda.cancel(ready);
-      void got.grant.refund();
-    };
-    waiter.fail = (error) => {
-      giveUp();
-      fail(error);
-    };
-    waiter.finish = (waited) => {
-      if (!('grant' in waited)) giveUp();
-      finish(waited);
-    };
+    waiter.booked = { attempt, booking };
+  }
+
+  #settle(waiter: Waiter, attempt: Booked, outcome: Outcome): void {
+    waiter.booked = undefined;
+    if (outcome === 'kept') waiter.finish(attempt);
+    else if (outcome === 'lost') {
+      // Nothing is left of it to be given back: the store that there is now decides.
+      if (!waiter.isAsking) void this.#ask(waiter);
+    } else {
+      this.#store.unbook(attempt);
+      try {
+        waiter.finish(this.#store.without(waiter.ask, outcome.error));
+      } catch (error) {
+        waiter.fail(error);
+      }
+    }
+  }
+
+  #unbook(waiter: Waiter): void {
+    const { booked } = waiter;
+    if (booked === undefined) return;
+    waiter.booked = undefined;
+    this.#bookings.cancel(booked.booking);
+    this.#store.unbook(booked.attempt);
   }
 
   #again(waiter: Waiter, ask: Ask, judged: Judged): void {
@@ -284,7 +342,6 @@ export class RedisLine {
 
   /** Ms until a request that came now behind these would be served, as far as the bucket tells. */
   #behind({ waiters, key, due }: Queue, ask: Ask, place: number): number {
-    const term = ask.terms[place]!;
     let ahead = ask.costs[place]!;
     for (const waiter of waiters) {
       const at = waiter.ask.keys.indexOf(key);
@@ -293,9 +350,25 @@ export class RedisLine {
     const first = waiters[0]!;
     ahead -= first.ask.costs[first.ask.keys.indexOf(key)] ?? 0;
     const dueMs = Math.max(1, Math.ceil((due?.atMs ?? 0) - this.#clock.now()));
-    const behindMs = term.kind === 'r' ? term.msFor(ahead, 0) : 0;
-    return dueMs + (behindMs === Number.POSITIVE_INFINITY ? 0 : behindMs);
+    return dueMs + msFor(ask, place, ahead);
   }
+}
+
+/** Ms in which so many tokens come in, where anybody can tell. */
+function msFor(ask: Ask, place: number, tokens: number): number {
+  const term = ask.terms[place]!;
+  const ms = term.kind === 'r' ? term.msFor(tokens, 0) : 0;
+  return ms === Number.POSITIVE_INFINITY ? 0 : ms;
+}
+
+function claimedBy(ask: Ask, place: number, retryAfterMs: number): Judged {
+  const term = ask.terms[place]!;
+  return {
+    ...{ allowed: false, by: term.name, remaining: 0, limit: term.max },
+    ...{ retryAfterMs, resetMs: retryAfterMs, shadowed: [], place },
+    reason: ask.costs[place]! > term.max ? 'never' : 'queue',
+    lacking: [{ place, ms: retryAfterMs }],
+  };
 }
 
 /** Whether what it lacks there can be taken before it is there. */

@@ -4,6 +4,7 @@ import { RateLimitError } from '../errors.js';
 import { type Ask, digestOf, kindsOf } from './ask.js';
 import { type Amounts, givingArguments, type Held, overspentOf } from './giving.js';
 import type { Link } from './link.js';
+import { luaBooked } from './lua-booked.js';
 import { luaGeneral } from './lua-general.js';
 import { luaGive } from './lua-give.js';
 import { luaKeys } from './lua-keys.js';
@@ -15,6 +16,7 @@ import { lapseUs, type Term, text } from './term.js';
 
 const general = new Script(luaGeneral);
 const give = new Script(luaGive);
+const booked = new Script(luaBooked);
 export const keysScript = new Script(luaKeys);
 
 /** `=`, before an id that nobody gave. */
@@ -142,6 +144,24 @@ export class Store {
   undo(ask: Ask, idKey: string): void {
     const { keys, values } = givingArguments('u', { ask, idKey }, ask.costs, this.serverMs);
     this.retries.add(give, [this.bornKey, idKey, ...keys], values);
+  }
+
+  /** The same at once, for what was booked and is not wanted; where the store is away it is tried again later. */
+  async unbook(ask: Ask, idKey: string): Promise<void> {
+    const { keys, values } = givingArguments('u', { ask, idKey }, ask.costs, this.serverMs);
+    const all = [this.bornKey, idKey, ...keys];
+    try {
+      await this.#link.run(give, all, values);
+    } catch (error) {
+      if (!(error instanceof StoreFailure)) throw error;
+      this.retries.add(give, all, values);
+    }
+  }
+
+  /** Which of these requests are booked or granted. @throws StoreFailure */
+  async known(idKeys: readonly string[]): Promise<readonly boolean[]> {
+    const raw = await this.#link.run(booked, [...idKeys], []);
+    return Array.isArray(raw) ? raw.map((one) => Number(one) === 1) : [];
   }
 
   /** Gives back, once. Resolves with what was overspent; where the store is away it is tried again later. */
