@@ -24,8 +24,8 @@ import {
 
 const full = process.env['GATEBOOK_CONFORMANCE'] === 'full';
 const processes = full ? 16 : 4;
-const lives = full ? 8 : 3;
-const lifeMs = full ? 60_000 / lives : 2_000;
+const lives = full ? 8 : 2;
+const lifeMs = full ? 60_000 / lives : 1_800;
 /** Short beside the time in which an empty bucket would be full again, so that a fresh burst is none that was due. */
 const downMs = 100;
 
