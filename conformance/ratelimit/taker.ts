@@ -1,9 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { LimitRequest } from '@gatebook/ratelimit';
-import { RedisLimiter } from '@gatebook/ratelimit/redis';
+import { LeasedLimiter, RedisLimiter } from '@gatebook/ratelimit/redis';
 import { clientKinds, openClient, type RedisClient } from './clients.js';
 import { NaiveStore } from './naive-store.js';
-import { type Order, type Report, type Taken, takerLimits } from './takers.js';
+import {
+  globalLimit,
+  type Order,
+  overshoot,
+  type Report,
+  type Taken,
+  takerLimits,
+} from './takers.js';
 
 /** A process that takes as fast as it may, several calls at once, and notes when each grant was asked for and heard of. */
 
@@ -12,13 +19,20 @@ interface Store {
   close?(): void;
 }
 
-function open({ store, by }: Order, client: RedisClient): Store {
+function open({ store, by, processes }: Order, client: RedisClient): Store {
   const options = { client, limits: takerLimits };
   if (store === 'naive') {
     const naive = new NaiveStore(options);
     return { ask: (request) => naive.take(request) };
   }
-  const limiter = new RedisLimiter(options);
+  const limiter =
+    store === 'leased'
+      ? new LeasedLimiter({
+          ...options,
+          leases: { [globalLimit.name]: { overshoot } },
+          expectedProcesses: processes,
+        })
+      : new RedisLimiter(options);
   return {
     ask: (request) => (by === 'take' ? limiter.take(request) : limiter.wait(request, waiting)),
     close: () => limiter.close(),

@@ -18,7 +18,10 @@ export const actorLimit = {
 } satisfies RateLimit;
 export const takerLimits: readonly RateLimit[] = [globalLimit, actorLimit];
 
-export type StoreKind = 'gatebook' | 'naive';
+/** So many tokens of the global bucket all processes may have leased. */
+export const overshoot = 80;
+
+export type StoreKind = 'gatebook' | 'leased' | 'naive';
 
 export interface Order {
   readonly store: StoreKind;
@@ -27,6 +30,7 @@ export interface Order {
   readonly host: string;
   readonly port: number;
   readonly place: number;
+  readonly processes: number;
   readonly actors: number;
   readonly inFlight: number;
 }
@@ -52,13 +56,13 @@ export class Takers {
 
   static async start(
     size: number,
-    order: Omit<Order, 'place' | 'actors' | 'inFlight'>,
+    order: Omit<Order, 'place' | 'processes' | 'actors' | 'inFlight'>,
   ): Promise<Takers> {
     const program = fileURLToPath(new URL('./taker.js', import.meta.url));
     const children = Array.from({ length: size }, (_, place) => {
       // As many wait as are let in within two seconds.
       const inFlight = order.by === 'take' ? 4 : Math.ceil(800 / size);
-      const whole: Order = { ...order, place, actors: 8, inFlight };
+      const whole: Order = { ...order, place, processes: size, actors: 8, inFlight };
       return fork(program, [JSON.stringify(whole)], {
         stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
       });
