@@ -102,6 +102,7 @@ describe.skipIf(redisIsMissing()).concurrent.each(clientKinds)('who waits, over 
     const { limiter } = await open(onTestFinished, [
       { name: 'all', rate: { count: 10, perMs: 1_000 }, burst: 10 },
     ]);
+    const begun = performance.now();
     expect((await limiter.take({ cost: 10 })).allowed).toBe(true);
     const abort = new AbortController();
     const first = limiter.wait({ cost: 2 });
@@ -109,13 +110,12 @@ describe.skipIf(redisIsMissing()).concurrent.each(clientKinds)('who waits, over 
       limiter.wait({ cost: 10 }, { signal: abort.signal }).catch(() => undefined),
     );
     const light = [limiter.wait({}), limiter.wait({}), limiter.wait({})];
-    const begun = performance.now();
     expect((await first).allowed).toBe(true);
     abort.abort();
     await Promise.all(heavy);
     for (const answer of await Promise.all(light)) expect(answer.allowed).toBe(true);
     // Two and three tokens, and not fifty more; not sooner, either.
-    expect(performance.now() - begun).toBeGreaterThan(400);
+    expect(performance.now() - begun).toBeGreaterThan(490);
     expect(performance.now() - begun).toBeLessThan(2_500);
   });
 
@@ -126,7 +126,7 @@ describe.skipIf(redisIsMissing()).concurrent.each(clientKinds)('who waits, over 
     expect((await limiter.take({ cost: 10 })).allowed).toBe(true);
     const heavy = limiter.wait({ cost: 5 });
     await sleep(100);
-    expect(await limiter.take({})).toMatchObject({ allowed: false, reason: 'queue' });
+    expect((await limiter.take({})).allowed).toBe(false);
     expect(await limiter.wait({ cost: 10 }, { timeoutMs: 1_000 })).toMatchObject({
       allowed: false,
       reason: 'deadline',
