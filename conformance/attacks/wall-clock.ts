@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { readdir, writeFile } from 'node:fs/promises';
+import { readdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { repository } from '../cli/gatebook.js';
@@ -15,7 +15,11 @@ export interface WallClock {
 export async function openWallClock(dir: string): Promise<WallClock> {
   await promisify(execFile)(join(repository, 'conformance', 'attacks', 'setup'));
   const file = join(dir, 'wall-clock');
-  const set = (offset: number) => writeFile(file, `${offset < 0 ? '' : '+'}${offset}s\n`);
+  const set = async (offset: number): Promise<void> => {
+    // Whole or not at all: a process that finds nothing in it takes the machine's clock.
+    await writeFile(`${file}~`, `${offset < 0 ? '' : '+'}${offset}s\n`);
+    await rename(`${file}~`, file);
+  };
   await set(0);
   return {
     set,
