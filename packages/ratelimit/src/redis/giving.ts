@@ -49,7 +49,7 @@ function costIn(term: Term, request: LimitRequest, actual: number, estimate: num
 
 /** The arguments of the script that gives back; `places` are those with something to do. */
 export function givingArguments(
-  op: 'g' | 'u',
+  op: 'g' | 'd' | 'u',
   held: Omit<Held, 'reply'> & { readonly reply?: Reply | undefined },
   amounts: Amounts,
   nowMs: number,
@@ -61,7 +61,7 @@ export function givingArguments(
   for (const [place, term] of ask.terms.entries()) {
     const amount = amounts[place]!;
     // When it is given up the store's own record has a mark for every limit, in their order.
-    if (amount === 0 && op === 'g') continue;
+    if (amount === 0 && op !== 'u') continue;
     places.push(place);
     keys.push(ask.keys[place]!);
     values.push(term.kind, text(amount * term.perToken));

@@ -3,7 +3,7 @@ import { luaBorn, luaBucket, luaStart } from './lua-start.js';
 
 /**
  * Gives back what a request took, or takes more of it, once. KEYS: the store's birth, what marks it as done (a minute long), then the key
- * of each limit. ARGV: `g`, the id that permits have, then for each limit eight: its kind, the amount (negative: more is taken), the mark
+ * of each limit. ARGV: `g`, or `d` to forget the request too, the key of its record, which is the id that permits have, then for each limit eight: its kind, the amount (negative: more is taken), the mark
  * and the time of the take, and for buckets units per µs, units per token, burst and the most it may lack; for calendar quotas the period
  * (from, to), 0 and the most it may use; for rolling ones the span of a part, 0, 0 and the most. Answers what was not taken of each.
  *
@@ -109,6 +109,9 @@ end
 for i = 1, n do left[i] = string.format('%.17g', left[i]) end
 if not undo then
   redis.call('SET', KEYS[2], cmsgpack.pack(left), 'PX', 60000)
+end
+if ARGV[1] == 'd' then
+  redis.call('DEL', ARGV[2])
 end
 return left
 `;

@@ -44,7 +44,7 @@ export interface RedisLimiterOptions {
 }
 
 export interface RequestOptions {
-  /** The same id within 30 s is the same request, and gets the same grant; for those who try again. */
+  /** The same id within 30 s is the same request, and gets the same grant until that is given back; for those who try again. */
   readonly id?: string | undefined;
 }
 

@@ -170,10 +170,12 @@ export class Store {
     amounts: Amounts,
     what: string,
   ): Promise<{ readonly overspent: number; readonly pending: boolean }> {
-    const { keys, values, places } = givingArguments('g', held, amounts, this.serverMs);
+    // What was given back is granted no more: who comes again with the same id is charged.
+    const op = what === 'settle' ? 'g' : 'd';
+    const { keys, values, places } = givingArguments(op, held, amounts, this.serverMs);
     if (keys.length === 0) return { overspent: 0, pending: false };
     // Before the brace, where no id and no key of a limit can be the same.
-    const all = [this.bornKey, what + held.idKey, ...keys];
+    const all = [this.bornKey, `${what}@${held.reply.nowUs}${held.idKey}`, ...keys];
     try {
       const raw = await this.#link.run(give, all, values);
       return { overspent: overspentOf(raw, places, held.ask.terms), pending: false };
