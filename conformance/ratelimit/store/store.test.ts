@@ -255,6 +255,21 @@ describe.skipIf(redisIsMissing()).each(clientKinds)('the store, by %s', (kind) =
     expect(await limiter.peek({})).toMatchObject({ allowed: false, remaining: 0 });
   });
 
+  test('limits that change again and again teach the server no endless number of scripts', async () => {
+    const limiter = await fresh([{ name: 'all', rate: perMinute(1_000) }]);
+    const scripts = async (): Promise<number> =>
+      Number((await server.info('memory')).get('number_of_cached_scripts'));
+    const before = await scripts();
+    for (let burst = 1_000; burst < 1_200; burst++) {
+      limiter.setLimits([{ name: 'all', rate: perMinute(1_000), burst }]);
+      expect((await limiter.take({})).allowed).toBe(true);
+    }
+    const made = (await scripts()) - before;
+    expect(made).toBeGreaterThan(10);
+    expect(made).toBeLessThan(140);
+    expect((await limiter.peek({})).remaining).toBeLessThanOrEqual(1_100);
+  });
+
   test('who waits is served by arrival, with two calls each', async () => {
     const limiter = await fresh([{ name: 'all', rate: perSecond(50), burst: 1 }]);
     await limiter.take({});

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { LimitRequest } from '../request.js';
-import { Plan } from './plan.js';
+import { Plan, type ScriptBudget } from './plan.js';
 import type { Term } from './term.js';
 
 /** A request as it goes to the store: the limits that it meets, its key and its cost in each. */
@@ -20,12 +20,14 @@ const plansMost = 256;
 /** Makes requests what the store is asked, by the limits that they meet. */
 export class Asker {
   readonly #terms: readonly Term[];
+  readonly #budget: ScriptBudget;
   readonly #all: Plan | undefined;
   readonly #plans = new Map<string, Plan>();
 
-  constructor(terms: readonly Term[]) {
+  constructor(terms: readonly Term[], budget: ScriptBudget) {
     this.#terms = terms;
-    if (terms.every(({ match }) => match === undefined)) this.#all = new Plan(terms);
+    this.#budget = budget;
+    if (terms.every(({ match }) => match === undefined)) this.#all = new Plan(terms, budget);
   }
 
   /** @throws RateLimitError `bad_request` */
@@ -50,7 +52,7 @@ export class Asker {
     const name = met.map(({ name }) => `${name.length}:${name}`).join('');
     const known = this.#plans.get(name);
     if (known !== undefined) return known;
-    const plan = new Plan(met);
+    const plan = new Plan(met, this.#budget);
     if (this.#plans.size < plansMost) this.#plans.set(name, plan);
     return plan;
   }

@@ -5,7 +5,21 @@ import type { Term } from './term.js';
 /** Scripts are made for so many limits at most; more are left to the general one. */
 const plainMost = 16;
 
-/** The limits that a request meets, and the scripts that are made for them. */
+/** How many scripts a limiter may still make: a server keeps each that it was ever taught. */
+export interface ScriptBudget {
+  left: number;
+}
+
+export function scriptBudget(): ScriptBudget {
+  return { left: 128 };
+}
+
+/** One for requests that cost one token everywhere, one for others. */
+const scriptsOfPlan = 2;
+
+/**
+ * The limits that a request meets, and the scripts that are made for them; where no more may be made, the general one does what they do.
+ */
 export class Plan {
   readonly terms: readonly Term[];
   /** Whether all of them are buckets that are enforced. */
@@ -13,12 +27,14 @@ export class Plan {
   #ones: Script | undefined;
   #weighted: Script | undefined;
 
-  constructor(terms: readonly Term[]) {
+  constructor(terms: readonly Term[], budget: ScriptBudget) {
     this.terms = terms;
     this.isPlain =
       terms.length > 0 &&
       terms.length <= plainMost &&
+      budget.left >= scriptsOfPlan &&
       terms.every(({ kind, shadow }) => kind === 'r' && !shadow);
+    if (this.isPlain) budget.left -= scriptsOfPlan;
   }
 
   /** The script that takes from them, where that is all that is asked. */

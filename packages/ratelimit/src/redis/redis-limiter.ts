@@ -15,6 +15,7 @@ import { Granted } from './granted.js';
 import type { RedisGrant, RedisReserved, RedisSettled, RedisTaken } from './grants.js';
 import { Link } from './link.js';
 import { Permits } from './permits.js';
+import { scriptBudget } from './plan.js';
 import { quiet } from './quiet-clock.js';
 import { type Booked, RedisLine } from './redis-line.js';
 import { type Judged, judge, type Reply, unlimited } from './reply.js';
@@ -62,7 +63,8 @@ export class RedisLimiter {
   readonly #line: RedisLine;
   readonly #expected: number;
   #terms: readonly Term[] = [];
-  #asker = new Asker([]);
+  readonly #scripts = scriptBudget();
+  #asker = new Asker([], this.#scripts);
   #fallback!: Fallback;
   #closed = false;
   /** Bookings that are being given back; the last of them. */
@@ -252,7 +254,7 @@ export class RedisLimiter {
     const before = new Map(this.#terms.map((term) => [term.name, term.counted]));
     for (const term of terms) term.counted = before.get(term.name) ?? term.counted;
     this.#terms = terms;
-    const asker = new Asker(terms);
+    const asker = new Asker(terms, this.#scripts);
     this.#asker = asker;
     this.#denials.clear();
     this.#line.relimit((request) => asker.askOf(request));
