@@ -4,10 +4,18 @@ import { describe, test } from 'vitest';
 import type { Step } from './commands.js';
 import { compare, seeds, wall } from './compare.js';
 import { MemorySubject } from './memory-subject.js';
-import { change, localSteps, stepsOf, waitingOf } from './steps.js';
+import { change, crowdedSteps, localSteps, stepsOf, waitingOf } from './steps.js';
 import type { LocalSubject } from './subject.js';
 import { Served } from './waits.js';
-import { evenMs, nestedPlansOf, oddMs, passing, plansOf, shortPassing } from './world.js';
+import {
+  crowdedPlans,
+  evenMs,
+  nestedPlansOf,
+  oddMs,
+  passing,
+  plansOf,
+  shortPassing,
+} from './world.js';
 
 const full = process.env['GATEBOOK_CONFORMANCE'] === 'full';
 const waitingMost = 4;
@@ -31,6 +39,10 @@ describe.each(seeds)('in memory it decides and tells what exact numbers do, seed
       ...waitingOf(passing),
     ];
     await compare({ ...common, plans: nestedPlansOf(oddMs), steps });
+  });
+
+  test('where all are in each other’s way', async () => {
+    await compare({ ...common, plans: crowdedPlans, steps: crowdedSteps });
   });
 
   test('while limits change, and across restarts', async () => {

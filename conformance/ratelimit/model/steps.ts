@@ -15,8 +15,8 @@ import {
   TakeWhenTold,
 } from './commands.js';
 import type { LocalSubject } from './subject.js';
-import { Abort, Wait } from './waits.js';
-import { evenMs, planOf, requests } from './world.js';
+import { Abort, Served, Wait } from './waits.js';
+import { crowdedRequests, evenMs, planOf, requests } from './world.js';
 
 const take = requests.map((request) => new Take(request));
 const which = fc.nat(30);
@@ -55,6 +55,15 @@ export function spacedStepsOf(passing: fc.Arbitrary<number>): fc.Arbitrary<Step>
 export const change: fc.Arbitrary<Step> = fc
   .tuple(fc.constantFrom('inherit', 'inherit', 'renew', 'remove'), which, planOf(evenMs))
   .map(([what, one, next]) => new Change(what, one, next));
+
+/** What is done where all are in each other's way. */
+export const crowdedSteps: fc.Arbitrary<Step>[] = [
+  crowdedRequests.map((request) => new Served(new Take(request))),
+  crowdedRequests.map((request) => new Wait(request, undefined)),
+  which.map((one) => new Served(new GiveBack('refund', one))),
+  which.map((one) => new Abort(one)),
+  fc.nat(1_500).map((ms) => new Served(new Pass(ms))),
+];
 
 /** Who waits, for a while or for as long as it takes, and gives up. */
 export function waitingOf(passing: fc.Arbitrary<number>): fc.Arbitrary<Step>[] {

@@ -95,6 +95,30 @@ export function nestedPlansOf(perMs: readonly number[]): fc.Arbitrary<NamedPlan[
   );
 }
 
+/** One bucket for all and one for each of a few, so small and so slow that everybody is in everybody's way. */
+export const crowdedPlans: fc.Arbitrary<NamedPlan[]> = fc.tuple(
+  ...[[], ['actor'] as const].map((scope: Scope, place) =>
+    fc.record<NamedPlan>({
+      name: fc.constant(`limit ${place}`),
+      kind: fc.constant('rate'),
+      scope: fc.constant(scope),
+      count: fc.integer({ min: 1, max: 4 }),
+      perMs: fc.constantFrom(250, 1_000),
+      burst: fc.integer({ min: 2, max: 8 }),
+      calendar: fc.constant({ calendar: 'day' }),
+      maxDebt: fc.constant(undefined),
+      cost: fc.constant(undefined),
+      shadow: fc.constant(false),
+      onlyTool: fc.constant(undefined),
+    }),
+  ),
+);
+
+export const crowdedRequests: fc.Arbitrary<LimitRequest> = fc.record({
+  actor: fc.constantFrom('a', 'b', 'c'),
+  cost: fc.integer({ min: 1, max: 4 }),
+});
+
 /** Few names, some of which look like another's scope. */
 export const requests: fc.Arbitrary<LimitRequest> = fc.record({
   actor: fc.constantFrom(undefined, 'a', 'b', 'tool:x'),
