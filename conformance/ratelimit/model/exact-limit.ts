@@ -99,11 +99,6 @@ export class ExactLimit {
     return Math.max(0, (this.#blocks.get(key)?.until ?? 0) - now);
   }
 
-  /** Whether any key ever was. */
-  get isBlocked(): boolean {
-    return this.#blocks.size > 0;
-  }
-
   reset(key: string, at: Instant): void {
     this.accountOf(key, at).reset();
     this.#blocks.delete(key);

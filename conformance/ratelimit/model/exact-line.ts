@@ -163,11 +163,13 @@ export class ExactLine {
     return tried.#at;
   }
 
-  /** By what he lacks himself, or in the one token bucket that he and those before him wait for. */
+  /** By what he lacks himself, where all of it comes back by itself; behind others it is judged roughly. */
   #isPlainlyLate({ request, deadline }: Waiter): boolean {
     const met = this.#exact.meet(request, new Set()).filter(({ limit }) => !limit.isShadow);
-    if (met.some(({ waitMs }) => this.#at + waitMs > deadline)) return true;
-    return met.length === 1 && met.every(({ limit }) => 'rate' in limit.limit && !limit.isBlocked);
+    const comesBack = met.every(
+      ({ limit: { limit } }) => !('rate' in limit) || limit.rate.count > 0,
+    );
+    return comesBack && met.some(({ waitMs }) => this.#at + waitMs > deadline);
   }
 
   #waitsForOthers(request: LimitRequest): boolean {

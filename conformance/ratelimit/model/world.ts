@@ -103,7 +103,7 @@ export const crowdedPlans: fc.Arbitrary<NamedPlan[]> = fc.tuple(
       kind: fc.constant('rate'),
       scope: fc.constant(scope),
       count: fc.integer({ min: 1, max: 4 }),
-      perMs: fc.constantFrom(250, 1_000),
+      perMs: fc.constantFrom(256, 1_024),
       burst: fc.integer({ min: 2, max: 8 }),
       calendar: fc.constant({ calendar: 'day' }),
       maxDebt: fc.constant(undefined),
