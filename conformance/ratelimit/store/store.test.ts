@@ -184,7 +184,8 @@ describe.skipIf(redisIsMissing()).each(clientKinds)('the store, by %s', (kind) =
       { name: 'while', kind: 'quota', max: 3, period: { rollingMs: 600 } },
     ]);
     expect(await burstOf(limiter)).toBe(3);
-    expect(await limiter.take({})).toMatchObject({ allowed: false, by: 'while' });
+    const full = await limiter.take({});
+    expect(full).toMatchObject({ allowed: false, by: 'while', resetMs: 610 });
     await sleep(650);
     const more = await limiter.take({});
     if (!more.allowed) throw new Error('it was refused');
@@ -268,6 +269,21 @@ describe.skipIf(redisIsMissing()).each(clientKinds)('the store, by %s', (kind) =
     expect(made).toBeGreaterThan(10);
     expect(made).toBeLessThan(140);
     expect((await limiter.peek({})).remaining).toBeLessThanOrEqual(1_100);
+  });
+
+  test('a rate of 0 gives out its burst once, where it is known that it was not used', async () => {
+    const never: RedisLimit = { name: 'once', rate: perSecond(0), burst: 3 };
+    const limiter = await fresh([never]);
+    expect(await burstOf(limiter)).toBe(3);
+    expect((await limiter.take({})).retryAfterMs).toBe(Number.POSITIVE_INFINITY);
+    await send(open.client, 'FLUSHALL');
+    expect((await limiterOf([never]).take({})).allowed).toBe(false);
+    // By the script for all kinds, too.
+    const other = await fresh([
+      { ...never, name: 'other' },
+      { name: 'f', kind: 'concurrency', max: 9 },
+    ]);
+    expect(await burstOf(other)).toBe(3);
   });
 
   test('who waits is served by arrival, with two calls each', async () => {

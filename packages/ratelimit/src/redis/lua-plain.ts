@@ -71,7 +71,7 @@ if v[${i + 2}] then
   end
 else
   l${i} = ${burst} - (now - born) * ${count}
-  if l${i} < 0 then l${i} = 0 end
+  if l${i} < 0 or born == 0 then l${i} = 0 end
 end`;
 }
 

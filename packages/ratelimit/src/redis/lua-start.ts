@@ -28,6 +28,8 @@ end
 export const luaBucket = `
 local function lackingOf(value, burst, count, per, born)
   if not value then
+    -- Born at 0: it is known that what is missing was never used, whatever the rate.
+    if born == 0 then return 0, false end
     return math.max(0, burst - (now - born) * count), false
   end
   local lacking, at, before = struct.unpack('<ddd', value)

@@ -107,6 +107,8 @@ export class Term extends MeterBase {
   /** ms until so many tokens have come back. */
   msFor(tokens: number, resetUs: number): number {
     if (tokens <= 0) return 0;
+    // What was used may be in the newest part, and the oldest is counted whole.
+    if (this.kind === 'w') return Math.ceil(((parts + 1) * this.span) / us);
     if (this.kind !== 'r') return resetUs < 0 ? Number.POSITIVE_INFINITY : Math.ceil(resetUs / us);
     return this.count === 0
       ? Number.POSITIVE_INFINITY
