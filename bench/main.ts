@@ -17,6 +17,7 @@ import { markdownPage } from './page.js';
 import { fullPlan, type Plan, quickPlan } from './plan.js';
 import { Random } from './random.js';
 import { ratelimitMemory } from './ratelimit-memory.js';
+import { ratelimitRedis } from './ratelimit-redis.js';
 import { ratelimitTake } from './ratelimit-take.js';
 import { ratelimitWait } from './ratelimit-wait.js';
 import { Workspace } from './workspace.js';
@@ -34,6 +35,7 @@ const questions: ReadonlyMap<string, Question> = new Map([
   ['ratelimit-take', ratelimitTake],
   ['ratelimit-memory', ratelimitMemory],
   ['ratelimit-wait', ratelimitWait],
+  ['ratelimit-redis', ratelimitRedis],
 ]);
 
 const usage = `usage: npm run bench -- SUITE|QUESTION [--quick] [--rounds N] [--seed N] [--dir DIR] [--write]
