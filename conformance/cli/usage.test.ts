@@ -7,6 +7,7 @@ import { type Bench, linesOf, openBench, repository } from './gatebook.js';
 const commands: readonly (readonly string[])[] = [
   [],
   ['init'],
+  ['uninstall'],
   ['mcp'],
   ['exec'],
   ['record'],

@@ -47,6 +47,17 @@ export async function init(places: Places, choices: Choices): Promise<number> {
   return 0;
 }
 
+/** What `init` would find or make; nothing is made. */
+export async function describeLog(places: Places): Promise<number> {
+  const existing = await existingLog(places);
+  const facts =
+    existing === undefined
+      ? placesText('would be made', places)
+      : factsText('already there', places, existing);
+  await writeStdout(facts);
+  return 0;
+}
+
 /** Where the old log ends; what it lacks is said, for nobody can mend it any more. */
 async function previousLog(dir: string): Promise<PreviousLog> {
   const previous = await readPreviousLog(dir);
@@ -74,10 +85,12 @@ function factsText(
   facts: { readonly origin: string; readonly publicKey: string },
 ): string {
   return [
-    `log         ${visible(places.dir)} (${state})`,
-    `keys        ${visible(places.keysDir)}`,
-    `origin      ${visible(facts.origin)}`,
-    `public key  ${visible(facts.publicKey)}`,
-    '',
-  ].join('\n');
+    placesText(state, places),
+    `origin      ${visible(facts.origin)}\n`,
+    `public key  ${visible(facts.publicKey)}\n`,
+  ].join('');
+}
+
+function placesText(state: string, { dir, keysDir }: Places): string {
+  return `log         ${visible(dir)} (${state})\nkeys        ${visible(keysDir)}\n`;
 }

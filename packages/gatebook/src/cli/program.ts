@@ -5,7 +5,6 @@ import { addAuditCommands } from './audit-commands.js';
 import { addConfig } from './config-commands.js';
 import { usageError } from './failure.js';
 import { type KeepingFlags, withKeeping } from './keeping-options.js';
-import { type KeySourceFlags, keySourceOf, keySourceOptions } from './key-source.js';
 import { addKeysCommands } from './keys-commands.js';
 import {
   addLimits,
@@ -20,6 +19,7 @@ import type { Outcome } from './outcome.js';
 import { placesOf, withPlaces } from './place-options.js';
 import { addPolicy } from './policy-commands.js';
 import type { ServeFlags } from './serve.js';
+import { addSetUp } from './setup-commands.js';
 import { withSocket } from './socket-options.js';
 
 export interface ProgramOptions {
@@ -43,7 +43,7 @@ export function buildProgram(options: ProgramOptions): Command {
     .helpOption('--help', 'print this help')
     .enablePositionalOptions()
     .configureHelp({ helpWidth: 100 });
-  addInit(program, outcome);
+  addSetUp(program, outcome);
   addLaunchCommands(program, options);
   withKeeping(withSocket(withPlaces(program.command('record'))))
     .description('record JSON lines from stdin; one acknowledgement a line on stdout')
@@ -64,28 +64,6 @@ export function buildProgram(options: ProgramOptions): Command {
   addPolicy(program, outcome);
   addConfig(program, outcome);
   return program;
-}
-
-interface InitFlags extends KeySourceFlags {
-  readonly after?: string;
-}
-
-function addInit(program: Command, outcome: Outcome): void {
-  const command = withPlaces(program.command('init'))
-    .description('make the folders and keys of a log, or say what is already there')
-    .option(
-      '--after <dir>',
-      'name the log there, whose signing key is lost, as the one before',
-      nonEmpty,
-    );
-  for (const option of keySourceOptions()) command.addOption(option);
-  command.action(async (flags: InitFlags) => {
-    const { init } = await import('./init.js');
-    outcome.exitCode = await init(await placesOf(command), {
-      after: flags.after,
-      ...keySourceOf(flags),
-    });
-  });
 }
 
 function addServeCommands(program: Command, outcome: Outcome): void {
