@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { type Bench, openBench } from '../cli/gatebook.js';
 import {
   briefly,
@@ -154,7 +154,7 @@ test('an unfinished last line does not reach the server', async () => {
 });
 
 test('parallel calls are told apart, and answered out of order', async () => {
-  gate.send(toolCall(1, 'wait', { ms: 300 }));
+  gate.send(toolCall(1, 'wait', { ms: 3_000 }));
   for (let id = 2; id <= 101; id++) gate.send(toolCall(id, 'echo', { id }));
   await gate.answer(101);
   expect(gate.messages().some((message) => message.id === 1)).toBe(false);
@@ -199,8 +199,11 @@ test('progress and noise pass in their order', async () => {
 });
 
 test('a cancelled call ends as cancelled, and its late answer is noted', async () => {
-  gate.send(toolCall(1, 'wait', { ms: 300 }));
+  gate.send(toolCall(1, 'wait', { ms: 3_000 }));
   gate.send(toolCall(2, 'silent'));
+  await vi.waitFor(async () => expect(await readFile(tap, 'utf8')).toContain('"silent"'), {
+    timeout: 20_000,
+  });
   gate.send({ method: 'notifications/cancelled', params: { requestId: 1, reason: 'too slow' } });
   gate.send({ method: 'notifications/cancelled', params: { requestId: 2 } });
   await gate.answer(1);

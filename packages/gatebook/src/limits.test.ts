@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
-import { limitsFrom } from './limits.js';
+import { limitOf, limitsFrom } from './limits.js';
 
 test('a pattern is matched whole, and only * is special', () => {
   const names = ['write_file', 'write_', 'read_file', 'rewrite_file', 'a.b', 'axb', 'aXbXc', 'ab'];
   const matched = (pattern: string): string[] => {
-    const [limit] = limitsFrom({ limitTool: [`${pattern}=5/min`] });
+    const limit = limitOf(limitsFrom({ limitTool: [`${pattern}=5/min`] })[0]!);
     return names.filter((tool) => limit!.match!({ tool }));
   };
   expect(matched('write_*')).toEqual(['write_file', 'write_']);
@@ -13,7 +13,7 @@ test('a pattern is matched whole, and only * is special', () => {
   expect(matched('a.b')).toEqual(['a.b']);
   expect(matched('a*b*c')).toEqual(['aXbXc']);
   expect(matched('ab*b')).toEqual([]);
-  expect(limitsFrom({ limitTool: ['*=5/min'] })[0]!.match!({})).toBe(false);
+  expect(limitOf(limitsFrom({ limitTool: ['*=5/min'] })[0]!).match!({})).toBe(false);
 });
 
 test('words become limits with names for people', () => {

@@ -1,6 +1,6 @@
 import type { AuditEvent } from '@gatebook/audit';
 import type { Loaded } from '../config/load.js';
-import type { LimitOptions } from '../mcp/call-limits.js';
+import type { LimitOptions } from '../gate/limit-options.js';
 import type { Recording } from '../recording.js';
 import { workingFolder } from './config-choice.js';
 import { type LogChoice, withoutToken } from './log-choice.js';

@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
 import type { RateLimitingConfig } from '../config/schema.js';
-import type { LimitOptions } from '../mcp/call-limits.js';
+import type { LimitOptions } from '../gate/limit-options.js';
 import { reasonOf, usageError } from './failure.js';
 import { collect, nonEmpty, spanMs } from './option-values.js';
 import type { Outcome } from './outcome.js';

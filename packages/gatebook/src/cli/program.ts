@@ -1,6 +1,6 @@
 import { Command, Option } from 'commander';
 import type { Loaded } from '../config/load.js';
-import type { LimitOptions } from '../mcp/call-limits.js';
+import type { LimitOptions } from '../gate/limit-options.js';
 import { addAuditCommands } from './audit-commands.js';
 import { addConfig } from './config-commands.js';
 import { usageError } from './failure.js';

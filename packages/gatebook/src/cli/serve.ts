@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { type AuditLog, serveAuditLog } from '@gatebook/audit';
 import type { Loaded } from '../config/load.js';
+import { gateHook } from '../gate/state/gate-hook.js';
 import { untrustedEventOf } from './config-choice.js';
 import { requireLogOn, requireSigningKey } from './configured-key.js';
 import { writeStdout } from './destination.js';
@@ -33,6 +34,7 @@ export async function serve(places: Places, flags: ServeFlags, loaded?: Loaded):
   if (http !== undefined) requireSecret(http, prefix);
   const { log, socket, failed } = await serveAuditLog({
     ...places,
+    hook: gateHook(places.keysDir),
     ...(await keepingFrom(flags, audit)),
     ...(named === undefined ? {} : { socket: named }),
     ...(group === undefined ? {} : { socketGroup: await groupId(group) }),

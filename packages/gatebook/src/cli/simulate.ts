@@ -1,12 +1,7 @@
 import { createReadStream } from 'node:fs';
 import type { Readable } from 'node:stream';
-import {
-  type Decision,
-  type Limit,
-  Limiter,
-  type LimitRequest,
-  ManualClock,
-} from '@gatebook/ratelimit';
+import { type Decision, Limiter, type LimitRequest, ManualClock } from '@gatebook/ratelimit';
+import { type LimitSpec, limitOf } from '../limits.js';
 import { writeStdout } from './destination.js';
 import { CliError, codeOf, reasonOf, usageError } from './failure.js';
 import { LineSplitter } from './input-lines.js';
@@ -16,7 +11,7 @@ import { visible } from './visible.js';
 export interface SimulateOptions {
   readonly file: string;
   readonly json: boolean;
-  readonly limits: readonly Limit[];
+  readonly limits: readonly LimitSpec[];
   readonly waitMs?: number | undefined;
 }
 
@@ -64,7 +59,7 @@ class Simulation {
 
   constructor(options: SimulateOptions) {
     this.#options = options;
-    this.#limiter = new Limiter({ limits: options.limits, clock: this.#clock });
+    this.#limiter = new Limiter({ limits: options.limits.map(limitOf), clock: this.#clock });
   }
 
   async take(chunk: Buffer): Promise<void> {

@@ -249,7 +249,7 @@ test('a trace context that is none is left out', () => {
   expect(begin(toolCall(3, { _meta: { traceparent: 5 } })).intent.trace).toBeUndefined();
 });
 
-test('of a call that waits for a limit nothing is said but by who lets it wait', () => {
+test('of a call that waits nothing is said but by who lets it wait', () => {
   const { calls, begin, answer } = setUp();
   const { call } = begin(toolCall(1));
   call.begun = false;

@@ -1,6 +1,5 @@
 import type { AuditEvent, EventType, JsonObject, Result, Trace } from '@gatebook/audit';
 import { cancelledMax, resourceCharsMax } from './bounds.js';
-import { withRemaining } from './call-limits.js';
 import { type RequestId, recordedMethods } from './client-line.js';
 import { Continuations } from './continuations.js';
 import { newCallId } from './ids.js';
@@ -33,12 +32,16 @@ export interface Call {
   /** Milliseconds on the monotonic clock, of the moment it was forwarded, before that of its arrival. */
   sinceMs: number;
   cancelled: boolean;
-  /** What was left in the tightest limit when it was let through. */
-  limitRemaining: number;
-  /** False while its limits have not let it through: nothing is recorded of it then but that. */
+  /** What was left in the tightest limit when it was let through; null without any. */
+  limitRemaining: number | null;
+  /** False while the gate has not let it through: no outcome is recorded of it then. */
   begun: boolean;
-  /** Ends its wait for a limit. */
+  /** Whether it is the server's by now. */
+  forwarded: boolean;
+  /** Gives it up before it is forwarded. */
   readonly giveUp: AbortController;
+  /** Told how it ended. */
+  onEnd: ((success: boolean) => void) | undefined;
 }
 
 interface Pending {
@@ -99,9 +102,11 @@ export class Calls {
       trace: traceOf(params),
       sinceMs: this.#now(),
       cancelled: false,
-      limitRemaining: Number.POSITIVE_INFINITY,
+      limitRemaining: null,
       begun: true,
+      forwarded: false,
       giveUp: new AbortController(),
+      onEnd: undefined,
     };
     this.#pending.set(request.id.key, { method, call });
     this.#open++;
@@ -110,6 +115,7 @@ export class Calls {
   }
 
   forwarded(call: Call): void {
+    call.forwarded = true;
     call.sinceMs = this.#now();
   }
 
@@ -156,8 +162,9 @@ export class Calls {
   abandon(error: string): AuditEvent[] {
     const events: AuditEvent[] = [];
     for (const { call } of this.#pending.values()) {
-      if (call === undefined || call.cancelled || !call.begun) continue;
-      events.push(this.#outcome(call, { success: false, status: 'server_died', error }));
+      if (call === undefined || call.cancelled) continue;
+      if (!call.begun) call.giveUp.abort(error);
+      else events.push(this.#outcome(call, { success: false, status: 'server_died', error }));
     }
     this.#pending.clear();
     this.#open = 0;
@@ -170,12 +177,19 @@ export class Calls {
     return pending !== undefined && pending.call?.begun !== false;
   }
 
-  /** Ends the wait of a call for a limit; false when there is none with this key that waits. */
+  /** Gives up a call that is not forwarded yet; false when there is none with this key. */
   giveUp(key: string): boolean {
     const call = this.#pending.get(key)?.call;
-    if (call === undefined || call.begun) return false;
+    if (call === undefined || call.forwarded) return false;
     call.giveUp.abort('it was cancelled');
     return true;
+  }
+
+  /** Nobody needs to wait any more: gives up all that the gate has not let through. */
+  giveUpAll(reason: string): void {
+    for (const { call } of this.#pending.values()) {
+      if (call !== undefined && !call.begun) call.giveUp.abort(reason);
+    }
   }
 
   #remove(key: string): void {
@@ -238,13 +252,16 @@ export class Calls {
 
   #outcome(call: Call, result: Result, more: JsonObject = {}): AuditEvent {
     const durationMs = Math.round((this.#now() - call.sinceMs) * 1000) / 1000;
-    const event: AuditEvent = {
+    call.onEnd?.(result.success === true);
+    call.onEnd = undefined;
+    const rateLimitRemaining = call.limitRemaining;
+    return {
       ...this.#frame(call),
       action: { phase: 'outcome', ...subjectOf(call) },
       result: { ...result, durationMs },
+      ...(rateLimitRemaining === null ? {} : { security: { rateLimitRemaining } }),
       details: { ...detailsOf(call), ...more },
     };
-    return withRemaining(event, call.limitRemaining);
   }
 
   #frame(call: Call): AuditEvent {

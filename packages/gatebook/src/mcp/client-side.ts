@@ -1,5 +1,6 @@
-import type { AuditEvent } from '@gatebook/audit';
-import type { Refusal as LimitRefusal } from '@gatebook/ratelimit';
+import type { GateCall } from '../gate/call.js';
+import type { Refused } from '../gate/refused.js';
+import type { Gate } from '../gate.js';
 import {
   lineBytesMax,
   pendingCallsMax,
@@ -8,27 +9,20 @@ import {
   queueLinesMax,
   refusedPreviewBytes,
 } from './bounds.js';
-import {
-  type CallLimits,
-  givenUpEvent,
-  limitedEvent,
-  overReason,
-  refusalText,
-  withRemaining,
-} from './call-limits.js';
-import type { Call, Calls } from './calls.js';
+import type { Calls } from './calls.js';
 import {
   type ClientMessage,
   type Refusal,
   readClientLine,
   recordedMethods,
 } from './client-line.js';
-import { rawText, stringValue } from './json-member.js';
+import { type Members, rawText, stringValue } from './json-member.js';
 import type { Ledger } from './ledger.js';
 import { type LinePart, LineSplitter } from './line-splitter.js';
 import type { Outcomes } from './outcomes.js';
 import type { LineOutlet, Outlet } from './outlet.js';
 import {
+  deniedCode,
   limitedCode,
   notMadeLine,
   notRecordedCode,
@@ -42,7 +36,10 @@ import { StepQueue } from './step-queue.js';
 type Request = Extract<ClientMessage, { kind: 'request' }>;
 
 /** What becomes of a line: it is forwarded (and then this happens), or this is answered. */
-type Verdict = { readonly forward: () => void } | { readonly answer: Buffer };
+type Final = { readonly forward: () => void } | { readonly answer: Buffer };
+
+/** It may also be that a person must be asked first, and that what is behind it goes on. */
+type Verdict = Final | { readonly later: Promise<Final> };
 
 /** A line on its way. Records are begun in the order of the lines; lines are forwarded in that order too. */
 interface Step {
@@ -55,7 +52,9 @@ export interface ClientSideOptions {
   readonly calls: Calls;
   readonly ledger: Ledger;
   readonly outcomes: Outcomes;
-  readonly limits: CallLimits;
+  readonly gate: Gate;
+  /** The server's name in policies, where the operator gave one. */
+  readonly serverName?: string | undefined;
   readonly toServer: Outlet;
   readonly toClient: LineOutlet;
 }
@@ -67,6 +66,8 @@ export class ClientSide {
   readonly #splitter = new LineSplitter(lineBytesMax);
   /** The beginning of an overlong line while the rest of it passes by, and how long it has become. */
   #overlong: { readonly head: Buffer; bytes: number } | undefined;
+  /** Lines that wait for a person, and hold up nothing. */
+  readonly #held = new Set<Promise<void>>();
 
   constructor(options: ClientSideOptions) {
     this.#o = options;
@@ -83,6 +84,7 @@ export class ClientSide {
     } finally {
       this.#queue.end();
       await forwarding;
+      await Promise.all(this.#held);
     }
   }
 
@@ -91,14 +93,22 @@ export class ClientSide {
       const step = await this.#queue.peek();
       if (step === undefined) return;
       const verdict = await step.verdict;
-      if ('answer' in verdict) {
-        await this.#o.toClient.writeLine(verdict.answer);
-      } else {
-        verdict.forward();
-        await this.#o.toServer.write(step.line);
-      }
+      if ('later' in verdict) this.#hold(step.line, verdict.later);
+      else await this.#pass(step.line, verdict);
       this.#queue.done();
     }
+  }
+
+  #hold(line: Buffer, later: Promise<Final>): void {
+    const passed = later.then((final) => this.#pass(line, final)).catch(() => undefined);
+    this.#held.add(passed);
+    void passed.finally(() => this.#held.delete(passed));
+  }
+
+  async #pass(line: Buffer, final: Final): Promise<void> {
+    if ('answer' in final) return await this.#o.toClient.writeLine(final.answer);
+    final.forward();
+    await this.#o.toServer.write(line);
   }
 
   async #take(part: LinePart): Promise<void> {
@@ -141,7 +151,8 @@ export class ClientSide {
       case 'request':
         return { line, verdict: this.#request(message, line) };
       case 'notification':
-        this.#giveUp(message);
+        // The server has never heard of what is given up here.
+        if (this.#gaveUp(message)) return undefined;
         return { line, verdict: Promise.resolve({ forward: () => this.#notified(message) }) };
       case 'response':
         return { line, verdict: Promise.resolve({ forward: () => undefined }) };
@@ -173,46 +184,50 @@ export class ClientSide {
       calls.watch(request.id, request.method);
       return Promise.resolve({ forward: () => undefined });
     }
-    return this.#call(request, request.params!);
+    let hold = (): void => {};
+    const held = new Promise<void>((resolve) => {
+      hold = resolve;
+    });
+    const later = this.#call(request, request.params!, hold);
+    return Promise.race([later, held.then(() => ({ later }))]);
   }
 
-  async #call(request: Request, params: NonNullable<Request['params']>): Promise<Verdict> {
-    const { calls, ledger, limits, session } = this.#o;
+  async #call(
+    request: Request,
+    params: NonNullable<Request['params']>,
+    onHold: () => void,
+  ): Promise<Final> {
+    const { calls, gate, outcomes, session } = this.#o;
     const { method, id } = request;
     const { call, intent } = calls.begin({ method, id, params });
-    const { channel, userId } = session.actor();
-    const tool = method === 'tools/call' ? call.subject : undefined;
     call.begun = false;
-    const wanted = { actor: userId, channel, session: session.id, tool };
-    const decision = await limits.take(wanted, call.giveUp).catch(() => undefined);
-    if (decision === undefined || !calls.has(id.key)) {
-      if (decision?.allowed) decision.refund();
-      return await this.#givenUp(request, call, intent);
+    const admitted = await gate.admit({
+      actor: session.actor(),
+      sessionId: session.id,
+      server: this.#o.serverName ?? session.source,
+      ...calledOf(method, call.subject, params),
+      intent,
+      signal: call.giveUp.signal,
+      onHold,
+      onIntent: () => {
+        call.begun = true;
+      },
+    });
+    if (!admitted.allowed) {
+      calls.drop(id.key);
+      return { answer: notMadeLine(request, codeOf(admitted), admitted.reason) };
     }
-    if (!decision.allowed) return await this.#limited(request, intent, decision);
-    call.begun = true;
-    call.limitRemaining = decision.remaining;
-    const failure = await ledger.intent(withRemaining(intent, decision.remaining));
-    if (failure === undefined) return { forward: () => calls.forwarded(call) };
-    calls.drop(id.key);
-    decision.refund();
-    const why = `it could not be recorded in the audit log (${failure})`;
-    return { answer: notMadeLine(request, notRecordedCode, why) };
-  }
-
-  async #givenUp(request: Request, call: Call, intent: AuditEvent): Promise<Verdict> {
-    const { calls, ledger } = this.#o;
-    calls.drop(request.id.key);
-    const { aborted, reason } = call.giveUp.signal;
-    const why = `${aborted ? reason : overReason} while it waited for a limit`;
-    await ledger.fact(givenUpEvent(intent, why));
-    return { answer: notMadeLine(request, limitedCode, why) };
-  }
-
-  async #limited(request: Request, intent: AuditEvent, refusal: LimitRefusal): Promise<Verdict> {
-    this.#o.calls.drop(request.id.key);
-    await this.#o.ledger.fact(limitedEvent(intent, refusal));
-    return { answer: notMadeLine(request, limitedCode, refusalText(refusal)) };
+    call.limitRemaining = admitted.remaining;
+    call.onEnd = admitted.ended;
+    if (call.giveUp.signal.aborted) {
+      await admitted.notMade();
+      const why = String(call.giveUp.signal.reason);
+      const event = calls.cancel(id.key, why);
+      if (event !== undefined) outcomes.record(event);
+      calls.drop(id.key);
+      return { answer: notMadeLine(request, limitedCode, why) };
+    }
+    return { forward: () => calls.forwarded(call) };
   }
 
   async #idInUse(request: Request, line: Buffer): Promise<Verdict> {
@@ -229,10 +244,10 @@ export class ClientSide {
     return { answer: notMadeLine(request, tooManyCode, why) };
   }
 
-  /** A call that still waits for a limit need not be made when it is cancelled; what is behind it in line need not wait for that. */
-  #giveUp(message: Extract<ClientMessage, { kind: 'notification' }>): void {
+  /** A call that is not forwarded yet need not be made when it is cancelled; what is behind it in line need not wait for that. */
+  #gaveUp(message: Extract<ClientMessage, { kind: 'notification' }>): boolean {
     const key = cancelledKey(message);
-    if (key !== undefined) this.#o.calls.giveUp(key);
+    return key !== undefined && this.#o.calls.giveUp(key);
   }
 
   #notified(message: Extract<ClientMessage, { kind: 'notification' }>): void {
@@ -242,6 +257,38 @@ export class ClientSide {
     const event = calls.cancel(key, stringValue(message.params!, 'reason'));
     if (event !== undefined) outcomes.record(event);
   }
+}
+
+/** The JSON-RPC code of a refusal, where the method has no result that a model reads. */
+function codeOf({ code }: Refused): number {
+  switch (code) {
+    case 'rate_limited':
+    case 'cancelled':
+      return limitedCode;
+    case 'denied':
+    case 'approval_pending':
+    case 'breaker_open':
+      return deniedCode;
+    default:
+      return notRecordedCode;
+  }
+}
+
+/** What a call is for the gate: a tool by its name, anything else by its method. */
+function calledOf(
+  method: string,
+  subject: string,
+  params: Members,
+): Pick<GateCall, 'name' | 'isTool' | 'arguments'> {
+  const isTool = method === 'tools/call';
+  const given = isTool || method === 'prompts/get' ? rawText(params, 'arguments') : undefined;
+  const own: unknown = given === undefined ? {} : JSON.parse(given);
+  if (isTool) return { name: subject, isTool, arguments: own };
+  if (method === 'prompts/get') {
+    return { name: method, isTool, arguments: { name: subject, arguments: own } };
+  }
+  const member = recordedMethods.get(method) ?? 'name';
+  return { name: method, isTool, arguments: { [member]: stringValue(params, member) ?? subject } };
 }
 
 /** The id of the request that a notification cancels. */

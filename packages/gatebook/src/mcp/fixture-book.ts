@@ -1,4 +1,6 @@
 import { AuditError, type AuditErrorCode, type AuditEvent } from '@gatebook/audit';
+import { GateState } from '../gate/state/gate-state.js';
+import { ownState } from '../gate/state/state-client.js';
 import type { Book } from './ledger.js';
 
 /** A book in memory for the tests of the relay; its appends can be held back and made to fail. */
@@ -6,6 +8,7 @@ export class FixtureBook implements Book {
   readonly events: AuditEvent[] = [];
   closed = false;
   failWith: AuditErrorCode | undefined;
+  readonly #state = ownState(new GateState());
   #gate: Promise<void> = Promise.resolve();
   #open: () => void = () => undefined;
 
@@ -26,6 +29,10 @@ export class FixtureBook implements Book {
     if (this.closed) throw new AuditError('log_closed', 'the log is closed');
     if (failWith !== undefined) throw new AuditError(failWith, `made to fail with ${failWith}`);
     this.events.push(event);
+  }
+
+  async consult(message: string): Promise<{ answer: string }> {
+    return { answer: await this.#state(message) };
   }
 
   async drained(): Promise<void> {

@@ -4,6 +4,7 @@ import { type Recording, recordAll, switchedOff } from '../recording.js';
 /** What the relay needs of a log. */
 export interface Book {
   append(event: AuditEvent): Promise<unknown>;
+  consult(message: string): Promise<{ readonly answer: string }>;
   drained(): Promise<void>;
   close(): Promise<void>;
 }
@@ -118,6 +119,23 @@ export class Ledger {
   /** Records what has happened already; waits for room where there is none. Returns whether it was recorded. */
   async fact(event: AuditEvent): Promise<boolean> {
     return (await this.#append(event, true)) === undefined;
+  }
+
+  /**
+   * Asks the process that writes the log what the gates over it share.
+   *
+   * @throws what the log says where it cannot be asked
+   */
+  async consult(message: string): Promise<string> {
+    if (this.#book === undefined) await this.#tryOpen();
+    const book = this.#book;
+    if (book === undefined) throw this.#lastError;
+    try {
+      return (await book.consult(message)).answer;
+    } catch (error) {
+      if (endOfLog.has(codeOf(error)) && this.#book === book) this.#leave(book, error);
+      throw error;
+    }
   }
 
   async close(): Promise<void> {

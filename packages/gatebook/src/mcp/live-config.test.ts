@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { AuditEvent } from '@gatebook/audit';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { CallLimits } from './call-limits.js';
 import { Ledger } from './ledger.js';
 import { LiveConfig } from './live-config.js';
 
@@ -43,13 +42,13 @@ function start(): void {
       if (fails) throw new Error('no room');
       events.push(event);
     },
+    consult: async () => ({ answer: '{}' }),
     drained: async () => {},
     close: async () => {},
   };
   const report = (line: string): void => void told.push(line);
   const ledger = new Ledger({ open: async () => book, onLogFailure: 'refuse', report });
-  const limits = new CallLimits({ limits: [] });
-  live.start({ ledger, limits, sessionId: 's', report });
+  live.start({ ledger, changeLimits: () => {}, sessionId: 's', report });
 }
 
 async function until(what: () => boolean): Promise<void> {

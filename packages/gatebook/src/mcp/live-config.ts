@@ -2,8 +2,8 @@ import type { Environment } from '../config/environment.js';
 import type { ConfigError } from '../config/fault.js';
 import type { Loaded } from '../config/load.js';
 import { ConfigWatch } from '../config/watch.js';
+import type { LimitOptions } from '../gate/limit-options.js';
 import { type Recording, recordAll } from '../recording.js';
-import type { CallLimits, LimitOptions } from './call-limits.js';
 import type { Ledger } from './ledger.js';
 
 export interface LiveConfigOptions {
@@ -17,7 +17,8 @@ export interface LiveConfigOptions {
 
 export interface Running {
   readonly ledger: Ledger;
-  readonly limits: CallLimits;
+  /** Puts other limits in the place of those in force. */
+  readonly changeLimits: (limits: LimitOptions) => void;
   readonly sessionId: string;
   /** Takes one line for the operator. */
   readonly report: (line: string) => void;
@@ -80,7 +81,7 @@ export class LiveConfig {
       );
       return;
     }
-    if (limits !== undefined) running.limits.change(limits);
+    if (limits !== undefined) running.changeLimits(limits);
     this.#loaded = after;
     if (silent) await running.ledger.fact(event);
     const names = changes.map(({ key }) =>

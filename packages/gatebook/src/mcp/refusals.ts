@@ -10,6 +10,8 @@ export const notRecordedCode = -32010;
 export const tooManyCode = -32011;
 /** The JSON-RPC code of "a rate limit refuses this". */
 export const limitedCode = -32012;
+/** The JSON-RPC code of "the policy, a person or the breaker refuses this". */
+export const deniedCode = -32013;
 
 /** The record of something from the client that was not forwarded. */
 export function refusedEvent(

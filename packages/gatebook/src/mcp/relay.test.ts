@@ -1,8 +1,11 @@
 import { PassThrough } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
+import { nobody } from '../gate/asker.js';
+import type { LimitOptions } from '../gate/limit-options.js';
+import { StateClient } from '../gate/state/state-client.js';
+import { Gate } from '../gate.js';
 import { lineBytesMax, pendingCallsMax, queueLinesMax, unexpectedMax } from './bounds.js';
-import { CallLimits, type LimitOptions } from './call-limits.js';
 import { Calls } from './calls.js';
 import { ClientSide } from './client-side.js';
 import { FixtureBook } from './fixture-book.js';
@@ -29,9 +32,11 @@ async function setUp(
   const outcomes = new Outcomes(ledger);
   const toClient = new LineOutlet(new Outlet(clientIn));
   const shared = { session, calls, ledger, outcomes, toClient };
+  const state = new StateClient((message) => ledger.consult(message), limited.limits);
+  const gate = new Gate({ book: ledger, state, ask: nobody }, { waitMs: limited.waitMs });
   const clientSide = new ClientSide({
     ...shared,
-    limits: new CallLimits(limited),
+    gate,
     toServer: new Outlet(serverIn),
   });
   const serverSide = new ServerSide(shared);
@@ -232,7 +237,9 @@ test('a cancellation is recorded in its turn, and the late answer still passes',
   const relay = await setUp();
   const cancel =
     '{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1,"reason":"no"}}\n';
-  relay.clientOut.write(toolCall(1) + cancel);
+  relay.clientOut.write(toolCall(1));
+  await until(() => relay.atServer() === toolCall(1));
+  relay.clientOut.write(cancel);
   await until(() => relay.atServer() === toolCall(1) + cancel);
   relay.serverOut.write(result(1));
   await until(() => relay.atClient() === result(1));
@@ -242,6 +249,31 @@ test('a cancellation is recorded in its turn, and the late answer still passes',
     ['tool_execution', 'cancelled'],
     ['mcp.late_answer', 'ok'],
   ]);
+});
+
+test('what is cancelled before it is forwarded is not made, and the server hears of neither', async () => {
+  const relay = await setUp();
+  relay.book.hold();
+  const cancel = '{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}\n';
+  relay.clientOut.write(toolCall(1) + cancel + toolCall(2));
+  await sleep(20);
+  relay.book.release();
+  await until(() => relay.atServer() === toolCall(2));
+  expect(relay.atClient()).toContain('"id":1');
+  await relay.outcomes.settled();
+  const told = relay.book.events.map(({ callId, action, result }) => [
+    callId === relay.book.events[0]!.callId,
+    action?.phase,
+    result?.status,
+  ]);
+  expect(told).toHaveLength(3);
+  expect(told).toEqual(
+    expect.arrayContaining([
+      [true, 'intent', undefined],
+      [false, 'intent', undefined],
+      [true, 'outcome', 'cancelled'],
+    ]),
+  );
 });
 
 test('an answer nobody asked for passes and is recorded, but not without end', async () => {

@@ -1,9 +1,13 @@
 import { basename } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import type { AuditEvent, AuditLogOptions, ServedLogOptions } from '@gatebook/audit';
+import { nobody } from '../gate/asker.js';
+import type { LimitOptions } from '../gate/limit-options.js';
+import { sharedConsult } from '../gate/shared-consult.js';
+import { StateClient } from '../gate/state/state-client.js';
+import { Gate } from '../gate.js';
 import { openLog } from '../open-log.js';
 import { childEnvironment } from '../secret-variables.js';
-import { CallLimits, type LimitOptions } from './call-limits.js';
 import { Calls } from './calls.js';
 import { ClientSide } from './client-side.js';
 import { within } from './delay.js';
@@ -97,12 +101,12 @@ async function relay(
   const session = new Session(options, basename(options.command[0] ?? ''));
   const calls = new Calls(session);
   const outcomes = new Outcomes(ledger);
-  const limits = new CallLimits(options.limits ?? { limits: [] });
+  const { gate, changeLimits } = gateOf(options, ledger, report);
   const shared = { session, calls, ledger, outcomes, toClient };
-  const fromClient = new ClientSide({ ...shared, limits, toServer });
+  const fromClient = new ClientSide({ ...shared, gate, toServer });
   const fromServer = new ServerSide(shared);
 
-  options.live?.start({ ledger, limits, sessionId: session.id, report });
+  options.live?.start({ ledger, changeLimits, sessionId: session.id, report });
   const shutdown = new Shutdown(server, () => calls.waiting, options.times);
   const closeInput = (): void => {
     toServer.end();
@@ -116,10 +120,10 @@ async function relay(
     closeInput();
   });
   void client.gone.then(() => {
-    limits.end();
+    calls.giveUpAll(overReason);
     closeInput();
   });
-  void Promise.race([server.exited, serverDone]).then(() => limits.end());
+  void Promise.race([server.exited, serverDone]).then(() => calls.giveUpAll(overReason));
 
   const exit = await server.exited;
   options.live?.end();
@@ -129,10 +133,37 @@ async function relay(
   for (const event of calls.abandon(deathNote(exit))) outcomes.record(event);
   await abandoned;
   await outcomes.settled();
+  await gate.close();
   await ledger.close();
   await shutdown.patiently(client.flushed());
   shutdown.end();
   return exit;
+}
+
+const overReason = 'the server or the client ended';
+
+interface RelayGate {
+  readonly gate: Gate;
+  readonly changeLimits: (limits: LimitOptions) => void;
+}
+
+function gateOf(options: McpOptions, ledger: Ledger, report: (line: string) => void): RelayGate {
+  const { limits = { limits: [] }, live, onLogFailure } = options;
+  const consult = sharedConsult({
+    log: (message) => ledger.consult(message),
+    isOn: () => live?.recording().enabled ?? true,
+    allows: onLogFailure === 'allow',
+    report,
+  });
+  const state = new StateClient(consult, limits.limits);
+  const gate = new Gate({ book: ledger, state, ask: nobody }, { waitMs: limits.waitMs });
+  return {
+    gate,
+    changeLimits: (next) => {
+      state.change(next.limits);
+      gate.change({ waitMs: next.waitMs });
+    },
+  };
 }
 
 /** Between the end of a server's output and the news of its exit, when the two come together. */

@@ -1,0 +1,263 @@
+import { AuditError, type AuditEvent } from '@gatebook/audit';
+import type { Decision, Policy } from '@gatebook/policy';
+import { ask } from './gate/approval.js';
+import type { Asker } from './gate/asker.js';
+import { argumentsDigest, type GateCall, nameOf } from './gate/call.js';
+import { GateError } from './gate/errors.js';
+import {
+  admittedEvent,
+  deniedEvent,
+  givenUpEvent,
+  limitedEvent,
+  limitText,
+  spanText,
+  stoppedText,
+  undecidedEvent,
+} from './gate/events.js';
+import { LimitQueue } from './gate/limit-queue.js';
+import { type Refused, refused } from './gate/refused.js';
+import type { Approval } from './gate/state/approvals.js';
+import type { BreakerOpen, BreakerRules } from './gate/state/breaker.js';
+import type { LimitAnswer, SharedRequest } from './gate/state/message.js';
+import type { StateClient } from './gate/state/state-client.js';
+import { Stops } from './gate/stops.js';
+import { reasonOf } from './mcp/ledger.js';
+
+/** What of the book a gate needs. */
+export interface GateBook {
+  /** Records what must be on disk before something happens. Returns why it must not happen, or undefined. */
+  intent(event: AuditEvent): Promise<string | undefined>;
+  /** Records what has happened. Returns whether it was recorded. */
+  fact(event: AuditEvent): Promise<boolean>;
+}
+
+/** What may change while a gate runs. */
+export interface GateRules {
+  /** Decides on calls; without one all are allowed. */
+  readonly policy?: Policy | undefined;
+  /** When a session is stopped; never by default. */
+  readonly breaker?: BreakerRules | undefined;
+  /** How long a call waits for a limit; it is refused at once by default. */
+  readonly waitMs?: number | undefined;
+  /** How long a call waits for a person; 45 s by default. */
+  readonly approvalMs?: number | undefined;
+  /** The guards that the operator has switched off. */
+  readonly notEnforced?: readonly string[] | undefined;
+}
+
+export interface GateParts {
+  readonly book: GateBook;
+  readonly state: StateClient;
+  readonly ask: Asker;
+}
+
+/** A call that may be made: its intent is recorded. */
+export interface Admitted {
+  readonly allowed: true;
+  /** What is left in the tightest limit; null without any. */
+  readonly remaining: number | null;
+  /** The call has ended. */
+  ended(success: boolean): void;
+  /** It was not made after all: what it took is given back. */
+  notMade(): Promise<void>;
+}
+
+/** The one way of every call: who refuses what, in which order, and what is recorded of it. */
+export class Gate {
+  readonly #book: GateBook;
+  readonly #state: StateClient;
+  readonly #ask: Asker;
+  #rules: GateRules;
+  readonly #queue: LimitQueue;
+  readonly #stops: Stops;
+
+  constructor({ book, state, ask }: GateParts, rules: GateRules) {
+    this.#book = book;
+    this.#state = state;
+    this.#ask = ask;
+    this.#rules = rules;
+    this.#queue = new LimitQueue(state);
+    this.#stops = new Stops(book);
+  }
+
+  /** Other rules from now on; calls that are on their way keep to those they met. */
+  change(rules: GateRules): void {
+    this.#rules = rules;
+  }
+
+  /** Whether the call may be made. Never throws; whatever goes wrong refuses. */
+  async admit(call: GateCall): Promise<Admitted | Refused> {
+    try {
+      return await this.#admit(call, this.#rules);
+    } catch (error) {
+      const reason = reasonOf(error);
+      await this.#book.fact(undecidedEvent(call.intent, reason));
+      if (error instanceof GateError) return refused(error.code, reason, { rule: error.rule });
+      if (error instanceof AuditError && !stateFaults.has(error.code)) {
+        return refused('log_unavailable', unrecordedText(reason));
+      }
+      return refused('state_unavailable', `it could not be decided on (${reason})`);
+    }
+  }
+
+  async #admit(call: GateCall, rules: GateRules): Promise<Admitted | Refused> {
+    const digest = argumentsDigest(call);
+
+    const stopped = await this.#breaker(call, digest, rules.breaker);
+    if (stopped !== undefined) return stopped;
+
+    const decision = rules.policy?.decide(policyCall(call));
+    if (decision?.decision === 'deny') return await this.#denied(call, decision);
+
+    let approval: Approval | undefined;
+    if (decision?.decision === 'ask') {
+      const peeked = this.#state.hasLimits ? await this.#state.peek(requestOf(call)) : undefined;
+      if (peeked?.allowed === false && rules.waitMs === undefined) {
+        return await this.#limited(call, peeked);
+      }
+      const parts = { book: this.#book, state: this.#state, ask: this.#ask };
+      const asked = await ask(parts, call, decision, digest, rules.approvalMs ?? approvalMsDefault);
+      if ('allowed' in asked) return asked;
+      approval = asked;
+    }
+
+    const taken = await this.#take(call, approval, rules.waitMs);
+    if (taken === undefined) return await this.#givenUp(call);
+    if (!taken.allowed) return await this.#limited(call, taken);
+    const giveBack = async (): Promise<void> => {
+      if (taken.grant !== undefined)
+        await this.#tell(this.#state.ask('refund', { grant: taken.grant }));
+    };
+    if (call.signal.aborted) {
+      await giveBack();
+      return await this.#givenUp(call);
+    }
+
+    const remaining = taken.remaining;
+    const notEnforced = rules.notEnforced ?? [];
+    const intent = admittedEvent(call.intent, decision, remaining, approval?.id, notEnforced);
+    call.onIntent?.();
+    const failure = await this.#book.intent(intent);
+    if (failure !== undefined) {
+      await giveBack();
+      return refused('log_unavailable', unrecordedText(failure));
+    }
+    return {
+      allowed: true,
+      remaining,
+      ended: (success) => this.#ended(call, success, taken.grant),
+      notMade: giveBack,
+    };
+  }
+
+  async #breaker(
+    call: GateCall,
+    digest: string,
+    rules: BreakerRules | undefined,
+  ): Promise<Refused | undefined> {
+    if (rules === undefined) return undefined;
+    const { sessionId: session } = call;
+    const same = `${nameOf(call)} ${digest}`.slice(-512);
+    const entered = await this.#state.ask('enter', { session, call: same, rules });
+    if (!entered.open) return undefined;
+    await this.#stops.record(call.intent, entered);
+    return refused('breaker_open', stopText(entered), {
+      rule: `breaker.${entered.why}`,
+      retryAfterMs: entered.retryAfterMs,
+    });
+  }
+
+  async #denied(call: GateCall, decision: Decision): Promise<Refused> {
+    await this.#book.fact(deniedEvent(call.intent, decision));
+    this.#ended(call, false);
+    const { rule, reasons } = decision;
+    const why = reasons.length === 0 ? '' : ` (${reasons[0]})`;
+    const text = `the policy denies it by \`${rule}\`${why}; do not retry it, nor the same in other words`;
+    return refused('denied', text, { rule });
+  }
+
+  async #take(
+    call: GateCall,
+    approval: Approval | undefined,
+    waitMs: number | undefined,
+  ): Promise<LimitAnswer | undefined> {
+    if (!this.#state.hasLimits && approval === undefined) return unlimited;
+    const request = requestOf(call);
+    if (waitMs === undefined) return await this.#state.take(request, approval?.id);
+    return await this.#queue.take(request, approval?.id, waitMs, call.signal);
+  }
+
+  async #limited(call: GateCall, answer: LimitAnswer): Promise<Refused> {
+    await this.#book.fact(limitedEvent(call.intent, answer));
+    return refused('rate_limited', limitText(answer), {
+      rule: `limit.${answer.by}`,
+      retryAfterMs: answer.retryAfterMs ?? undefined,
+    });
+  }
+
+  async #givenUp(call: GateCall): Promise<Refused> {
+    const why = `${String(call.signal.reason)} while it waited for a limit`;
+    await this.#book.fact(givenUpEvent(call.intent, 'limit', why));
+    return refused('cancelled', why);
+  }
+
+  #ended({ sessionId: session }: GateCall, success: boolean, grant?: string): void {
+    if (grant === undefined && this.#rules.breaker === undefined) return;
+    const message = { session, success, ...(grant === undefined ? {} : { grant }) };
+    void this.#tell(this.#state.ask('ended', message));
+  }
+
+  /** What cannot be told counts as spent. */
+  async #tell(telling: Promise<unknown>): Promise<void> {
+    await telling.catch(() => undefined);
+  }
+
+  /** Records what was only counted so far. */
+  async close(): Promise<void> {
+    await this.#stops.flush();
+  }
+}
+
+const approvalMsDefault = 45_000;
+
+/** The log works, but not what the gates share by it. */
+const stateFaults: ReadonlySet<string> = new Set(['hook_failed', 'no_hook', 'unknown_outcome']);
+
+function unrecordedText(reason: string): string {
+  return `it could not be recorded in the audit log (${reason})`;
+}
+
+const unlimited: LimitAnswer = {
+  allowed: true,
+  by: '',
+  remaining: null,
+  limit: null,
+  retryAfterMs: 0,
+};
+
+function policyCall(call: GateCall): Parameters<Policy['decide']>[0] {
+  const { actor, server, name: tool, annotations } = call;
+  return {
+    actor: actor.agent ?? actor.userId,
+    tool,
+    server,
+    arguments: call.arguments,
+    annotations,
+  };
+}
+
+function requestOf(call: GateCall): SharedRequest {
+  const { channel, userId } = call.actor;
+  return {
+    actor: userId,
+    channel,
+    session: call.sessionId,
+    tool: call.isTool ? call.name : undefined,
+  };
+}
+
+function stopText({ why, bound, retryAfterMs }: BreakerOpen): string {
+  const what = `this session is stopped: ${stoppedText(why, bound)}. End the loop and tell the user`;
+  if (retryAfterMs === undefined) return `${what}; only \`gatebook limits reset\` lets it go on`;
+  return `${what}; another call is let through in ${spanText(retryAfterMs)}`;
+}

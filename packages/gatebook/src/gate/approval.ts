@@ -1,0 +1,145 @@
+import type { AuditEvent } from '@gatebook/audit';
+import type { Decision } from '@gatebook/policy';
+import type { Asker } from './asker.js';
+import { actorOf, type GateCall, nameOf } from './call.js';
+import { GateError } from './errors.js';
+import { answeredEvent, askedEvent, givenUpEvent, unapprovedEvent } from './events.js';
+import { type Refused, refused } from './refused.js';
+import type { Approval, Question } from './state/approvals.js';
+import type { StateClient } from './state/state-client.js';
+
+export interface ApprovalParts {
+  readonly book: { fact(event: AuditEvent): Promise<boolean> };
+  readonly state: StateClient;
+  readonly ask: Asker;
+}
+
+/** Of the arguments, so many characters are shown to who is asked. */
+const shownCharsMax = 16_000;
+
+/**
+ * Sees to it that a person has said yes to a call: before, or now that he is asked. Resolves with the approval, or with the refusal of
+ * the call, which is recorded then.
+ */
+export async function ask(
+  parts: ApprovalParts,
+  call: GateCall,
+  decision: Decision,
+  digest: string,
+  patienceMs: number,
+): Promise<Approval | Refused> {
+  const { book, state } = parts;
+  const question: Question = {
+    session: call.sessionId,
+    actor: actorOf(call.actor),
+    tool: nameOf(call),
+    rule: decision.rule,
+    digest,
+  };
+  const before = await state.ask('find', { question });
+  if (before.approval !== undefined) return before.approval;
+  const { id } = await state.ask('ask', { question, shown: shownOf(call, decision) });
+  const askedMs = Date.now();
+  await book.fact(askedEvent(call.intent, decision, id));
+  call.onHold?.();
+  const approval = await answerOf(parts, call, decision, id, patienceMs);
+  if (call.signal.aborted) {
+    await state.ask('withdraw', { id }).catch(() => undefined);
+    const why = `${String(call.signal.reason)} while it waited for an approval`;
+    await book.fact(givenUpEvent(call.intent, 'approval', why));
+    return refused('cancelled', why);
+  }
+  if (approval === undefined) return await pending(parts, call, decision, id);
+  // Who answers by `gatebook approve` records it there.
+  if (approval.how !== 'command') {
+    const { actor, callId, source } = call.intent;
+    await book.fact(answeredEvent({ ...question, askedMs }, approval, { actor, callId, source }));
+  }
+  if (approval.approved) return approval;
+  const reason = `${approval.by} has refused it`;
+  await book.fact(unapprovedEvent(call.intent, decision, reason, id));
+  return refused('denied', `${reason}; do not retry it, nor the same in other words`, {
+    rule: decision.rule,
+  });
+}
+
+async function pending(
+  { book }: ApprovalParts,
+  call: GateCall,
+  decision: Decision,
+  id: string,
+): Promise<Refused> {
+  await book.fact(unapprovedEvent(call.intent, decision, 'nobody has answered yet', id));
+  const text = `approval pending ${id}: a person has to approve it (gatebook approve ${id}); once that is done the same call passes, within 10 minutes`;
+  return refused('approval_pending', text, { rule: decision.rule });
+}
+
+/** The first answer, whoever gives it; undefined where none comes in time. */
+async function answerOf(
+  { state, ask }: ApprovalParts,
+  call: GateCall,
+  decision: Decision,
+  id: string,
+  patienceMs: number,
+): Promise<Approval | undefined> {
+  const over = new AbortController();
+  const signal = AbortSignal.any([call.signal, over.signal]);
+  const timer = setTimeout(() => over.abort(), patienceMs);
+  try {
+    return await Promise.race([
+      byOthers(state, id, signal),
+      byOwn(state, ask({ id, call, decision, signal }), id, signal),
+      aborted(signal),
+    ]);
+  } finally {
+    clearTimeout(timer);
+    over.abort();
+  }
+}
+
+async function byOthers(
+  state: StateClient,
+  id: string,
+  signal: AbortSignal,
+): Promise<Approval | undefined> {
+  while (!signal.aborted) {
+    const news = await state.ask('news', { id });
+    if (news.state === 'decided') return news.approval;
+    if (news.state === 'gone') {
+      throw new GateError('approval_pending', 'the question was lost; make the same call again');
+    }
+  }
+  return undefined;
+}
+
+async function byOwn(
+  state: StateClient,
+  answer: ReturnType<Asker>,
+  id: string,
+  signal: AbortSignal,
+): Promise<Approval | undefined> {
+  const verdict = await answer;
+  // Nobody can be asked here: others may answer still.
+  if (verdict === undefined) return await aborted(signal);
+  return (await state.ask('decide', { id, verdict })).approval;
+}
+
+async function aborted(signal: AbortSignal): Promise<undefined> {
+  if (signal.aborted) return;
+  await new Promise<void>((resolve) => {
+    signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}
+
+function shownOf(
+  call: GateCall,
+  { risk, reasons }: Decision,
+): { risk: string; reasons: string[]; text: string; bytes: number } {
+  const text = JSON.stringify(call.arguments) ?? '';
+  return {
+    risk,
+    reasons: reasons.slice(0, 10).map((reason) => reason.slice(0, 500).toWellFormed()),
+    text: text.slice(0, shownCharsMax).toWellFormed(),
+    bytes: Buffer.byteLength(text),
+  };
+}

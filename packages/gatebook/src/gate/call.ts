@@ -1,0 +1,49 @@
+import { createHash } from 'node:crypto';
+import type { Actor, AuditEvent } from '@gatebook/audit';
+import type { ToolAnnotations } from '@gatebook/policy';
+
+/** A call on its way to a tool. */
+export interface GateCall {
+  readonly actor: Actor;
+  readonly sessionId: string;
+  /** The MCP server that has the tool. */
+  readonly server?: string | undefined;
+  /** The tool's name, `exec` for a program; `resources/read`, `prompts/get`, … for what is no tool. */
+  readonly name: string;
+  /** Whether limits of tools count it. */
+  readonly isTool: boolean;
+  readonly arguments: unknown;
+  /** What must be recorded before it is made; the gate adds what it found. */
+  readonly intent: AuditEvent;
+  readonly annotations?: ToolAnnotations | undefined;
+  /** Aborted when it is given up. */
+  readonly signal: AbortSignal;
+  /** Called when a person is asked, and nothing else should wait for this call. */
+  readonly onHold?: (() => void) | undefined;
+  /** Called right before its intent is recorded: from then on it is not given up without an outcome. */
+  readonly onIntent?: (() => void) | undefined;
+}
+
+/** `server/tool`, as policies and people call it. */
+export function nameOf({ server, name }: GateCall): string {
+  return server === undefined ? name : `${server}/${name}`;
+}
+
+/** Who calls, as one text that differs for different people. */
+export function actorOf({ channel, userId, agent }: Actor): string {
+  return JSON.stringify([channel ?? null, userId ?? null, agent ?? null]);
+}
+
+/** Hex SHA-256 of the arguments, equal for arguments that say the same in another order of their members. */
+export function argumentsDigest(call: GateCall): string {
+  return createHash('sha256').update(canonical(call.arguments)).digest('hex');
+}
+
+/** JSON with members sorted, after the idea of RFC 8785; only ever compared with itself. */
+function canonical(value: unknown): string {
+  const text = JSON.stringify(value, (_name, inner: unknown) => {
+    if (typeof inner !== 'object' || inner === null || Array.isArray(inner)) return inner;
+    return Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)));
+  }) as string | undefined;
+  return text ?? 'undefined';
+}

@@ -1,0 +1,53 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { LimitAnswer, SharedRequest } from './state/message.js';
+import type { StateClient } from './state/state-client.js';
+
+/** Between two tries, at least: what others took meanwhile is not known. */
+const pauseMsMin = 5;
+
+/**
+ * Waits for the limits. The calls of one gate do so one after the other, in the order in which they came; among several gates there is no
+ * order.
+ */
+export class LimitQueue {
+  readonly #state: StateClient;
+  #before: Promise<unknown> = Promise.resolve();
+
+  constructor(state: StateClient) {
+    this.#state = state;
+  }
+
+  /** The last answer once nothing can come of waiting longer; undefined when the signal ends the wait. */
+  async take(
+    request: SharedRequest,
+    approval: string | undefined,
+    waitMs: number,
+    signal: AbortSignal,
+  ): Promise<LimitAnswer | undefined> {
+    const deadline = performance.now() + waitMs;
+    const mine = this.#before.then(() => this.#take(request, approval, deadline, signal));
+    this.#before = mine.catch(() => undefined);
+    return await mine;
+  }
+
+  async #take(
+    request: SharedRequest,
+    approval: string | undefined,
+    deadline: number,
+    signal: AbortSignal,
+  ): Promise<LimitAnswer | undefined> {
+    for (;;) {
+      if (signal.aborted) return undefined;
+      const answer = await this.#state.take(request, approval);
+      const { retryAfterMs } = answer;
+      if (answer.allowed || retryAfterMs === null) return answer;
+      const pauseMs = Math.max(pauseMsMin, Math.ceil(retryAfterMs));
+      if (performance.now() + pauseMs > deadline) return answer;
+      try {
+        await sleep(pauseMs, undefined, { signal });
+      } catch {
+        return undefined;
+      }
+    }
+  }
+}

@@ -1,0 +1,68 @@
+import { join } from 'node:path';
+import type { Caller, HookEnd, HookMaker, MessageHook } from '@gatebook/audit';
+import type { GateState } from './gate-state.js';
+import type { StateFolder } from './state-folder.js';
+
+/** Where the holder keeps what the next one must know. */
+export function stateFolderOf(keysDir: string): string {
+  return join(keysDir, 'gate');
+}
+
+interface Holding {
+  readonly state: GateState;
+  readonly folder: StateFolder;
+}
+
+/**
+ * Makes the hook by which the process that writes a log holds what all gates over that log share. Its code is loaded at the first
+ * message: most processes that write a log never get one.
+ */
+export function gateHook(keysDir: string): HookMaker {
+  return () => new GateHook(keysDir);
+}
+
+class GateHook implements MessageHook {
+  readonly #keysDir: string;
+  #holding: Promise<Holding> | undefined;
+  #held: Holding | undefined;
+
+  constructor(keysDir: string) {
+    this.#keysDir = keysDir;
+  }
+
+  answer(message: string, from: Caller): string | Promise<string> {
+    if (this.#held !== undefined) return answered(this.#held, message, from);
+    this.#holding ??= this.#begin();
+    return this.#holding.then((held) => answered(held, message, from));
+  }
+
+  left(caller: Caller): void {
+    this.#held?.state.left(caller);
+  }
+
+  close(how: HookEnd): void {
+    if (how === 'clean' && this.#held !== undefined) {
+      this.#held.folder.end(this.#held.state.limits.snapshot());
+    }
+  }
+
+  async #begin(): Promise<Holding> {
+    const { GateState } = await import('./gate-state.js');
+    const { StateFolder } = await import('./state-folder.js');
+    const folder = new StateFolder(stateFolderOf(this.#keysDir));
+    const left = folder.begin();
+    const state = new GateState(left.kind === 'lost' ? { emptyAtMs: left.atMs } : {});
+    if (left.kind === 'snapshot') state.limits.restore(left.limits);
+    this.#held = { state, folder };
+    return this.#held;
+  }
+}
+
+function answered(
+  { state, folder }: Holding,
+  message: string,
+  from: Caller,
+): string | Promise<string> {
+  folder.touch();
+  return state.answer(message, from);
+}

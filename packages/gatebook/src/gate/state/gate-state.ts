@@ -1,0 +1,165 @@
+import { randomBytes } from 'node:crypto';
+import type { Caller } from '@gatebook/audit';
+import type { Decision, Grant } from '@gatebook/ratelimit';
+import { GateError } from '../errors.js';
+import { type Approval, Approvals } from './approvals.js';
+import { Breaker } from './breaker.js';
+import {
+  type Answer,
+  type Ask,
+  type Done,
+  type LimitAnswer,
+  type Message,
+  type Op,
+  readMessage,
+  type StateError,
+  type UnknownLimits,
+} from './message.js';
+import { SharedLimits, type SharedLimitsOptions } from './shared-limits.js';
+
+/** What one process took that may be given back, of the newest so many; older ones stay taken. */
+export const grantsMax = 4_096;
+/** How long a question is looked at before it is answered that there is no news: less than a message may take. */
+const newsMs = 1_500;
+
+interface Held {
+  readonly grant: Grant;
+  readonly approval: Approval | undefined;
+}
+
+/** One process that asks. */
+interface Guest {
+  readonly grants: Map<string, Held>;
+  readonly questions: Set<string>;
+}
+
+/** What all gates over one log share, in the process that writes the log. */
+export class GateState {
+  readonly limits: SharedLimits;
+  readonly breaker = new Breaker();
+  readonly approvals = new Approvals();
+  readonly #guests = new Map<string, Guest>();
+
+  constructor(options: SharedLimitsOptions = {}) {
+    this.limits = new SharedLimits(options);
+  }
+
+  /** A GateError is an answer too, and thrown again where it was asked. */
+  answer(text: string, from: Caller): string | Promise<string> {
+    try {
+      const answer = this.#handle(readMessage(text), from);
+      return answer instanceof Promise ? answer.then(jsonOf) : jsonOf(answer);
+    } catch (error) {
+      if (!(error instanceof GateError)) throw error;
+      const { code, message, rule } = error;
+      return jsonOf({ error: { code, message, ...(rule === undefined ? {} : { rule }) } });
+    }
+  }
+
+  /** A process has gone: nobody waits for its questions any more. */
+  left({ client }: Caller): void {
+    for (const id of this.#guests.get(client)?.questions ?? []) this.approvals.withdraw(id);
+    this.#guests.delete(client);
+  }
+
+  #handle(message: Message, from: Caller): Answer<Op> | Promise<Answer<Op>> {
+    const guest = this.#guestOf(from);
+    switch (message.op) {
+      case 'limits':
+        return { id: this.limits.register(message.specs, message.replaces) };
+      case 'enter':
+        return this.breaker.enter(message.session, message.call, message.rules);
+      case 'ended':
+        this.breaker.ended(message.session, message.success);
+        if (message.grant !== undefined) guest.grants.delete(message.grant);
+        return done;
+      case 'take':
+        return this.#take(message, guest);
+      case 'peek':
+        if (!this.limits.knows(message.limits)) return unknown;
+        return this.#plain(this.limits.peek(message.limits, message.request));
+      case 'refund':
+        this.#refund(message.grant, guest);
+        return done;
+      case 'find':
+        return { approval: this.approvals.find(message.question) };
+      case 'ask': {
+        const { id } = this.approvals.ask(message.question, { ...message.shown, pid: from.pid });
+        guest.questions.add(id);
+        return { id };
+      }
+      case 'news':
+        return this.approvals.news(message.id, newsMs);
+      case 'decide':
+        this.#requireOwn(message.id, guest);
+        return { approval: this.approvals.decide(message.id, message.verdict) };
+      case 'withdraw':
+        this.#requireOwn(message.id, guest);
+        this.approvals.withdraw(message.id);
+        guest.questions.delete(message.id);
+        return done;
+    }
+  }
+
+  #take({ limits, request, approval }: Ask<'take'>, guest: Guest): LimitAnswer | UnknownLimits {
+    if (!this.limits.knows(limits)) return unknown;
+    const given = this.approvals.given().find(({ id }) => id === approval);
+    if (approval !== undefined && given === undefined) {
+      throw new GateError('denied', 'the approval is not in force any more; ask again');
+    }
+    const answer = this.limits.take(limits, request);
+    if (!answer.allowed) return this.#plain(answer);
+    if (given !== undefined) this.approvals.use(given.id);
+    const grant = randomBytes(9).toString('base64url');
+    guest.grants.set(grant, { grant: answer, approval: given });
+    if (guest.grants.size > grantsMax) {
+      const oldest = guest.grants.keys().next();
+      if (oldest.done !== true) guest.grants.delete(oldest.value);
+    }
+    return { ...this.#plain(answer), grant };
+  }
+
+  #refund(grant: string, guest: Guest): void {
+    const held = guest.grants.get(grant);
+    guest.grants.delete(grant);
+    held?.grant.refund();
+    if (held?.approval !== undefined) this.approvals.giveBack(held.approval);
+  }
+
+  #requireOwn(question: string, guest: Guest): void {
+    if (guest.questions.has(question)) return;
+    throw new GateError('denied', 'only who asked a question may answer or withdraw it here');
+  }
+
+  #guestOf({ client }: Caller): Guest {
+    let guest = this.#guests.get(client);
+    if (guest === undefined) {
+      guest = { grants: new Map(), questions: new Set() };
+      this.#guests.set(client, guest);
+    }
+    return guest;
+  }
+
+  #plain(decision: Decision): LimitAnswer {
+    const { allowed, remaining, limit, retryAfterMs, reason } = decision;
+    return {
+      allowed,
+      by: this.limits.nameOf(decision),
+      remaining: finite(remaining),
+      limit: finite(limit),
+      retryAfterMs: finite(retryAfterMs),
+      ...(reason === undefined ? {} : { reason }),
+    };
+  }
+}
+
+function jsonOf(answer: Answer<Op> | { readonly error: StateError }): string {
+  return JSON.stringify(answer);
+}
+
+const done: Done = {};
+const unknown: UnknownLimits = { unknown: true };
+
+function finite(value: number): number | null {
+  return Number.isFinite(value) ? value : null;
+}

@@ -1,0 +1,88 @@
+import { randomBytes } from 'node:crypto';
+import type { Caller } from '@gatebook/audit';
+import type { LimitSpec } from '../../limits.js';
+import { GateError } from '../errors.js';
+import type { GateState } from './gate-state.js';
+import type { Answer, Ask, LimitAnswer, Op, SharedRequest, StateError } from './message.js';
+import { configurationId } from './shared-limits.js';
+
+/** Sends a message to the process that holds what the gates share. */
+export type Consult = (message: string) => Promise<string>;
+
+/** What one gate asks of all. Holds nothing but the limits of its own configuration, which it makes known where they are not. */
+export class StateClient {
+  readonly #consult: Consult;
+  #specs: readonly LimitSpec[];
+  #limits: string;
+  /** The configuration before this one, whose buckets this one goes on with. */
+  #replaces: string | undefined;
+
+  constructor(consult: Consult, specs: readonly LimitSpec[]) {
+    this.#consult = consult;
+    this.#specs = specs;
+    this.#limits = configurationId(specs);
+  }
+
+  get hasLimits(): boolean {
+    return this.#specs.length > 0;
+  }
+
+  /** Other limits from now on; those that differ in their numbers only go on with what was used. */
+  change(specs: readonly LimitSpec[]): void {
+    const next = configurationId(specs);
+    if (next === this.#limits) return;
+    this.#replaces = this.#limits;
+    this.#specs = specs;
+    this.#limits = next;
+  }
+
+  async ask<O extends Op>(op: O, message: Ask<O>): Promise<Answer<O>> {
+    return answerIn<O>(await this.#consult(JSON.stringify({ op, ...message })));
+  }
+
+  /** Takes from all limits or from none. `approval`: the one by which the call passes, used up where it was for one call. */
+  async take(request: SharedRequest, approval?: string): Promise<LimitAnswer> {
+    return await this.#known('take', { request, ...(approval === undefined ? {} : { approval }) });
+  }
+
+  async peek(request: SharedRequest): Promise<LimitAnswer> {
+    return await this.#known('peek', { request });
+  }
+
+  async #known<O extends 'take' | 'peek'>(
+    op: O,
+    message: Omit<Ask<O>, 'limits'>,
+  ): Promise<LimitAnswer> {
+    for (let tries = 0; tries < registrationsMax; tries++) {
+      const limits = this.#limits;
+      const asked = { op, limits, ...message };
+      const answer = answerIn<O>(await this.#consult(JSON.stringify(asked)));
+      if (!('unknown' in answer)) return answer;
+      await this.ask('limits', {
+        specs: this.#specs,
+        ...(this.#replaces === undefined ? {} : { replaces: this.#replaces }),
+      });
+    }
+    throw new GateError(
+      'state_unavailable',
+      'the holder of the limits changes too often; try again',
+    );
+  }
+}
+
+/** @throws GateError that was the answer */
+function answerIn<O extends Op>(text: string): Answer<O> {
+  const answer = JSON.parse(text) as Answer<O> | { readonly error: StateError };
+  if (!('error' in answer)) return answer;
+  const { code, message, rule } = answer.error;
+  throw new GateError(code, message, { rule });
+}
+
+/** A holder that does not know the limits is told; another one that took over meanwhile again. */
+const registrationsMax = 5;
+
+/** What is shared with nobody, where no log joins the gates. */
+export function ownState(state: GateState): Consult {
+  const self: Caller = { client: randomBytes(16).toString('hex'), pid: process.pid };
+  return async (message) => await state.answer(message, self);
+}

@@ -1,0 +1,82 @@
+import { randomBytes } from 'node:crypto';
+import * as fs from 'node:fs';
+import { join } from 'node:path';
+import type { LimitsSnapshot } from './shared-limits.js';
+
+/** How old the mark of a holder that lives may be. */
+export const markMs = 1_000;
+const snapshotBytesMax = 64 * 1024 * 1024;
+
+/** What the holder before this one left. */
+export type Left =
+  | { readonly kind: 'nothing' }
+  | { readonly kind: 'snapshot'; readonly limits: LimitsSnapshot }
+  /** It ended without a word, or its word cannot be read; the time is the last at which it may have lived, in ms since 1970. */
+  | { readonly kind: 'lost'; readonly atMs: number };
+
+/**
+ * A folder beside the log's keys (mode 0700) in which a holder says that it holds, and at its end what was used. The mark is there while
+ * one holds and is set anew each second, so that of one that was killed it is known until when it may have let calls through.
+ */
+export class StateFolder {
+  readonly #dir: string;
+  readonly #mark: string;
+  readonly #snapshot: string;
+  #markedMs = 0;
+
+  constructor(dir: string) {
+    this.#dir = dir;
+    this.#mark = join(dir, 'holder');
+    this.#snapshot = join(dir, 'state.json');
+  }
+
+  /** Begins to hold, and says what the one before left. */
+  begin(): Left {
+    fs.mkdirSync(this.#dir, { recursive: true, mode: 0o700 });
+    const left = this.#left();
+    fs.writeFileSync(this.#mark, `${process.pid}\n`, { mode: 0o600 });
+    this.touch();
+    fs.rmSync(this.#snapshot, { force: true });
+    return left;
+  }
+
+  /** Before anything is let through: says that this holder lives. */
+  touch(): void {
+    const now = Date.now();
+    if (now - this.#markedMs < markMs && now >= this.#markedMs) return;
+    fs.utimesSync(this.#mark, now / 1000, now / 1000);
+    this.#markedMs = now;
+  }
+
+  /** Ends holding in order. */
+  end(limits: LimitsSnapshot): void {
+    const draft = `${this.#snapshot}.${randomBytes(6).toString('hex')}`;
+    const fd = fs.openSync(draft, 'wx', 0o600);
+    try {
+      fs.writeFileSync(fd, JSON.stringify({ version: 1, limits }));
+      fs.fsyncSync(fd);
+    } finally {
+      fs.closeSync(fd);
+    }
+    fs.renameSync(draft, this.#snapshot);
+    fs.rmSync(this.#mark, { force: true });
+  }
+
+  #left(): Left {
+    const marked = fs.statSync(this.#mark, { throwIfNoEntry: false });
+    if (marked !== undefined) return { kind: 'lost', atMs: marked.mtimeMs + markMs };
+    const found = fs.statSync(this.#snapshot, { throwIfNoEntry: false });
+    if (found === undefined) return { kind: 'nothing' };
+    const lost: Left = { kind: 'lost', atMs: found.mtimeMs + markMs };
+    if (found.size > snapshotBytesMax) return lost;
+    try {
+      const { version, limits } = JSON.parse(fs.readFileSync(this.#snapshot, 'utf8')) as {
+        version?: unknown;
+        limits: LimitsSnapshot;
+      };
+      return version === 1 ? { kind: 'snapshot', limits } : lost;
+    } catch {
+      return lost;
+    }
+  }
+}
