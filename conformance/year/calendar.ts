@@ -22,7 +22,7 @@ export async function openCalendar(dir: string): Promise<Calendar> {
     env: () => ({
       ...wall.env,
       UPTIME_AHEAD: String(today * dayS),
-      NODE_OPTIONS: `--require=${preload}`,
+      NODE_OPTIONS: `${wall.env.NODE_OPTIONS} --require=${preload}`,
     }),
     lasting: wall.env,
     set: async (day) => {

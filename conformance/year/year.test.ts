@@ -3,7 +3,7 @@ import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { SecondVerifier } from '../attacks/verifiers.js';
-import { openBench, start } from '../cli/gatebook.js';
+import { openBench, type Ran, start } from '../cli/gatebook.js';
 import { listening, type WitnessProcess, witnessArgs } from '../witness/witness-process.js';
 import { openCalendar } from './calendar.js';
 import { Diary, type Report, withByteChanged, without } from './diary.js';
@@ -36,6 +36,7 @@ let hmacKey: string;
 let publicKey: string;
 let newestKey: string;
 const steps: Step[] = [];
+let failed = false;
 
 beforeAll(async () => {
   const bench = await openBench();
@@ -53,8 +54,10 @@ beforeAll(async () => {
 afterAll(async () => {
   second?.close();
   await witness?.end();
-  await diary?.bench.remove();
-  if (full && process.env['GATEBOOK_WRITE_YEAR'] !== undefined) writePage(steps);
+  // A log of so many days is not had again soon.
+  if (failed) console.log(`a year: the log and its keys stay in ${diary?.bench.folder}`);
+  else await diary?.bench.remove();
+  if (full && !failed && process.env['GATEBOOK_WRITE_YEAR'] !== undefined) writePage(steps);
 });
 
 async function openWitness(logKeys: readonly string[]): Promise<void> {
@@ -83,6 +86,8 @@ const levels = (): [string, string[]][] => [
   ['auditor', ['--key', newestKey, '--hmac-key', hmacKey]],
 ];
 
+const saying = (report: Report): string => JSON.stringify(report);
+
 /** What must be deleted by then, and nothing else: all whose seal is as old as the retention. */
 async function expectDeletions(report: Report, day: number): Promise<void> {
   const kept = diary.firstSeqs[day - plan.retention];
@@ -90,23 +95,29 @@ async function expectDeletions(report: Report, day: number): Promise<void> {
     expect(report.pruned).toEqual([]);
     return;
   }
-  expect(report.pruned.map(({ reason }) => reason)).toEqual(['age']);
-  const [begin, end] = report.pruned[0]!.range;
-  expect(begin).toBe(0);
+  const [run, ...more] = report.pruned;
+  const [begin, end] = run?.range ?? [Number.NaN, Number.NaN];
   // Between a day's seal and its first event stand a few records of the log's own.
-  expect(end, end > kept - 20 ? '' : await whyKept()).toBeGreaterThan(kept - 20);
-  expect(end).toBeLessThanOrEqual(kept);
+  const right = run?.reason === 'age' && begin === 0 && kept - 20 < end && end <= kept;
+  if (right && more.length === 0) return;
+  throw new Error(
+    `not all up to about ${kept} was deleted for its age, or other: ${saying(report)}\n${await whyKept()}`,
+  );
 }
 
-/** What the log says of its clock and its deletions, where fewer were made than there should be. */
+/** What the log says of its clock and its deletions, where others were made than there should be. */
 async function whyKept(): Promise<string> {
-  const told = await Promise.all([
-    diary.run(['audit', 'prune', '--dry-run']),
-    diary.run(['audit', 'status']),
-    diary.run(['audit', '--type', 'log.clock_jump', '--format', 'json']),
-    diary.run(['audit', '--type', 'log.pruned', '--format', 'json', '--limit', '3']),
-    diary.run(['audit', '--type', 'log.opened', '--format', 'json', '--limit', '3']),
-  ]);
+  const own = (type: string, limit: number): Promise<Ran> =>
+    diary.run(['audit', '--type', type, '--format', 'json', '--limit', String(limit)]);
+  const told = [
+    await diary.run(['audit', 'status']),
+    await own('log.clock_jump', 10),
+    await own('log.pruned', 3),
+    await own('log.opened', 3),
+    await own('log.sealed', 2 * plan.retention),
+    // It opens the log, so it comes last.
+    await diary.run(['audit', 'prune', '--dry-run']),
+  ];
   return told.map(({ stdout, stderr }) => `${stdout}${stderr}`).join('\n');
 }
 
@@ -116,12 +127,8 @@ async function lookAtStep(day: number, held: readonly string[]): Promise<void> {
   let last: Report | undefined;
   for (const [level, flags] of levels()) {
     const { report, code, seconds: took } = await diary.verify([...flags, ...evidence, '--strict']);
-    expect([report.verdict, code, report.level, report.pending], JSON.stringify(report)).toEqual([
-      'ok',
-      0,
-      level,
-      0,
-    ]);
+    const { verdict, pending } = report;
+    expect([verdict, code, report.level, pending], saying(report)).toEqual(['ok', 0, level, 0]);
     await expectDeletions(report, day);
     seconds.push(took);
     last = report;
@@ -131,17 +138,17 @@ async function lookAtStep(day: number, held: readonly string[]): Promise<void> {
   const middle = segments[segments.length >> 1]!;
   const newest = segments.at(-1)!;
   const [, auditor] = levels()[1]!;
-  for (const [level, flags] of day % (2 * plan.stepDays) === 0 ? levels() : [levels()[0]!]) {
+  for (const [, flags] of day % (2 * plan.stepDays) === 0 ? levels() : [levels()[0]!]) {
     const gone = await without(oldest.file, () => diary.verify(flags));
-    expect([gone.report.verdict, gone.code], level).toEqual(['missing', 1]);
+    expect([gone.report.verdict, gone.code], saying(gone.report)).toEqual(['missing', 1]);
     // With its lines the log lost the records that tell of some earlier deletions, so these are missing too.
     const missing = gone.report.findings.map(({ range }) => range);
     expect(missing).toContainEqual([oldest.firstSeq, segments[1]!.firstSeq]);
     const spoilt = await withByteChanged(middle.file, () => diary.verify(flags));
-    expect([spoilt.report.verdict, spoilt.code], level).toEqual(['tampered', 1]);
+    expect([spoilt.report.verdict, spoilt.code], saying(spoilt.report)).toEqual(['tampered', 1]);
     expect(spoilt.report.findings[0]?.seq).toBeGreaterThanOrEqual(middle.firstSeq);
     const cut = await without(newest.file, () => diary.verify(flags));
-    expect([cut.report.verdict, cut.code], level).toEqual(['truncated', 1]);
+    expect([cut.report.verdict, cut.code], saying(cut.report)).toEqual(['truncated', 1]);
   }
   if (steps.length % plan.secondEvery === 0) {
     const brought = { keys: [newestKey], hmacKey, held: [...held] };
@@ -150,7 +157,7 @@ async function lookAtStep(day: number, held: readonly string[]): Promise<void> {
   // More than the policy kept was never promised, and a verifier who wants it says so.
   if (last!.pruned.length > 0) {
     const more = await diary.verify([...auditor, '--min-retention', `${plan.retention + 5}d`]);
-    expect([more.report.verdict, more.code]).toEqual(['missing', 1]);
+    expect([more.report.verdict, more.code], saying(more.report)).toEqual(['missing', 1]);
   }
   const end = last!.pruned[0]?.range[1] ?? 0;
   steps.push({
@@ -164,23 +171,38 @@ async function lookAtStep(day: number, held: readonly string[]): Promise<void> {
   });
 }
 
+/** A session, what has become old deleted before it, and now and then a look at all. */
+async function live(day: number, held: string[]): Promise<void> {
+  const { bench } = diary;
+  const policy = day === 0 ? ['--retention-days', String(plan.retention)] : [];
+  await diary.calendar.set(day);
+  await changeKey(day);
+  if (day > plan.retention) await diary.must(['audit', 'prune']);
+  await diary.record(plan.events, [...daily, ...policy]);
+  if ((day + 1) % plan.stepDays !== 0 && day !== plan.days - 1) return;
+  await lookAtStep(day, held.slice(-3));
+  const file = join(bench.folder, `held-${day}`);
+  writeFileSync(file, readFileSync(join(bench.log, 'checkpoint')));
+  held.push(file);
+}
+
+/** Names the day on which something fails. */
+async function onDay(day: number, live: () => Promise<void>): Promise<void> {
+  try {
+    await live();
+  } catch (cause) {
+    throw new Error(`day ${day}: ${cause instanceof Error ? cause.message : cause}`, { cause });
+  }
+}
+
 test(
   'every step of a year is judged rightly',
-  async () => {
-    const { bench } = diary;
+  async ({ onTestFailed }) => {
+    onTestFailed(() => {
+      failed = true;
+    });
     const held: string[] = [];
-    const policy = ['--retention-days', String(plan.retention)];
-    for (let day = 0; day < plan.days; day++) {
-      await diary.calendar.set(day);
-      await changeKey(day);
-      if (day > plan.retention) await diary.must(['audit', 'prune']);
-      await diary.record(plan.events, [...daily, ...(day === 0 ? policy : [])]);
-      if ((day + 1) % plan.stepDays !== 0 && day !== plan.days - 1) continue;
-      await lookAtStep(day, held.slice(-3));
-      const file = join(bench.folder, `held-${day}`);
-      writeFileSync(file, readFileSync(join(bench.log, 'checkpoint')));
-      held.push(file);
-    }
+    for (let day = 0; day < plan.days; day++) await onDay(day, () => live(day, held));
     expect(steps.length).toBe(Math.ceil(plan.days / plan.stepDays));
     expect(steps.at(-1)!.records).toBeGreaterThan(plan.days * plan.events);
     const shown = await diary.must(['keys', 'show', '--json']);
