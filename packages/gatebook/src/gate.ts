@@ -115,7 +115,7 @@ export class Gate {
       if (peeked?.allowed === false && rules.waitMs === undefined) {
         return await this.#limited(call, peeked);
       }
-      const parts = { book: this.#book, state: this.#state, ask: this.#ask };
+      const parts = { book: this.#book, state: this.#state, ask: call.ask ?? this.#ask };
       const asked = await ask(parts, call, decision, digest, rules.approvalMs ?? approvalMsDefault);
       if ('allowed' in asked) return asked;
       approval = asked;

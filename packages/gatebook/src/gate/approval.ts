@@ -49,6 +49,9 @@ export async function ask(
     await book.fact(givenUpEvent(call.intent, 'approval', why));
     return refused('cancelled', why);
   }
+  if (approval === 'later') {
+    return refused('approval_pending', pendingText(id), { rule: decision.rule });
+  }
   if (approval === undefined) return await pending(parts, call, decision, id);
   // Who answers by `gatebook approve` records it there.
   if (approval.how !== 'command') {
@@ -70,8 +73,11 @@ async function pending(
   id: string,
 ): Promise<Refused> {
   await book.fact(unapprovedEvent(call.intent, decision, 'nobody has answered yet', id));
-  const text = `approval pending ${id}: a person has to approve it (gatebook approve ${id}); once that is done the same call passes, within 10 minutes`;
-  return refused('approval_pending', text, { rule: decision.rule });
+  return refused('approval_pending', pendingText(id), { rule: decision.rule });
+}
+
+function pendingText(id: string): string {
+  return `approval pending ${id}: a person has to approve it (gatebook approve ${id}); once that is done the same call passes, within 10 minutes`;
 }
 
 /** The first answer, whoever gives it; undefined where none comes in time. */
@@ -81,7 +87,7 @@ async function answerOf(
   decision: Decision,
   id: string,
   patienceMs: number,
-): Promise<Approval | undefined> {
+): Promise<Approval | 'later' | undefined> {
   const over = new AbortController();
   const signal = AbortSignal.any([call.signal, over.signal]);
   const timer = setTimeout(() => over.abort(), patienceMs);
@@ -117,10 +123,12 @@ async function byOwn(
   answer: ReturnType<Asker>,
   id: string,
   signal: AbortSignal,
-): Promise<Approval | undefined> {
+): Promise<Approval | 'later' | undefined> {
   const verdict = await answer;
   // Nobody can be asked here: others may answer still.
   if (verdict === undefined) return await aborted(signal);
+  if (verdict === 'nobody') return undefined;
+  if (verdict === 'later') return verdict;
   return (await state.ask('decide', { id, verdict })).approval;
 }
 

@@ -13,8 +13,9 @@ export interface Asked {
 
 /**
  * Asks a person where the gate stands: on its terminal, or through its client. Resolves with undefined where nobody can be asked there, or
- * the question ended; `gatebook approve` can answer all the while.
+ * the question ended; `gatebook approve` can answer all the while. With `later` the question goes out with the answer to this call, and
+ * another one brings what the person said; with `nobody` the person would not answer, and nothing is gained by waiting for others.
  */
-export type Asker = (asked: Asked) => Promise<Verdict | undefined>;
+export type Asker = (asked: Asked) => Promise<Verdict | 'later' | 'nobody' | undefined>;
 
 export const nobody: Asker = () => Promise.resolve(undefined);

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Actor, AuditEvent } from '@gatebook/audit';
 import type { ToolAnnotations } from '@gatebook/policy';
+import type { Asker } from './asker.js';
 
 /** A call on its way to a tool. */
 export interface GateCall {
@@ -16,6 +17,8 @@ export interface GateCall {
   /** What must be recorded before it is made; the gate adds what it found. */
   readonly intent: AuditEvent;
   readonly annotations?: ToolAnnotations | undefined;
+  /** Asks the person behind this call, in the place of the gate's own asker. */
+  readonly ask?: Asker | undefined;
   /** Aborted when it is given up. */
   readonly signal: AbortSignal;
   /** Called when a person is asked, and nothing else should wait for this call. */

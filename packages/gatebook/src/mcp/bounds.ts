@@ -30,3 +30,7 @@ export const unexpectedMax = 100;
 export const refusedPreviewBytes = 4096;
 /** How much of an error text is kept outside the output. */
 export const errorCharsMax = 4096;
+/** Questions that went out with the answer to a call, and whose answer may still come. */
+export const openStatesMax = 1024;
+/** What a call brought for the server (`requestState`, `inputResponses`) and is carried through a question with it. */
+export const carriedCharsMax = 256 * 1024;

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { cancelledMax, resourceCharsMax } from './bounds.js';
 import { type CallRequest, Calls } from './calls.js';
 import { readClientLine } from './client-line.js';
-import { findAnswers, readFacts } from './server-line.js';
+import { readFacts, readServerLine } from './server-line.js';
 import { Session } from './session.js';
 
 function setUp(identity = {}) {
@@ -23,7 +23,7 @@ function setUp(identity = {}) {
     },
     answer: (line: object | string) => {
       const text = typeof line === 'string' ? line : JSON.stringify({ jsonrpc: '2.0', ...line });
-      const [answer] = findAnswers(Buffer.from(text));
+      const [answer] = readServerLine(Buffer.from(text)).answers;
       return calls.answer(answer!.keys, () => readFacts(answer!));
     },
   };

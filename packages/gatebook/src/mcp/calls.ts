@@ -119,6 +119,11 @@ export class Calls {
     call.sinceMs = this.#now();
   }
 
+  /** A call that was not made, because its person is asked first: the request that repeats this state carries it on. */
+  carryOn({ callId, method, subject }: Call, requestState: string): void {
+    this.#continuations.remember(callId, method, subject, { requestState });
+  }
+
   /** Forgets a request that was refused after all. */
   drop(key: string): void {
     this.#remove(key);

@@ -29,7 +29,8 @@ export type ClientMessage =
       readonly params?: Members;
     }
   | { readonly kind: 'notification'; readonly method: string; readonly params?: Members }
-  | { readonly kind: 'response' };
+  /** Without an id where it is `null`. */
+  | { readonly kind: 'response'; readonly id?: RequestId; readonly top: Members };
 
 export type ClientLine = { readonly kind: 'blank' } | Refusal | ClientMessage;
 
@@ -79,7 +80,7 @@ export function readClientLine(line: Buffer): ClientLine {
 }
 
 /** Where the content ends: before the newline, and before one carriage return that belongs to the line end. */
-function contentEnd(line: Buffer): number {
+export function contentEnd(line: Buffer): number {
   let end = line.length;
   if (end > 0 && line[end - 1] === 0x0a) end--;
   if (end > 0 && line[end - 1] === 0x0d) end--;
@@ -110,7 +111,7 @@ function readEnvelope(line: Buffer, members: readonly JsonMember[]): ClientLine 
       return refuse(-32600, 'neither a request, a notification nor a response');
     const nullId = top.byName.get('id')?.kind === 'null' && errors === 1;
     if (typeof id !== 'object' && !nullId) return refuse(-32600, id ?? 'a response without "id"');
-    return { kind: 'response' };
+    return typeof id === 'object' ? { kind: 'response', id, top } : { kind: 'response', top };
   }
   if (answers + errors > 0) return refuse(-32600, 'a request and a response in one message');
   if (typeof id === 'string') return refuse(-32600, id);

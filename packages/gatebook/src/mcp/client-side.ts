@@ -16,6 +16,7 @@ import {
   readClientLine,
   recordedMethods,
 } from './client-line.js';
+import type { Elicitation } from './elicitation.js';
 import { type Members, rawText, stringValue } from './json-member.js';
 import type { Ledger } from './ledger.js';
 import { type LinePart, LineSplitter } from './line-splitter.js';
@@ -36,7 +37,9 @@ import { StepQueue } from './step-queue.js';
 type Request = Extract<ClientMessage, { kind: 'request' }>;
 
 /** What becomes of a line: it is forwarded (and then this happens), or this is answered. */
-type Final = { readonly forward: () => void } | { readonly answer: Buffer };
+type Final =
+  | { readonly forward: () => void; readonly line?: Buffer | undefined }
+  | { readonly answer: Buffer };
 
 /** It may also be that a person must be asked first, and that what is behind it goes on. */
 type Verdict = Final | { readonly later: Promise<Final> };
@@ -53,6 +56,7 @@ export interface ClientSideOptions {
   readonly ledger: Ledger;
   readonly outcomes: Outcomes;
   readonly gate: Gate;
+  readonly elicitation: Elicitation;
   /** The server's name in policies, where the operator gave one. */
   readonly serverName?: string | undefined;
   readonly toServer: Outlet;
@@ -108,7 +112,7 @@ export class ClientSide {
   async #pass(line: Buffer, final: Final): Promise<void> {
     if ('answer' in final) return await this.#o.toClient.writeLine(final.answer);
     final.forward();
-    await this.#o.toServer.write(line);
+    await this.#o.toServer.write(final.line ?? line);
   }
 
   async #take(part: LinePart): Promise<void> {
@@ -155,6 +159,7 @@ export class ClientSide {
         if (this.#gaveUp(message)) return undefined;
         return { line, verdict: Promise.resolve({ forward: () => this.#notified(message) }) };
       case 'response':
+        if (this.#o.elicitation.takes(message)) return undefined;
         return { line, verdict: Promise.resolve({ forward: () => undefined }) };
     }
   }
@@ -188,20 +193,21 @@ export class ClientSide {
     const held = new Promise<void>((resolve) => {
       hold = resolve;
     });
-    const later = this.#call(request, request.params!, hold);
+    const later = this.#call(request, request.params!, line, hold);
     return Promise.race([later, held.then(() => ({ later }))]);
   }
 
   async #call(
     request: Request,
     params: NonNullable<Request['params']>,
+    line: Buffer,
     onHold: () => void,
   ): Promise<Final> {
-    const { calls, gate, outcomes, session } = this.#o;
+    const { calls, elicitation, gate, outcomes, session } = this.#o;
     const { method, id } = request;
     const { call, intent } = calls.begin({ method, id, params });
     call.begun = false;
-    const admitted = await gate.admit({
+    const called: GateCall = {
       actor: session.actor(),
       sessionId: session.id,
       server: this.#o.serverName ?? session.source,
@@ -212,9 +218,20 @@ export class ClientSide {
       onIntent: () => {
         call.begun = true;
       },
-    });
+    };
+    const round = elicitation.begin(request, line, called);
+    if ('fault' in round) {
+      calls.drop(id.key);
+      return await this.#badState(request, line, round.fault);
+    }
+    const server = round.server ?? called.server;
+    const admitted = await gate.admit({ ...called, server, ask: round.ask });
     if (!admitted.allowed) {
       calls.drop(id.key);
+      if (round.question !== undefined && admitted.code === 'approval_pending') {
+        calls.carryOn(call, round.question.requestState);
+        return { answer: round.question.answer };
+      }
       return { answer: notMadeLine(request, codeOf(admitted), admitted.reason) };
     }
     call.limitRemaining = admitted.remaining;
@@ -227,7 +244,13 @@ export class ClientSide {
       calls.drop(id.key);
       return { answer: notMadeLine(request, limitedCode, why) };
     }
-    return { forward: () => calls.forwarded(call) };
+    return { forward: () => calls.forwarded(call), line: round.line };
+  }
+
+  async #badState(request: Request, line: Buffer, fault: string): Promise<Final> {
+    const { session, ledger } = this.#o;
+    await ledger.fact(refusedEvent(session, 'mcp.request_state', fault, line));
+    return { answer: notMadeLine(request, deniedCode, fault) };
   }
 
   async #idInUse(request: Request, line: Buffer): Promise<Verdict> {

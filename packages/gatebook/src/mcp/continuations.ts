@@ -12,7 +12,12 @@ import { type AnswerFacts, joinKeys } from './server-line.js';
 export class Continuations {
   readonly #callIds = new Map<string, string>();
 
-  remember(callId: string, method: string, subject: string, facts: AnswerFacts): void {
+  remember(
+    callId: string,
+    method: string,
+    subject: string,
+    facts: Pick<AnswerFacts, 'taskId' | 'requestState' | 'inputKeys'>,
+  ): void {
     const key =
       taskKey(facts.taskId) ??
       stateKey(facts.requestState) ??

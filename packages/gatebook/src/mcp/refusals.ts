@@ -1,8 +1,7 @@
 import type { AuditEvent } from '@gatebook/audit';
 import { refusedPreviewBytes } from './bounds.js';
 import type { ClientMessage, Refusal, RequestId } from './client-line.js';
-import { innerMembers } from './json-member.js';
-import type { Session } from './session.js';
+import { newerEra, type Session } from './session.js';
 
 /** The JSON-RPC code of "this could not be recorded", from the range left to implementations. */
 export const notRecordedCode = -32010;
@@ -16,7 +15,7 @@ export const deniedCode = -32013;
 /** The record of something from the client that was not forwarded. */
 export function refusedEvent(
   session: Session,
-  rule: 'mcp.client_line' | 'mcp.pending_bound' | 'mcp.id_in_use',
+  rule: 'mcp.client_line' | 'mcp.pending_bound' | 'mcp.id_in_use' | 'mcp.request_state',
   reason: string,
   line: Buffer,
   bytes = line.length,
@@ -62,6 +61,36 @@ export function unexpectedEvent(
   };
 }
 
+/** The record of something between the peers that was not passed on, or of which no use was made. */
+export function droppedEvent(
+  session: Session,
+  rule: 'mcp.reserved_id' | 'mcp.elicitation_answer',
+  reason: string,
+  line: Buffer,
+  last: boolean,
+): AuditEvent {
+  const fromServer = rule === 'mcp.reserved_id';
+  return {
+    eventType: 'security_event',
+    ...(fromServer ? {} : { actor: session.actor() }),
+    sessionId: session.id,
+    source: session.source,
+    action: {
+      allowed: false,
+      arguments: line.toString('utf8', 0, refusedPreviewBytes).trimEnd().toWellFormed(),
+    },
+    security: {
+      policyViolation: fromServer,
+      rule,
+      reason: last ? `${reason}; further ones of this run are not recorded` : reason,
+    },
+    details: {
+      direction: fromServer ? 'server_to_client' : 'client_to_server',
+      line_bytes: line.length,
+    },
+  };
+}
+
 /** A JSON-RPC error as a line. */
 export function errorLine(id: RequestId | undefined, code: number, message: string): Buffer {
   const error = JSON.stringify({ code, message });
@@ -87,10 +116,8 @@ export function notMadeLine(
 ): Buffer {
   const text = `gatebook did not make this call: ${why}`;
   if (request.method !== 'tools/call') return errorLine(request.id, code, text);
-  const meta = request.params && innerMembers(request.params, '_meta');
-  const newerEra = meta?.byName.has('io.modelcontextprotocol/protocolVersion') === true;
   const result = JSON.stringify({
-    ...(newerEra ? { resultType: 'complete' } : {}),
+    ...(newerEra(request.params) === undefined ? {} : { resultType: 'complete' }),
     content: [{ type: 'text', text }],
     isError: true,
   });

@@ -1,86 +1,14 @@
-import { PassThrough } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { nobody } from '../gate/asker.js';
-import type { LimitOptions } from '../gate/limit-options.js';
-import { StateClient } from '../gate/state/state-client.js';
-import { Gate } from '../gate.js';
 import { lineBytesMax, pendingCallsMax, queueLinesMax, unexpectedMax } from './bounds.js';
-import { Calls } from './calls.js';
-import { ClientSide } from './client-side.js';
-import { FixtureBook } from './fixture-book.js';
-import { Ledger, type OnLogFailure } from './ledger.js';
-import { Outcomes } from './outcomes.js';
-import { LineOutlet, Outlet } from './outlet.js';
-import { ServerSide } from './server-side.js';
-import { Session } from './session.js';
-
-/** Both directions of the relay between streams in memory, with a book in memory. */
-async function setUp(
-  onLogFailure: OnLogFailure = 'refuse',
-  limited: LimitOptions = { limits: [] },
-) {
-  const book = new FixtureBook();
-  const ledger = new Ledger({ open: async () => book, onLogFailure, report: () => undefined });
-  await ledger.open({ passUnavailable: true });
-  const clientOut = new PassThrough();
-  const clientIn = new PassThrough();
-  const serverOut = new PassThrough();
-  const serverIn = new PassThrough();
-  const session = new Session({}, 'fixture');
-  const calls = new Calls(session);
-  const outcomes = new Outcomes(ledger);
-  const toClient = new LineOutlet(new Outlet(clientIn));
-  const shared = { session, calls, ledger, outcomes, toClient };
-  const state = new StateClient((message) => ledger.consult(message), limited.limits);
-  const gate = new Gate({ book: ledger, state, ask: nobody }, { waitMs: limited.waitMs });
-  const clientSide = new ClientSide({
-    ...shared,
-    gate,
-    toServer: new Outlet(serverIn),
-  });
-  const serverSide = new ServerSide(shared);
-  const clientDone = clientSide.run(clientOut);
-  const serverDone = serverSide.run(serverOut);
-  return {
-    book,
-    calls,
-    outcomes,
-    clientDone,
-    serverDone,
-    clientOut,
-    serverOut,
-    serverIn,
-    clientIn,
-    /** What has come out at the server's end so far. */
-    atServer: (): string => taken(serverIn),
-    atClient: (): string => taken(clientIn),
-  };
-}
-
-const texts = new WeakMap<PassThrough, string>();
-
-function taken(stream: PassThrough): string {
-  const more: unknown = stream.read();
-  const text = (texts.get(stream) ?? '') + (Buffer.isBuffer(more) ? more.toString('latin1') : '');
-  texts.set(stream, text);
-  return text;
-}
-
-async function until(what: () => boolean): Promise<void> {
-  for (let i = 0; i < 1000; i++) {
-    if (what()) return;
-    await sleep(2);
-  }
-  throw new Error('it did not come to that');
-}
+import { fixtureRelay, until } from './fixture-relay.js';
 
 const toolCall = (id: number, args = '{}'): string =>
   `{"jsonrpc":"2.0","id":${id},"method":"tools/call","params":{"name":"t","arguments":${args}}}\n`;
 const result = (id: number): string => `{"jsonrpc":"2.0","id":${id},"result":{"content":[]}}\n`;
 
 test('a call is forwarded, byte for byte, only when its intent is on disk', async () => {
-  const relay = await setUp();
+  const relay = await fixtureRelay();
   relay.book.hold();
   const line = ` {"jsonrpc":"2.0",\t"id":1,"method":"tools/call","params":{"name":"t"}}\r\n`;
   relay.clientOut.write(line);
@@ -92,7 +20,7 @@ test('a call is forwarded, byte for byte, only when its intent is on disk', asyn
 });
 
 test('lines keep their order, and what follows a call waits for it', async () => {
-  const relay = await setUp();
+  const relay = await fixtureRelay();
   relay.book.hold();
   const ping = '{"jsonrpc":"2.0","id":9,"method":"ping"}\n';
   relay.clientOut.write(toolCall(1) + ping + toolCall(2));
@@ -103,7 +31,7 @@ test('lines keep their order, and what follows a call waits for it', async () =>
 });
 
 test('every byte of the server passes: noise, CRLF, bad UTF-8, long lines, an unfinished end', async () => {
-  const relay = await setUp();
+  const relay = await fixtureRelay();
   const bytes = Buffer.concat([
     Buffer.from('noise\n\n\r\n{"jsonrpc":"2.0","method":"notifications/progress"}\n'),
     Buffer.from([0xff, 0xfe, 0x00, 0x0a]),
@@ -120,7 +48,7 @@ test('every byte of the server passes: noise, CRLF, bad UTF-8, long lines, an un
 });
 
 test('an outcome is recorded for a result of more than the bound', async () => {
-  const relay = await setUp();
+  const relay = await fixtureRelay();
   relay.clientIn.resume();
   relay.clientOut.write(toolCall(1));
   await until(() => relay.atServer() !== '');
@@ -135,7 +63,7 @@ test('an outcome is recorded for a result of more than the bound', async () => {
 });
 
 test('what is refused is answered, recorded and not forwarded', async () => {
-  const relay = await setUp();
+  const relay = await fixtureRelay();
   relay.clientOut.write(
     '{"jsonrpc":"2.0","id":3,"method":"tools/call","params":{"name":"a","Name":"b"}}\n',
   );
@@ -152,7 +80,7 @@ test('what is refused is answered, recorded and not forwarded', async () => {
 });
 
 test('a line over the bound is refused once, without being held, and the next line is read', async () => {
-  const relay = await setUp();
+  const relay = await fixtureRelay();
   const chunk = Buffer.alloc(1024 * 1024, 0x61);
   for (let i = 0; i < 12; i++) relay.clientOut.write(chunk);
   const ping = '{"jsonrpc":"2.0","id":1,"method":"ping"}\n';
@@ -164,7 +92,7 @@ test('a line over the bound is refused once, without being held, and the next li
 });
 
 test('an unfinished last line is not forwarded', async () => {
-  const relay = await setUp();
+  const relay = await fixtureRelay();
   relay.clientOut.end(toolCall(1).trimEnd());
   await relay.clientDone;
   expect(relay.atServer()).toBe('');
@@ -173,7 +101,7 @@ test('an unfinished last line is not forwarded', async () => {
 });
 
 test('an id in use is refused without being echoed, also for a call to another method', async () => {
-  const relay = await setUp();
+  const relay = await fixtureRelay();
   relay.clientOut.write(toolCall(1));
   relay.clientOut.write('{"jsonrpc":"2.0","id":"1","method":"tools/list"}\n');
   relay.clientOut.write('{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{}}\n');
@@ -194,7 +122,7 @@ test('an id in use is refused without being echoed, also for a call to another m
 });
 
 test('a call that cannot be recorded is answered with a tool error that says so', async () => {
-  const relay = await setUp();
+  const relay = await fixtureRelay();
   relay.book.failWith = 'write_failed';
   relay.clientOut.write(toolCall(1));
   relay.clientOut.write(
@@ -219,7 +147,7 @@ test('a call that cannot be recorded is answered with a tool error that says so'
 });
 
 test("by the operator's choice a call that cannot be recorded passes", async () => {
-  const relay = await setUp('allow');
+  const relay = await fixtureRelay({ onLogFailure: 'allow' });
   relay.book.failWith = 'write_failed';
   relay.clientOut.write(toolCall(1));
   await until(() => relay.atServer() === toolCall(1));
@@ -234,7 +162,7 @@ test("by the operator's choice a call that cannot be recorded passes", async () 
 });
 
 test('a cancellation is recorded in its turn, and the late answer still passes', async () => {
-  const relay = await setUp();
+  const relay = await fixtureRelay();
   const cancel =
     '{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1,"reason":"no"}}\n';
   relay.clientOut.write(toolCall(1));
@@ -252,7 +180,7 @@ test('a cancellation is recorded in its turn, and the late answer still passes',
 });
 
 test('what is cancelled before it is forwarded is not made, and the server hears of neither', async () => {
-  const relay = await setUp();
+  const relay = await fixtureRelay();
   relay.book.hold();
   const cancel = '{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}\n';
   relay.clientOut.write(toolCall(1) + cancel + toolCall(2));
@@ -277,7 +205,7 @@ test('what is cancelled before it is forwarded is not made, and the server hears
 });
 
 test('an answer nobody asked for passes and is recorded, but not without end', async () => {
-  const relay = await setUp();
+  const relay = await fixtureRelay();
   relay.clientIn.resume();
   for (let i = 0; i < unexpectedMax + 20; i++) relay.serverOut.write(result(i));
   relay.serverOut.end();
@@ -288,7 +216,7 @@ test('an answer nobody asked for passes and is recorded, but not without end', a
 });
 
 test('our own lines never stand inside a line of the server', async () => {
-  const relay = await setUp();
+  const relay = await fixtureRelay();
   const long = Buffer.alloc(lineBytesMax + 1, 0x62);
   let got = '';
   relay.clientIn.on('data', (chunk: Buffer) => {
@@ -308,7 +236,7 @@ test('our own lines never stand inside a line of the server', async () => {
 });
 
 test('only so many calls may wait for an answer', async () => {
-  const relay = await setUp();
+  const relay = await fixtureRelay();
   relay.serverIn.resume();
   for (let id = 0; id <= pendingCallsMax; id++) relay.clientOut.write(toolCall(id));
   await until(() => relay.atClient() !== '');
@@ -320,7 +248,7 @@ test('only so many calls may wait for an answer', async () => {
 });
 
 test('a server that does not read stops the reading of the client', async () => {
-  const relay = await setUp();
+  const relay = await fixtureRelay();
   const ping = (id: number): string =>
     `{"jsonrpc":"2.0","id":${id},"method":"x","params":{"p":"${'y'.repeat(10_000)}"}}\n`;
   let id = 0;
@@ -333,7 +261,7 @@ test('a server that does not read stops the reading of the client', async () => 
 });
 
 test('a client that does not read stops the reading of the server', async () => {
-  const relay = await setUp();
+  const relay = await fixtureRelay();
   const noise = Buffer.from(`${'z'.repeat(10_000)}\n`);
   for (let i = 0; i < 500; i++) relay.serverOut.write(noise);
   await sleep(100);
@@ -344,7 +272,7 @@ test('a client that does not read stops the reading of the server', async () => 
 
 test('a call that the log refuses costs no limit anything', async () => {
   const rate = { count: 2, perMs: 3_600_000 };
-  const relay = await setUp('refuse', { limits: [{ name: 'all', rate }] });
+  const relay = await fixtureRelay({ limited: { limits: [{ name: 'all', rate }] } });
   relay.book.failWith = 'too_large';
   relay.clientOut.write(toolCall(1) + toolCall(2));
   await until(() => relay.atClient().split('\n').length === 3);

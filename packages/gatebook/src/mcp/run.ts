@@ -11,6 +11,7 @@ import { childEnvironment } from '../secret-variables.js';
 import { Calls } from './calls.js';
 import { ClientSide } from './client-side.js';
 import { within } from './delay.js';
+import { Elicitation } from './elicitation.js';
 import { passOn } from './exit-status.js';
 import { Ledger, type OnLogFailure, reasonOf } from './ledger.js';
 import type { LiveConfig } from './live-config.js';
@@ -34,6 +35,8 @@ export interface McpOptions {
   readonly live?: LiveConfig | undefined;
   /** What calls are limited to; nothing by default. */
   readonly limits?: LimitOptions | undefined;
+  /** Whether a client that shows forms to its user is made to ask for approvals; default true. */
+  readonly elicitation?: boolean | undefined;
   /** Recorded before anything else. */
   readonly first?: AuditEvent | undefined;
   /** What happens to calls that cannot be recorded; default `refuse`. */
@@ -102,8 +105,10 @@ async function relay(
   const calls = new Calls(session);
   const outcomes = new Outcomes(ledger);
   const { gate, changeLimits } = gateOf(options, ledger, report);
-  const shared = { session, calls, ledger, outcomes, toClient };
-  const fromClient = new ClientSide({ ...shared, gate, toServer });
+  const shared = { session, calls, ledger, outcomes, toClient, toServer };
+  const isOn = options.elicitation ?? true;
+  const elicitation = new Elicitation({ session, outcomes, toClient, isOn });
+  const fromClient = new ClientSide({ ...shared, gate, elicitation });
   const fromServer = new ServerSide(shared);
 
   options.live?.start({ ledger, changeLimits, sessionId: session.id, report });

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { LongAnswer } from './long-answer.js';
-import { type AnswerFacts, findAnswers, keysOf, readFacts } from './server-line.js';
+import { type AnswerFacts, keysOf, readFacts, readServerLine } from './server-line.js';
 
 function facts(line: string): AnswerFacts | undefined {
-  const [answer] = findAnswers(Buffer.from(line));
+  const [answer] = readServerLine(Buffer.from(line)).answers;
   return answer && readFacts(answer);
 }
 
@@ -68,22 +68,32 @@ describe('answers', () => {
     ['a scalar', '7'],
     ['nothing', ''],
   ])('%s is none', (_, line) => {
-    expect(findAnswers(Buffer.from(line))).toEqual([]);
+    expect(readServerLine(Buffer.from(line)).answers).toEqual([]);
   });
 
   test('what only lenient parsers understand is read as they do, and marked', () => {
-    const [doubled] = findAnswers(Buffer.from('{"jsonrpc":"2.0","id":1,"id":2,"result":{}}'));
+    const [doubled] = readServerLine(
+      Buffer.from('{"jsonrpc":"2.0","id":1,"id":2,"result":{}}'),
+    ).answers;
     expect(doubled).toMatchObject({ keys: ['2'], fault: expect.stringContaining('twice') });
-    const batch = findAnswers(Buffer.from('[{"id":1,"result":{}},{"id":2,"error":{}},3]'));
+    const batch = readServerLine(
+      Buffer.from('[{"id":1,"result":{}},{"id":2,"error":{}},3]'),
+    ).answers;
     expect(batch.map((answer) => answer.keys)).toEqual([['1'], ['2']]);
     const bytes = Buffer.from('{"jsonrpc":"2.0","id":3,"result":"?"}');
     bytes[bytes.indexOf(0x3f)] = 0xff;
-    expect(findAnswers(bytes)[0]).toMatchObject({ keys: ['3'], fault: 'not valid UTF-8' });
+    expect(readServerLine(bytes).answers[0]).toMatchObject({
+      keys: ['3'],
+      fault: 'not valid UTF-8',
+    });
   });
 
   test('answers that only some readers see, between other line ends, are seen', () => {
     const line = '{"id":1,"result":{}}\r{"id":2,"result":{}}\u2028noise\n';
-    expect(findAnswers(Buffer.from(line)).map((answer) => answer.keys)).toEqual([['1'], ['2']]);
+    expect(readServerLine(Buffer.from(line)).answers.map((answer) => answer.keys)).toEqual([
+      ['1'],
+      ['2'],
+    ]);
   });
 
   test('a code that is no number is cut at a character', () => {

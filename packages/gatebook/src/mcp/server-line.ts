@@ -31,18 +31,34 @@ export interface AnswerFacts {
   readonly fault?: string;
 }
 
+/** What a line from the server holds. */
+export interface ServerLine {
+  readonly answers: readonly Answer[];
+  /** The ids of requests, as JSON text. */
+  readonly requests: readonly string[];
+}
+
 /**
- * Finds the responses in a line from the server. Nothing is refused in this direction, so a line that only a lenient
+ * Finds the responses and requests in a line from the server. Hardly anything is refused in this direction, so a line that only a lenient
  * parser understands is read leniently too, and the answer says so.
  */
-export function findAnswers(line: Buffer): Answer[] {
+export function readServerLine(line: Buffer): ServerLine {
+  const messages = messagesIn(line);
+  return {
+    answers: messages.filter(({ top }) => top.byName.has('result') || top.byName.has('error')),
+    requests: messages.flatMap(({ top }) =>
+      top.byName.has('method') ? (rawText(top, 'id') ?? []) : [],
+    ),
+  };
+}
+
+function messagesIn(line: Buffer): Answer[] {
   const scan = scanObject(line, 0, contentEnd(line));
   const unreadable = isUtf8(line) ? undefined : 'not valid UTF-8';
   if ('fault' in scan) return lenient(line, scan.fault.reason);
   const top = indexMembers(line, scan.members);
-  if (!top.byName.has('result') && !top.byName.has('error')) return [];
-  const answer = { keys: answerKeys(top), top };
-  return [unreadable === undefined ? answer : { ...answer, fault: unreadable }];
+  const message = { keys: answerKeys(top), top };
+  return [unreadable === undefined ? message : { ...message, fault: unreadable }];
 }
 
 /** Where the content of a line ends: before its newline and carriage returns. */
@@ -70,7 +86,6 @@ function lenient(line: Buffer, fault: string): Answer[] {
     const scan = scanObject(again, 0, again.length);
     if ('fault' in scan) continue;
     const top = indexMembers(again, scan.members);
-    if (!top.byName.has('result') && !top.byName.has('error')) continue;
     answers.push({ keys: answerKeys(top), top, fault });
   }
   return answers;

@@ -1,11 +1,12 @@
 import { lineBytesMax, unexpectedMax } from './bounds.js';
 import type { Answered, Calls } from './calls.js';
+import { ownIdPrefix } from './elicitation.js';
 import { type LinePart, LineSplitter } from './line-splitter.js';
 import { LongAnswer } from './long-answer.js';
 import type { Outcomes } from './outcomes.js';
-import type { LineOutlet } from './outlet.js';
-import { unexpectedEvent } from './refusals.js';
-import { findAnswers, readFacts } from './server-line.js';
+import type { LineOutlet, Outlet } from './outlet.js';
+import { droppedEvent, errorLine, unexpectedEvent } from './refusals.js';
+import { readFacts, readServerLine } from './server-line.js';
 import type { Session } from './session.js';
 
 export interface ServerSideOptions {
@@ -13,6 +14,7 @@ export interface ServerSideOptions {
   readonly calls: Calls;
   readonly outcomes: Outcomes;
   readonly toClient: LineOutlet;
+  readonly toServer: Outlet;
 }
 
 /**
@@ -24,6 +26,7 @@ export class ServerSide {
   readonly #splitter = new LineSplitter(lineBytesMax);
   #long: LongAnswer | undefined;
   #unexpected = 0;
+  #reserved = 0;
   /** Grows with every chunk, so that others can tell whether anything still moves. */
   chunks = 0;
 
@@ -38,7 +41,7 @@ export class ServerSide {
       for await (const chunk of chunks) {
         this.chunks++;
         for (const part of this.#splitter.push(chunk)) {
-          this.#observe(part, part.end);
+          if (!this.#passes(part, part.end)) continue;
           await toClient.writePart(part.bytes, part.end);
           await this.#o.outcomes.room();
         }
@@ -46,21 +49,47 @@ export class ServerSide {
     } finally {
       const rest = this.#splitter.rest();
       if (rest !== undefined) {
-        this.#observe(rest, true);
-        if (rest.bytes.length > 0) await toClient.writePart(rest.bytes, false);
+        const passes = this.#passes(rest, true);
+        if (passes && rest.bytes.length > 0) await toClient.writePart(rest.bytes, false);
       }
       await toClient.finish();
     }
   }
 
-  #observe(part: LinePart, last: boolean): void {
-    if (this.#long === undefined && part.start && last) {
-      for (const answer of findAnswers(part.bytes)) {
-        const answered = this.#o.calls.answer(answer.keys, () => readFacts(answer));
-        this.#settle(answered, answer.keys, part.bytes.length);
-      }
-      return;
+  /** Takes note of what passes, and says whether it does. */
+  #passes(part: LinePart, last: boolean): boolean {
+    if (this.#long === undefined && part.start && last) return this.#wholePasses(part.bytes);
+    this.#observeLong(part, last);
+    return true;
+  }
+
+  #wholePasses(line: Buffer): boolean {
+    const { answers, requests } = readServerLine(line);
+    const reserved = requests.find((id) => isOwnId(id));
+    if (reserved !== undefined) {
+      this.#refuse(reserved, line);
+      return false;
     }
+    for (const answer of answers) {
+      const answered = this.#o.calls.answer(answer.keys, () => readFacts(answer));
+      this.#settle(answered, answer.keys, line.length);
+    }
+    return true;
+  }
+
+  /** A client could take such a request for one of the gate's. Answers are not waited for, so there are only so many. */
+  #refuse(id: string, line: Buffer): void {
+    this.#reserved++;
+    if (this.#reserved > unexpectedMax) return;
+    const last = this.#reserved === unexpectedMax;
+    const { session, outcomes, toServer } = this.#o;
+    const reason = `a request of the server has an id that begins with "${ownIdPrefix}", as only the gate's do`;
+    outcomes.record(droppedEvent(session, 'mcp.reserved_id', reason, line, last));
+    const text = `gatebook did not forward this request: ${reason}`;
+    void toServer.write(errorLine({ key: id, text: id }, -32600, text));
+  }
+
+  #observeLong(part: LinePart, last: boolean): void {
     this.#long ??= new LongAnswer();
     this.#long.push(part.bytes);
     if (!last) return;
@@ -83,4 +112,9 @@ export class ServerSide {
     const last = this.#unexpected === unexpectedMax;
     this.#o.outcomes.record(unexpectedEvent(this.#o.session, keys, bytes, last));
   }
+}
+
+function isOwnId(text: string): boolean {
+  const id: unknown = JSON.parse(text);
+  return typeof id === 'string' && id.startsWith(ownIdPrefix);
 }

@@ -22,6 +22,7 @@ export class Session {
   #serverName: string | undefined;
   #clientName: string | undefined;
   #protocolVersion: string | undefined;
+  #clientShowsForms = false;
 
   constructor(identity: Identity, commandName: string) {
     this.#identity = identity;
@@ -35,6 +36,11 @@ export class Session {
 
   get protocolVersion(): string | undefined {
     return this.#protocolVersion;
+  }
+
+  /** Whether the client said in `initialize` that it shows forms to its user. */
+  get clientShowsForms(): boolean {
+    return this.#clientShowsForms;
   }
 
   actor(): Actor {
@@ -58,6 +64,7 @@ export class Session {
     if (message.kind !== 'request' || message.params === undefined) return;
     if (message.method === 'initialize') {
       this.#clientName = peerName(innerMembers(message.params, 'clientInfo')) ?? this.#clientName;
+      this.#clientShowsForms = showsForms(innerMembers(message.params, 'capabilities'));
       return;
     }
     const meta = innerMembers(message.params, '_meta');
@@ -75,6 +82,23 @@ export class Session {
       this.#protocolVersion = wellFormed(facts.protocolVersion, 40);
     }
   }
+}
+
+/** What a request of the 2026-07-28 revision says of its client; undefined for a request of an older one. */
+export function newerEra(params: Members | undefined): { showsForms: boolean } | undefined {
+  const meta = params && innerMembers(params, '_meta');
+  if (meta?.byName.has(`${metaPrefix}protocolVersion`) !== true) return undefined;
+  return { showsForms: showsForms(innerMembers(meta, `${metaPrefix}clientCapabilities`)) };
+}
+
+/** A client that names no mode of elicitation has forms only, as before there were others. */
+function showsForms(capabilities: Members | undefined): boolean {
+  const elicitation = innerMembers(capabilities, 'elicitation');
+  if (elicitation === undefined) return false;
+  return (
+    elicitation.byName.get('form')?.kind === 'object' ||
+    !(elicitation.byName.has('form') || elicitation.byName.has('url'))
+  );
 }
 
 function peerName(info: Members | undefined): string | undefined {
