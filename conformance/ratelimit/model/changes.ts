@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import type { Model, Real, Step } from './commands.js';
-import type { LocalSubject } from './subject.js';
+import type { LocalSubject, StoredSubject } from './subject.js';
 import { limitOf, type NamedPlan, type Plan } from './world.js';
 
 /** Puts a limit in the place of another: with the same name and kind, so that it may inherit, or as a new one; or takes it out. */
@@ -58,5 +58,30 @@ export class StepWall implements Step<LocalSubject> {
   async run({ exact }: Model, { subject }: Real<LocalSubject>): Promise<void> {
     subject.stepWall(this.ms);
     exact.at = { ...exact.at, wall: exact.at.wall + this.ms };
+  }
+}
+
+/** The process is killed with the permits that it has, and another takes its place. */
+export class Die implements Step<StoredSubject> {
+  check = (): boolean => true;
+  toString = (): string => 'die()';
+
+  async run({ exact, plans }: Model, real: Real<StoredSubject>): Promise<void> {
+    await real.subject.die(plans.map(limitOf));
+    exact.die();
+    real.held = [];
+  }
+}
+
+/** The process stands still, and its permits are not renewed. */
+export class Stall implements Step<StoredSubject> {
+  constructor(readonly ms: number) {}
+  check = (): boolean => true;
+  toString = (): string => `stall(${this.ms} ms)`;
+
+  async run({ exact }: Model, { subject }: Real<StoredSubject>): Promise<void> {
+    const ms = exact.surely(this.ms);
+    await subject.stall(ms);
+    exact.pass(ms, true);
   }
 }

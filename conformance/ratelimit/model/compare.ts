@@ -2,6 +2,7 @@ import type { Limit } from '@gatebook/ratelimit';
 import fc from 'fast-check';
 import type { Instant } from './account.js';
 import type { Model, Real, Step } from './commands.js';
+import type { Where } from './exact-limit.js';
 import { ExactLimiter } from './exact-limiter.js';
 import { ExactLine } from './exact-line.js';
 import type { Subject } from './subject.js';
@@ -17,6 +18,7 @@ export interface Comparison<S extends Subject> {
   readonly open: (limits: readonly Limit[]) => Promise<S>;
   /** What its clocks show when it is opened. */
   readonly at: Instant;
+  readonly where: Where;
   readonly plans: fc.Arbitrary<NamedPlan[]>;
   readonly steps: fc.Arbitrary<Step<S>>[];
   /** How many may wait at once. */
@@ -27,12 +29,12 @@ export interface Comparison<S extends Subject> {
 
 /** Has a limiter and the reference do the same, in all kinds of orders, and fails with the shortest in which they differ. */
 export async function compare<S extends Subject>(comparison: Comparison<S>): Promise<void> {
-  const { open, at, plans, steps, waitingMost, seed, numRuns } = comparison;
+  const { open, at, where, plans, steps, waitingMost, seed, numRuns } = comparison;
   const commands = fc.commands(steps, { maxCommands: 60, size: 'max' });
   const property = fc.asyncProperty(plans, commands, async (planned, given) => {
     const limits = planned.map(limitOf);
     const subject = await open(limits);
-    const exact = new ExactLimiter(limits, at);
+    const exact = new ExactLimiter(limits, at, where);
     const line = new ExactLine(exact, waitingMost);
     const model: Model = { exact, line, plans: planned, made: planned.length };
     const real: Real<S> = { subject, held: [] };

@@ -1,12 +1,17 @@
 import type { Limit, LimitRequest } from '@gatebook/ratelimit';
-import type { Account, Instant } from './account.js';
+import type { Account, Instant, Span } from './account.js';
 import { BucketAccount } from './bucket-account.js';
 import { CalendarAccount, Periods } from './calendar-account.js';
 import { Fraction } from './fraction.js';
+import { LapsingPermitAccount } from './lapsing-permit-account.js';
 import { PermitAccount } from './permit-account.js';
 import { RollingAccount } from './rolling-account.js';
+import { StoredBucketAccount } from './stored-bucket-account.js';
 
 const dayMs = 86_400_000;
+
+/** Where it is counted: in the memory of one process, or in a store that outlives it. */
+export type Where = 'memory' | 'store';
 
 /** How long a key is blocked, and how often it was without having been forgotten. */
 interface Block {
@@ -18,6 +23,7 @@ interface Block {
 /** One limit: an account for each key, made when it is first asked for. */
 export class ExactLimit {
   limit: Limit;
+  readonly #where: Where;
   /** What it has decided. */
   allowed = 0;
   refused = 0;
@@ -26,8 +32,9 @@ export class ExactLimit {
   readonly #blocks = new Map<string, Block>();
   readonly #periods: Periods | undefined;
 
-  constructor(limit: Limit) {
+  constructor(limit: Limit, where: Where) {
     this.limit = limit;
+    this.#where = where;
     if (limit.kind === 'quota' && 'calendar' in limit.period)
       this.#periods = new Periods(limit.period);
   }
@@ -118,6 +125,20 @@ export class ExactLimit {
     }
   }
 
+  /** When nobody can tell whether the store still knows what was used of some key. */
+  unsure(at: Instant): Span[] {
+    return [...this.#accounts.values()].flatMap((account) =>
+      account instanceof StoredBucketAccount ? account.unsure(at) : [],
+    );
+  }
+
+  /** What another process had decided is not known to the one that follows it. */
+  forgetCounts(): void {
+    this.allowed = 0;
+    this.refused = 0;
+    this.shadowRefused = 0;
+  }
+
   /** Goes on from what an earlier limiter had counted of the same limit. */
   restore(earlier: ExactLimit, then: Instant, at: Instant): void {
     for (const [key, account] of earlier.#accounts) {
@@ -127,7 +148,7 @@ export class ExactLimit {
   }
 
   copy(): ExactLimit {
-    const other = new ExactLimit(this.limit);
+    const other = new ExactLimit(this.limit, this.#where);
     for (const [key, account] of this.#accounts) other.#accounts.set(key, account.copy());
     for (const [key, block] of this.#blocks) other.#blocks.set(key, block);
     return other;
@@ -136,11 +157,15 @@ export class ExactLimit {
   #newAccount(at: Instant): Account {
     const { limit } = this;
     const most = Fraction.of(this.most);
-    if (limit.kind === 'concurrency') return new PermitAccount(most);
+    const isStored = this.#where === 'store';
+    if (limit.kind === 'concurrency')
+      return isStored ? new LapsingPermitAccount(most) : new PermitAccount(most);
     if (this.#periods !== undefined) return new CalendarAccount(most, this.#periods);
     if (limit.kind === 'quota' && 'rollingMs' in limit.period)
       return new RollingAccount(most, limit.period.rollingMs);
-    return new BucketAccount(most, perMsOf(limit), at);
+    return isStored
+      ? new StoredBucketAccount(most, perMsOf(limit), at)
+      : new BucketAccount(most, perMsOf(limit), at);
   }
 }
 

@@ -1,7 +1,10 @@
-import type { Limit, LimitCounters, LimitRequest, Reason } from '@gatebook/ratelimit';
+import type { Decision, Limit, LimitCounters, LimitRequest, Reason } from '@gatebook/ratelimit';
 import { type Account, exactly, type Instant, type Span } from './account.js';
-import { ExactLimit } from './exact-limit.js';
+import { ExactLimit, type Where } from './exact-limit.js';
 import { Fraction } from './fraction.js';
+import { Remembered } from './remembered.js';
+import { Renewals } from './renewals.js';
+import { StoredBucketAccount } from './stored-bucket-account.js';
 
 /** What a request meets of one limit. */
 export interface Meeting {
@@ -35,6 +38,8 @@ interface Taker {
   readonly isReservation: boolean;
   hasPermits: boolean;
   hasRest: boolean;
+  /** Its process is gone, and nobody else can give back what it took. */
+  isGone: boolean;
 }
 
 /**
@@ -47,9 +52,13 @@ export class ExactLimiter {
   claims: ReadonlySet<string> = new Set();
   #limits: readonly ExactLimit[];
   #takers: Taker[] = [];
+  readonly #where: Where;
+  readonly #renewals = new Renewals();
+  readonly #remembered = new Remembered();
 
-  constructor(limits: readonly Limit[], at: Instant) {
-    this.#limits = limits.map((limit) => new ExactLimit(limit));
+  constructor(limits: readonly Limit[], at: Instant, where: Where = 'memory') {
+    this.#where = where;
+    this.#limits = limits.map((limit) => new ExactLimit(limit, where));
     this.at = at;
   }
 
@@ -65,6 +74,15 @@ export class ExactLimiter {
   /** The numbers of those that are reservations. */
   get reservations(): number[] {
     return [...this.#takers.keys()].filter((taker) => this.isReservation(taker));
+  }
+
+  /**
+   * Whether it can be told what is given back: not by a process that is gone, and not of a bucket in a store whose rate was changed since,
+   * of which README says only that it is never too much.
+   */
+  canGiveBack(taker: number, what: 'permits' | 'all'): boolean {
+    const { isGone, taken } = this.#takers[taker]!;
+    return !isGone && (what === 'permits' || !taken.some(({ account }) => isStale(account, taker)));
   }
 
   isReservation(taker: number): boolean {
@@ -88,7 +106,11 @@ export class ExactLimiter {
     const taken = met.filter(({ waitMs }) => waitMs === 0);
     for (const { limit } of met) limit.allowed++;
     for (const { account, cost } of taken) account.take(this.#takers.length, cost, this.at);
-    this.#takers.push({ request, taken, isReservation, hasPermits: true, hasRest: true });
+    this.#renewals.add(this.#takers.length, taken, this.at.now);
+    this.#takers.push({
+      ...{ request, taken, isReservation, hasPermits: true, hasRest: true },
+      isGone: false,
+    });
     return this.#yes(met, true);
   }
 
@@ -143,21 +165,48 @@ export class ExactLimiter {
   }
 
   block(name: string, request: LimitRequest, ms: number): number {
+    this.#remembered.clear();
     const limit = this.#named(name);
     return limit.block(limit.keyOf(request), ms, this.at);
   }
 
   reset(name: string, request: LimitRequest): void {
+    this.#remembered.clear();
     const limit = this.#named(name);
     limit.reset(limit.keyOf(request), this.at);
   }
 
   setLimits(limits: readonly Limit[]): void {
+    this.#remembered.clear();
     this.#limits = limits.map((next) => {
       const before = this.#limits.find((limit) => limit.isInheritedBy(next));
       before?.change(next, this.at);
-      return before ?? new ExactLimit(next);
+      return before ?? new ExactLimit(next, this.#where);
     });
+  }
+
+  /** Lets time pass; `isStalled`: the process does nothing meanwhile, and then what is overdue. */
+  pass(ms: number, isStalled = false): void {
+    const { now, wall } = this.at;
+    this.at = { now: now + ms, wall: wall + ms };
+    this.#renewals.run(now + ms, isStalled);
+  }
+
+  /** The ms nearest to these, or more, after which it is known what the store knows. */
+  surely(ms: number): number {
+    let end = this.at.now + ms;
+    const unsure = this.#limits.flatMap((limit) => limit.unsure(this.at));
+    unsure.sort((one, other) => one.least - other.least);
+    for (const { least, most } of unsure) if (end >= least && end <= most) end = most + 1;
+    return end - this.at.now;
+  }
+
+  /** The process is killed, and another goes on where its store is: nobody renews its permits, nor gives anything back. */
+  die(): void {
+    this.#renewals.clear();
+    this.#remembered.clear();
+    for (const taker of this.#takers) taker.isGone = true;
+    for (const limit of this.#limits) limit.forgetCounts();
   }
 
   /** A new limiter goes on from what this one has counted; nobody can give anything back to it. */
@@ -165,9 +214,21 @@ export class ExactLimiter {
     const then = this.at;
     const before = this.#limits;
     this.at = at;
-    this.#limits = before.map(({ limit }) => new ExactLimit(limit));
+    this.#limits = before.map(({ limit }) => new ExactLimit(limit, this.#where));
     for (const [place, limit] of this.#limits.entries()) limit.restore(before[place]!, then, at);
     this.#takers = [];
+  }
+
+  /**
+   * Whether a limiter over a store may refuse with what a limit was known to refuse the like with, up to 1 s ago, without asking again: it is
+   * refused all the same, and no later than it was told. Notes, too, what was refused.
+   */
+  mayRemember(request: LimitRequest, told: Decision): boolean {
+    if (this.#where === 'memory' || told.allowed || told.reason !== 'limit') return false;
+    const met = this.meet(request);
+    const by = met.find(({ limit }) => limit.name === told.by);
+    if (by === undefined || met.some(({ limit }) => limit.isShadow)) return false;
+    return this.#remembered.note(`${by.place} ${by.cost}`, this.at.now);
   }
 
   /** Another limit than was expected was named for a refusal. */
@@ -191,7 +252,7 @@ export class ExactLimiter {
 
   /** One that can be tried with what would come. */
   copy(): ExactLimiter {
-    const other = new ExactLimiter([], this.at);
+    const other = new ExactLimiter([], this.at, this.#where);
     other.#limits = this.#limits.map((limit) => limit.copy());
     return other;
   }
@@ -261,9 +322,15 @@ export class ExactLimiter {
   }
 
   #giveBack(taker: number, permits: boolean): void {
+    this.#remembered.clear();
+    if (permits) this.#renewals.remove(taker);
     for (const { limit, account, cost } of this.#takers[taker]!.taken)
       if (limit.isOfPermits === permits) account.giveBack(taker, cost, this.at);
   }
+}
+
+function isStale(account: Account, taker: number): boolean {
+  return account instanceof StoredBucketAccount && account.isStale(taker);
 }
 
 const unlimited: Expected = {

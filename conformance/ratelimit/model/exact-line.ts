@@ -107,7 +107,7 @@ export class ExactLine {
     this.#refuseLate();
     for (;;) {
       const next = Math.min(end, this.#nextAt());
-      this.#go(next - this.#at);
+      this.#exact.pass(next - this.#at);
       this.run();
       this.#refuseLate();
       if (next === end) return;
@@ -116,11 +116,6 @@ export class ExactLine {
 
   get #at(): number {
     return this.#exact.at.now;
-  }
-
-  #go(ms: number): void {
-    const { now, wall } = this.#exact.at;
-    this.#exact.at = { now: now + ms, wall: wall + ms };
   }
 
   /** When anything that somebody lacks is there by itself, or somebody is too late. */
@@ -157,7 +152,7 @@ export class ExactLine {
       if (tried.#waiters.some(({ request }) => tried.#waitsForOthers(request))) return undefined;
       const next = tried.#nextAt();
       if (next > waiter.deadline) return next;
-      tried.#go(next - tried.#at);
+      tried.#exact.pass(next - tried.#at);
       tried.run();
     }
     return tried.#at;

@@ -24,6 +24,7 @@ describe.each(seeds)('in memory it decides and tells what exact numbers do, seed
   const common = {
     open: async (limits: readonly Limit[]) => new MemorySubject(limits, wall, waitingMost),
     at: { now: 0, wall },
+    where: 'memory' as const,
     waitingMost,
     seed,
     numRuns: full ? 10_000 : 150,

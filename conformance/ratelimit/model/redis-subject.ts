@@ -1,10 +1,4 @@
-import {
-  type Decision,
-  type Limit,
-  type LimitCounters,
-  type LimitRequest,
-  ManualClock,
-} from '@gatebook/ratelimit';
+import type { Decision, Limit, LimitCounters, LimitRequest } from '@gatebook/ratelimit';
 import {
   type RedisGrant,
   RedisLimiter,
@@ -14,16 +8,23 @@ import {
 import type { ClientKind, OpenClient } from '../clients.js';
 import { openClient } from '../clients.js';
 import type { RedisServer } from '../redis-server.js';
-import type { Answer, Subject, WaitEnded } from './subject.js';
+import { CountedCalls } from './counted-calls.js';
+import { ProcessClock } from './process-clock.js';
+import type { Answer, StoredSubject, WaitEnded } from './subject.js';
 
 let made = 0;
 
+/** No call to the store is given up, since its answers come while the clock stands still. */
+const timeoutMs = 1e12;
+
 /** The limiter over a server whose clock stands still until it is moved, and its own clock with it. */
-export class RedisSubject implements Subject {
+export class RedisSubject implements StoredSubject {
   readonly #server: RedisServer;
-  readonly #limiter: RedisLimiter;
   readonly #connection: OpenClient;
-  readonly #clock: ManualClock;
+  readonly #calls: CountedCalls;
+  readonly #clock: ProcessClock;
+  readonly #prefix = `model-${process.pid}-${made++}`;
+  #limiter: RedisLimiter;
 
   private constructor(
     server: RedisServer,
@@ -33,10 +34,9 @@ export class RedisSubject implements Subject {
   ) {
     this.#server = server;
     this.#connection = connection;
-    this.#clock = new ManualClock(at, at);
-    const { client } = connection;
-    const prefix = `model-${process.pid}-${made++}`;
-    this.#limiter = new RedisLimiter({ limits, client, prefix, clock: this.#clock });
+    this.#calls = new CountedCalls(connection.client);
+    this.#clock = new ProcessClock(at);
+    this.#limiter = this.#make(limits);
   }
 
   /** Opens one whose store has been there for ever, at a time in ms since 1970. */
@@ -91,14 +91,38 @@ export class RedisSubject implements Subject {
   }
 
   async advance(ms: number): Promise<void> {
-    const at = this.#clock.now() + ms;
-    await this.#server.stopClock(at);
-    this.#clock.advance(ms);
+    const end = this.#clock.now() + ms;
+    for (;;) {
+      const till = Math.min(end, this.#clock.nextMs);
+      await this.#server.stopClock(till);
+      this.#clock.advanceTo(till);
+      await this.#calls.settled();
+      if (till === end && this.#clock.nextMs > end) return;
+    }
+  }
+
+  async stall(ms: number): Promise<void> {
+    const end = this.#clock.now() + ms;
+    await this.#server.stopClock(end);
+    this.#clock.stallTo(end);
+    await this.#calls.settled();
+  }
+
+  async die(limits: readonly Limit[]): Promise<void> {
+    this.#limiter.close();
+    this.#limiter = this.#make(limits);
   }
 
   async close(): Promise<void> {
     this.#limiter.close();
     this.#connection.close();
+  }
+
+  #make(limits: readonly Limit[]): RedisLimiter {
+    const { client } = this.#calls;
+    return new RedisLimiter({
+      ...{ limits, client, timeoutMs, prefix: this.#prefix, clock: this.#clock },
+    });
   }
 }
 

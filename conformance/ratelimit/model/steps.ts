@@ -1,9 +1,10 @@
 import fc from 'fast-check';
-import { Change, Restart, StepWall } from './changes.js';
+import { Change, Die, Restart, Stall, StepWall } from './changes.js';
 import {
   Block,
   Counters,
   GiveBack,
+  longestMs,
   Pass,
   Peek,
   Reserve,
@@ -14,23 +15,25 @@ import {
   Take,
   TakeWhenTold,
 } from './commands.js';
-import type { LocalSubject } from './subject.js';
+import type { LocalSubject, StoredSubject, Subject } from './subject.js';
 import { Abort, Served, Wait } from './waits.js';
-import { crowdedRequests, evenMs, planOf, requests } from './world.js';
+import { aroundLapses, crowdedRequests, evenMs, planOf, requests } from './world.js';
 
 const take = requests.map((request) => new Take(request));
 const which = fc.nat(30);
 const cost = fc.oneof(fc.integer({ min: 0, max: 40 }), fc.constantFrom(0.25, 2.5));
 const hourMs = 3_600_000;
 
-/** What every limiter can do, with as much time between as `passing` says. */
-export function stepsOf(passing: fc.Arbitrary<number>): fc.Arbitrary<Step>[] {
+/** What every limiter can do, with as much time between as `passing` says; nobody waits longer than `mostMs` for what he is told. */
+export function stepsOf(passing: fc.Arbitrary<number>, mostMs = longestMs): fc.Arbitrary<Step>[] {
   return [
     take,
     take,
     take,
     requests.map((request) => new Peek(request)),
-    fc.tuple(requests, fc.boolean()).map(([request, early]) => new TakeWhenTold(request, early)),
+    fc
+      .tuple(requests, fc.boolean())
+      .map(([request, early]) => new TakeWhenTold(request, early, mostMs)),
     fc.tuple(requests, cost).map(([request, estimate]) => new Reserve(request, estimate)),
     fc.tuple(which, cost).map(([one, actual]) => new Settle(one, actual)),
     fc
@@ -47,8 +50,8 @@ export function stepsOf(passing: fc.Arbitrary<number>): fc.Arbitrary<Step>[] {
 }
 
 /** The same where nobody can do two things in one ms, so that it is known what came first. */
-export function spacedStepsOf(passing: fc.Arbitrary<number>): fc.Arbitrary<Step>[] {
-  return stepsOf(passing).map((each) => each.map((step) => new Spaced(step)));
+export function spaced<S extends Subject>(steps: fc.Arbitrary<Step<S>>[]): fc.Arbitrary<Step<S>>[] {
+  return steps.map((each) => each.map((step) => new Spaced(step)));
 }
 
 /** Limits that change while they are in use. */
@@ -78,4 +81,10 @@ export const localSteps: fc.Arbitrary<Step<LocalSubject>>[] = [
     .oneof(fc.integer({ min: -hourMs, max: hourMs }), fc.integer({ min: 0, max: 20 }))
     .map((ms) => new Restart(ms)),
   fc.integer({ min: -hourMs, max: hourMs }).map((ms) => new StepWall(ms)),
+];
+
+/** What happens to the process of a limiter whose state is elsewhere. */
+export const storedSteps: fc.Arbitrary<Step<StoredSubject>>[] = [
+  fc.constant(new Die()),
+  aroundLapses.map((ms) => new Stall(ms)),
 ];

@@ -28,6 +28,14 @@ export interface LocalSubject extends Subject {
   stepWall(ms: number): void;
 }
 
+/** A limiter whose state is in a store that outlives its process. */
+export interface StoredSubject extends Subject {
+  /** Another takes the place of this one, which gives nothing back. */
+  die(limits: readonly Limit[]): Promise<void>;
+  /** Time passes everywhere, and the limiter does nothing until it has. */
+  stall(ms: number): Promise<void>;
+}
+
 export interface Answer {
   readonly decision: Decision;
   /** What was let in. */

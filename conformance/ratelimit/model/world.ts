@@ -61,7 +61,7 @@ export function planOf(perMs: readonly number[]): fc.Arbitrary<Plan> {
   return fc.record({
     kind: fc.constantFrom('rate', 'rate', 'rate', 'concurrency', 'calendar', 'rolling'),
     scope: fc.constantFrom(...scopes),
-    count: fc.oneof(fc.integer({ min: 0, max: 20 }), fc.constantFrom(0.25, 0.5, 1_000)),
+    count: fc.oneof(fc.integer({ min: 0, max: 20 }), fc.constantFrom(0, 0.25, 0.5, 1_000)),
     perMs: fc.constantFrom(...perMs),
     burst: fc.option(fc.oneof(fc.integer({ min: 0, max: 20 }), fc.constantFrom(0.5, 2.5, 7.75)), {
       nil: undefined,
@@ -93,6 +93,18 @@ export function nestedPlansOf(perMs: readonly number[]): fc.Arbitrary<NamedPlan[
       })),
     ),
   );
+}
+
+/** Where the first limit is of a few permits, in everybody's way. */
+export function permitPlansOf(perMs: readonly number[]): fc.Arbitrary<NamedPlan[]> {
+  return plansOf(perMs).map(([first, ...others]) => [
+    {
+      ...{ ...first!, kind: 'concurrency', scope: first!.scope.slice(0, 1) },
+      ...{ count: 1 + (first!.count % 3), burst: undefined, cost: 'call' },
+      ...{ shadow: false, onlyTool: undefined },
+    },
+    ...others,
+  ]);
 }
 
 /** One bucket for all and one for each of a few, so small and so slow that everybody is in everybody's way. */
@@ -145,4 +157,15 @@ export const shortPassing = fc.oneof(
   fc.integer({ min: 0, max: 10 }),
   fc.integer({ min: 0, max: 5_000 }),
   fc.integer({ min: 0, max: 3_600_000 }),
+);
+
+/** A few lives of a permit, in each of which it is renewed three times. */
+export const lapsesMs = 100_000;
+
+/** Where permits are renewed and lapse on the way. */
+export const aroundLapses = fc.oneof(
+  fc.integer({ min: 0, max: 10 }),
+  fc.integer({ min: 0, max: 5_000 }),
+  fc.constantFrom(9_499, 9_500, 20_500, 29_999, 30_000, 30_001),
+  fc.integer({ min: 0, max: lapsesMs }),
 );

@@ -7,6 +7,7 @@ const most = 10_000;
 const longestMs = 1_000;
 
 interface Denial {
+  readonly askedMs: number;
   /** When the store is asked again. */
   readonly validMs: number;
   readonly untilMs: number;
@@ -26,20 +27,19 @@ export class Denials {
     this.#clock = clock;
   }
 
-  /** What a key is known to refuse a request with now. */
+  /** What a key is known to refuse a request with now; where a limit is in the shadow, the store has to tell what that would have done. */
   find(ask: Ask): Judged | undefined {
-    if (this.#byKey.size === 0) return undefined;
+    if (this.#byKey.size === 0 || ask.terms.some(({ shadow }) => shadow)) return undefined;
     for (const [place, key] of ask.keys.entries()) {
       const denial = this.#byKey.get(key);
-      if (denial === undefined || ask.terms[place]!.shadow || ask.costs[place] !== denial.cost)
-        continue;
+      if (denial === undefined || ask.costs[place] !== denial.cost) continue;
       const now = this.#clock.now();
       const leftMs = Math.ceil(denial.untilMs - now);
       if (now < denial.validMs && leftMs > 0) {
-        const passedMs = denial.judged.retryAfterMs - leftMs;
-        const resetMs = Math.max(leftMs, denial.judged.resetMs - passedMs);
+        const passedMs = now - denial.askedMs;
+        const resetMs = Math.max(leftMs, Math.ceil(denial.judged.resetMs - passedMs));
         const lacking = [{ place, ms: leftMs }];
-        return { ...denial.judged, retryAfterMs: leftMs, resetMs, place, lacking };
+        return { ...denial.judged, retryAfterMs: leftMs, resetMs, place, lacking, shadowed: [] };
       }
       this.#byKey.delete(key);
     }
@@ -59,7 +59,8 @@ export class Denials {
     }
     const untilMs = askedMs + judged.retryAfterMs;
     const validMs = Math.min(untilMs, askedMs + longestMs);
-    this.#byKey.set(key, { validMs, untilMs, cost: ask.costs[judged.place]!, judged });
+    const cost = ask.costs[judged.place]!;
+    this.#byKey.set(key, { askedMs, validMs, untilMs, cost, judged });
   }
 
   /** Something was given back here, or a limit was changed. */

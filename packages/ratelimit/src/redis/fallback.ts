@@ -13,13 +13,18 @@ export interface Failing {
 /** What decides while the store is away: limits that say `local` by this process's share of them, counted here. */
 export class Fallback {
   readonly #local: Limiter;
+  readonly #processes: number;
 
   constructor(limits: readonly RedisLimit[], expectedProcesses: number, clock: Clock) {
+    this.#processes = expectedProcesses;
+    this.#local = new Limiter({ limits: [], clock });
+    this.setLimits(limits);
+  }
+
+  /** What was counted here goes on to count, as `Limiter.setLimits` says. */
+  setLimits(limits: readonly RedisLimit[]): void {
     const local = limits.filter(({ onStoreFailure }) => onStoreFailure === 'local');
-    this.#local = new Limiter({
-      limits: local.map((limit) => shareOf(limit, expectedProcesses)),
-      clock,
-    });
+    this.#local.setLimits(local.map((limit) => shareOf(limit, this.#processes)));
   }
 
   /** The first limit that denies refuses; otherwise the local ones decide, and the rest let in. */

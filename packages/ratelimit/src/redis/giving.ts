@@ -28,13 +28,13 @@ export function amountsOf(held: Held, permits: boolean): Amounts {
   );
 }
 
-/** What settling corrects: the difference to what it did cost, and the permits. */
+/** What settling corrects, by the limits as they are now: the difference to what it did cost, and the permits. */
 export function corrections(held: Held, actual: number): Amounts {
   const { terms, costs, request } = held.ask;
   return terms.map((term, place) => {
     if (!wasTaken(held, place)) return 0;
     const estimate = costs[place]!;
-    return term.kind === 'c' ? estimate : estimate - costIn(term, request, actual, estimate);
+    return term.kind === 'c' ? estimate : estimate - costIn(term.latest, request, actual, estimate);
   });
 }
 
@@ -47,7 +47,11 @@ function costIn(term: Term, request: LimitRequest, actual: number, estimate: num
   }
 }
 
-/** The arguments of the script that gives back; `places` are those with something to do. */
+/**
+ * The arguments of the script that gives back; `places` are those with something to do. Limits may have changed since it was taken, and what
+ * they say now counts; how much has come back by itself is reckoned by the fastest rate since, so that too much never goes back. What is
+ * given up goes by the limits that the store's own record of it is in.
+ */
 export function givingArguments(
   op: 'g' | 'd' | 'u',
   held: Omit<Held, 'reply'> & { readonly reply?: Reply | undefined },
@@ -58,21 +62,30 @@ export function givingArguments(
   const values: string[] = [op, idKey];
   const keys: string[] = [];
   const places: number[] = [];
-  for (const [place, term] of ask.terms.entries()) {
+  for (const [place, taken] of ask.terms.entries()) {
     const amount = amounts[place]!;
+    const term = op === 'u' ? taken : taken.latest;
     // When it is given up the store's own record has a mark for every limit, in their order.
     if (amount === 0 && op !== 'u') continue;
     places.push(place);
     keys.push(ask.keys[place]!);
     values.push(term.kind, text(amount * term.perToken));
-    values.push(...marksOf(term, reply, place, nowMs), ...numbersOf(term, reply, nowMs));
+    values.push(...marksOf(term, taken, reply, place, nowMs), ...numbersOf(term, reply, nowMs));
+    values.push(text(taken.fastest * term.perToken));
   }
   return { keys, values, places };
 }
 
-function marksOf(term: Term, reply: Reply | undefined, place: number, nowMs: number): string[] {
+function marksOf(
+  term: Term,
+  taken: Term,
+  reply: Reply | undefined,
+  place: number,
+  nowMs: number,
+): string[] {
   if (term.kind === 'q') return [text(periodOf(term, reply, nowMs).from), text(reply?.nowUs ?? 0)];
-  return [text(reply?.marks[place] ?? 0), text(reply?.nowUs ?? 0)];
+  const mark = ((reply?.marks[place] ?? 0) * term.perToken) / taken.perToken;
+  return [text(mark), text(reply?.nowUs ?? 0)];
 }
 
 function numbersOf(term: Term, reply: Reply | undefined, nowMs: number): string[] {
@@ -102,7 +115,8 @@ export function overspentOf(
 ): number {
   let most = 0;
   for (const [at, place] of places.entries()) {
-    const left = Number((raw as readonly unknown[])[at] ?? 0) / terms[place]!.perToken;
+    const { perToken } = terms[place]!.latest;
+    const left = Number((raw as readonly unknown[])[at] ?? 0) / perToken;
     // What is less than a millionth comes of fractions.
     if (left > most) most = Math.round(left * millionths) / millionths;
   }

@@ -3,9 +3,9 @@ import { luaBorn, luaBucket, luaStart } from './lua-start.js';
 
 /**
  * Gives back what a request took, or takes more of it, once. KEYS: the store's birth, what marks it as done (a minute long), then the key
- * of each limit. ARGV: `g`, or `d` to forget the request too, the key of its record, which is the id that permits have, then for each limit eight: its kind, the amount (negative: more is taken), the mark
+ * of each limit. ARGV: `g`, or `d` to forget the request too, the key of its record, which is the id that permits have, then for each limit nine: its kind, the amount (negative: more is taken), the mark
  * and the time of the take, and for buckets units per µs, units per token, burst and the most it may lack; for calendar quotas the period
- * (from, to), 0 and the most it may use; for rolling ones the span of a part, 0, 0 and the most. Answers what was not taken of each.
+ * (from, to), 0 and the most it may use; for rolling ones the span of a part, 0, 0 and the most; last the most units per µs since the take. Answers what was not taken of each.
  *
  * With `u` it is a request that was given up: what marks it is the request's own id, which holds the marks, and which says from then on
  * that the request was given up, if it should still arrive.
@@ -31,10 +31,11 @@ end
 local n = #KEYS - 2
 local left = {}
 for i = 1, n do
-  local key, a = KEYS[i + 2], 8 * i - 5
+  local key, a = KEYS[i + 2], 9 * i - 6
   local kind, amount = ARGV[a], ARGV[a + 1] + 0
   local mark, at = ARGV[a + 2] + 0, ARGV[a + 3] + 0
   local p, q, burst, most = ARGV[a + 4] + 0, ARGV[a + 5] + 0, ARGV[a + 6] + 0, ARGV[a + 7] + 0
+  local fastest = ARGV[a + 8] + 0
   left[i] = 0
   if marks then
     at = marks[3]
@@ -51,13 +52,14 @@ for i = 1, n do
   elseif kind == 'r' then
     local got = redis.call('GET', key)
     if amount > 0 then
+      -- Where the rate was changed, what lay before a gap is taken to lie behind it, so that no more goes back than was left.
       -- What has come in since it was taken has come back by itself, and a bucket that is not there is full.
       local gaps = got and redis.call('GET', 'g' .. key) or ''
-      local ends = movedBy(gaps, mark, at, p) - math.max(0, now - at) * p
+      local ends = movedBy(gaps, mark, at, fastest == p and p or 0, q) - math.max(0, now - at) * fastest
       local back = math.min(amount, ends)
       if got and back > 0 then
         local l = lackingOf(got, burst, p, q, born)
-        if ends < l then addGap(key, gaps, ends, back, l, p) end
+        if ends < l then addGap(key, gaps, ends, back, l, p, q) end
         writeBucket(key, math.max(0, l - back), p, q)
       end
     else

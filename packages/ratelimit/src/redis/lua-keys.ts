@@ -46,7 +46,7 @@ if op == 'x' then
   if kind == 'r' then
     local got = redis.call('GET', key)
     if got then
-      redis.call('SET', 'g' .. key, struct.pack('<dddd', now, -math.huge, math.huge, math.huge))
+      redis.call('SET', 'g' .. key, struct.pack('<ddddd', now, -math.huge, math.huge, math.huge, p))
       -- Until all would have come back that was taken.
       local left = redis.call('PTTL', key)
       if left > 0 then redis.call('PEXPIRE', 'g' .. key, left) end

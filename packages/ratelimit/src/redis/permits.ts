@@ -75,10 +75,8 @@ export class Permits {
       }
       try {
         const still = (await this.#link.run(this.#script, keys, values)) as readonly unknown[];
-        for (const [i, held] of whose.entries()) {
-          if (Number(still[i]) === 1 || !this.#held.delete(held)) continue;
-          this.lapsed++;
-        }
+        const renewed = new Set(whose.filter((_, i) => Number(still[i]) === 1));
+        for (const held of whose) if (!renewed.has(held) && this.#held.delete(held)) this.lapsed++;
       } catch {
         // The store is away: a later renewal may still come in time.
       }

@@ -61,11 +61,10 @@ export class RedisLimiter {
   readonly #permits: Permits;
   readonly #denials: Denials;
   readonly #line: RedisLine;
-  readonly #expected: number;
   #terms: readonly Term[] = [];
   readonly #scripts = scriptBudget();
   #asker = new Asker([], this.#scripts);
-  #fallback!: Fallback;
+  readonly #fallback: Fallback;
   #closed = false;
   /** Bookings that are being given back; the last of them. */
   #unbooking = 0;
@@ -87,7 +86,7 @@ export class RedisLimiter {
       );
     this.#prefix = prefix;
     this.#clock = clock;
-    this.#expected = expectedProcesses;
+    this.#fallback = new Fallback([], expectedProcesses, clock);
     const timers = quiet(clock);
     this.#link = new Link({
       client: scriptClient(client),
@@ -215,7 +214,10 @@ export class RedisLimiter {
   async block(name: string, request: LimitRequest, ms: number): Promise<number> {
     if (!(ms > 0 && ms < Number.POSITIVE_INFINITY))
       throw new RateLimitError('bad_request', `a key cannot be blocked for ${ms} ms`);
-    return await this.#store.block(this.#termOf(name).keyIn(request), ms);
+    const blockedMs = await this.#store.block(this.#termOf(name).keyIn(request), ms);
+    // What was known to refuse before may now do so for longer.
+    this.#denials.clear();
+    return blockedMs;
   }
 
   /** Makes the key that a request has in a limit as if it had never been used, nor blocked. @throws StoreFailure */
@@ -236,7 +238,8 @@ export class RedisLimiter {
 
   /**
    * Puts other limits in the place of these. A limit of the same name, kind, scope and period inherits what was used of its keys, in
-   * tokens; other processes keep theirs until they are told too, and each counts by its own numbers.
+   * tokens; other processes keep theirs until they are told too, and each counts by its own numbers. What has come in since a key was last
+   * written comes in at the new rate; the store forgets a key when it would have been full at the rate that it was written by.
    *
    * @throws RateLimitError `bad_limit`, `duplicate_limit`; nothing has changed then
    */
@@ -250,9 +253,14 @@ export class RedisLimiter {
         );
     }
     const terms = limits.map((limit) => new Term(limit, this.#prefix));
-    this.#fallback = new Fallback(limits, this.#expected, this.#clock);
-    const before = new Map(this.#terms.map((term) => [term.name, term.counted]));
-    for (const term of terms) term.counted = before.get(term.name) ?? term.counted;
+    this.#fallback.setLimits(limits);
+    const before = new Map(this.#terms.map((term) => [term.name, term]));
+    for (const term of terms) {
+      const old = before.get(term.name);
+      if (old === undefined) continue;
+      term.counted = old.counted;
+      old.giveWay(term);
+    }
     this.#terms = terms;
     const asker = new Asker(terms, this.#scripts);
     this.#asker = asker;

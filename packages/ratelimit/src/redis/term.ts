@@ -49,6 +49,7 @@ export class Term extends MeterBase {
   readonly #head: string;
   readonly #texts: { readonly one: string; readonly max: string; readonly rest: readonly string[] };
   readonly #calendar: Calendar | undefined;
+  #next: Term | undefined;
   #period: Period = { from: 0, to: 0 };
 
   constructor(limit: RedisLimit, prefix: string) {
@@ -77,6 +78,26 @@ export class Term extends MeterBase {
       max: text(this.max * this.perToken),
       rest: this.kind === 'r' ? [text(this.count), text(this.perToken)] : [],
     };
+  }
+
+  /** Another has its keys from now on, if it means the same by them. */
+  giveWay(next: Term): void {
+    if (next.#head === this.#head) this.#next = next;
+  }
+
+  /** What has its keys now; itself where its limit was taken out. */
+  get latest(): Term {
+    let term: Term = this;
+    while (term.#next !== undefined) term = term.#next;
+    return term;
+  }
+
+  /** The most tokens that came in per µs since it was made. */
+  get fastest(): number {
+    let most = 0;
+    for (let term: Term | undefined = this; term !== undefined; term = term.#next)
+      most = Math.max(most, term.count / term.perToken);
+    return most;
   }
 
   keyIn(request: LimitRequest): string {
