@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { clientKinds, type OpenClient, openClient, send } from '../clients.js';
 import { redisIsMissing } from '../redis-binary.js';
 import { RedisServer } from '../redis-server.js';
+import { patientMs } from '../redis-subject.js';
 
 /** Every kind of limit in a real Redis, by both clients. */
 
@@ -32,7 +33,10 @@ describe.skipIf(redisIsMissing()).each(clientKinds)('the store, by %s', (kind) =
     limits: readonly RedisLimit[],
     options: Partial<RedisLimiterOptions> = {},
   ): RedisLimiter => {
-    const limiter = new RedisLimiter({ limits, client: open.client, ...options });
+    const limiter = new RedisLimiter({
+      ...{ limits, client: open.client, timeoutMs: patientMs },
+      ...options,
+    });
     limiters.push(limiter);
     return limiter;
   };
