@@ -33,6 +33,7 @@ export type {
 } from './event.js';
 export { eventTypes, isEventType, riskLevels } from './event.js';
 export type { Brought } from './evidence.js';
+export { examineLog, type LogExamination, type SeenWriter } from './examination.js';
 export { callerNames } from './fields.js';
 export type {
   Caller,

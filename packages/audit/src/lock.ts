@@ -1,7 +1,7 @@
 import * as fs from 'node:fs';
 import { createRequire } from 'node:module';
 import { readIfThere } from './durable.js';
-import { AuditError } from './errors.js';
+import { AuditError, systemCode } from './errors.js';
 
 /** The part of fs-native-extensions that is used here; the package ships no types. */
 interface NativeLocks {
@@ -104,6 +104,60 @@ export function lockHolder(file: string): number | undefined {
     return readLockNote(file).pid ?? 0;
   } finally {
     fs.closeSync(fd);
+  }
+}
+
+/** What can be seen of the lock on a file without asking for it, which would take it for a moment. */
+export interface SeenHolder {
+  /** Undefined where the system does not tell. */
+  readonly held: boolean | undefined;
+  /** As the last holder noted it. */
+  readonly pid: number | undefined;
+}
+
+/** Looks for the lock in the kernel's own list, where there is one; else whether the process that noted itself is alive. */
+export function seeHolder(file: string): SeenHolder {
+  const stat = fs.statSync(file, { bigint: true, throwIfNoEntry: false });
+  if (stat === undefined) return { held: false, pid: undefined };
+  const { pid } = readLockNote(file);
+  const listed = listedAsLocked(stat);
+  if (listed !== undefined) return { held: listed, pid };
+  return { held: pid !== undefined && isAlive(pid) ? undefined : false, pid };
+}
+
+/** Undefined where the list cannot say: it numbers the devices of some file systems otherwise than `stat` does. */
+function listedAsLocked({ dev, ino }: fs.BigIntStats): boolean | undefined {
+  let list: string;
+  try {
+    list = fs.readFileSync('/proc/locks').toString('latin1');
+  } catch {
+    return undefined;
+  }
+  const rows = [...list.matchAll(/ ([0-9a-f]+):([0-9a-f]+):([0-9]+) /g)];
+  // Some sandboxes show an empty list, whatever is locked.
+  if (rows.length === 0) return undefined;
+  const same = rows.filter(([, , , inode]) => BigInt(inode!) === ino);
+  if (same.length === 0) return false;
+  const device = `${majorOf(dev).toString(16)}:${minorOf(dev).toString(16)}`;
+  const plain = (hex: string): string => BigInt(`0x${hex}`).toString(16);
+  const here = same.some(([, major, minor]) => `${plain(major!)}:${plain(minor!)}` === device);
+  return here ? true : undefined;
+}
+
+function majorOf(device: bigint): bigint {
+  return ((device >> 8n) & 0xfffn) | ((device >> 32n) & ~0xfffn);
+}
+
+function minorOf(device: bigint): bigint {
+  return (device & 0xffn) | ((device >> 12n) & ~0xffn & 0xffffffffn);
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return systemCode(error) === 'EPERM';
   }
 }
 

@@ -22,6 +22,13 @@ interface InitFlags extends KeySourceFlags, ClientFlags {
 
 export function addSetUp(program: Command, outcome: Outcome): void {
   addInit(program, outcome);
+  withPlaces(program.command('doctor'))
+    .description('say what is well, what is wrong and what is not enforced here, and what to do')
+    .option('--json', 'print one JSON object')
+    .action(async (flags: { readonly json?: boolean }, command: Command) => {
+      const { doctor } = await import('./doctor.js');
+      outcome.exitCode = await doctor(command, flags.json ?? false);
+    });
   withClient(withPlaces(program.command('uninstall')))
     .description('take gatebook out of the configuration of MCP clients; log and keys stay')
     .action(async (flags: ClientFlags, command: Command) => {

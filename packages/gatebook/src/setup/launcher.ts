@@ -3,12 +3,17 @@ import { fileURLToPath } from 'node:url';
 import { CliError } from '../cli/failure.js';
 import type { NamedPlaces } from '../cli/places.js';
 
+/** The file that starts this very gatebook, behind all links. */
+export function ownProgram(): string {
+  return realpathSync(fileURLToPath(new URL('../../bin/gatebook.js', import.meta.url)));
+}
+
 /**
  * How a client is to start the gate. Both paths are absolute and nothing is looked up: a client that was started from a desktop has
  * a PATH without version managers and global npm packages, and neither `gatebook` nor `npx` nor `node` would be found there.
  */
 export function ownLauncher(places: NamedPlaces): string[] {
-  const program = realpathSync(fileURLToPath(new URL('../../bin/gatebook.js', import.meta.url)));
+  const program = ownProgram();
   if (/[\\/]_npx[\\/]/.test(program)) {
     throw new CliError(
       1,
