@@ -6,28 +6,44 @@ export interface ClockJump {
   readonly nowMs: number;
 }
 
-/** Notices when the wall clock moves against the monotonic one. */
+/** Both clocks; the wall clock was read between the two times of the monotonic one. */
+interface Look {
+  readonly beforeMs: number;
+  readonly wallMs: number;
+  readonly afterMs: number;
+}
+
+/**
+ * Notices when the wall clock moves against the monotonic one. Both are not read at once, and a process may be held between:
+ * that is no jump.
+ */
 export class ClockWatch {
   readonly #clock: Clock;
-  #wallMs: number;
-  #monotonicMs: number;
+  #seen: Look;
 
   constructor(clock: Clock) {
     this.#clock = clock;
-    this.#wallMs = clock.wallMs();
-    this.#monotonicMs = clock.monotonicMs();
+    this.#seen = lookAt(clock);
   }
 
   /** The jump since the last look, each one once `seen` was called for it. */
   look(): ClockJump | undefined {
-    const nowMs = this.#clock.wallMs();
-    const expectedMs = this.#wallMs + (this.#clock.monotonicMs() - this.#monotonicMs);
+    const { wallMs: nowMs, beforeMs, afterMs } = lookAt(this.#clock);
+    const seen = this.#seen;
+    const leastMs = seen.wallMs + (beforeMs - seen.afterMs);
+    const mostMs = seen.wallMs + (afterMs - seen.beforeMs);
+    const expectedMs = Math.min(Math.max(nowMs, leastMs), mostMs);
     return Math.abs(nowMs - expectedMs) >= clockJumpMs ? { expectedMs, nowMs } : undefined;
   }
 
   /** Takes both clocks as they are now. */
   seen(): void {
-    this.#wallMs = this.#clock.wallMs();
-    this.#monotonicMs = this.#clock.monotonicMs();
+    this.#seen = lookAt(this.#clock);
   }
+}
+
+function lookAt(clock: Clock): Look {
+  const beforeMs = clock.monotonicMs();
+  const wallMs = clock.wallMs();
+  return { beforeMs, wallMs, afterMs: clock.monotonicMs() };
 }
