@@ -17,6 +17,6 @@ export { Limiter, type LimiterOptions, type TakeOptions, type WaitOptions } from
 export { ManualClock } from './manual-clock.js';
 export type { Reason } from './meter.js';
 export { checkLimits } from './meters.js';
-export { type LimitRequest, type Member, members, type Scope } from './request.js';
+export { type LimitRequest, type Member, members, requestOf, type Scope } from './request.js';
 export type { Reservation, Reserved, Settled } from './reservation.js';
 export type { Snapshot } from './snapshot.js';

@@ -2,6 +2,7 @@ import { type Command, Option } from 'commander';
 import type { RateLimitingConfig } from '../config/schema.js';
 import type { LimitOptions } from '../gate/limit-options.js';
 import { reasonOf, usageError } from './failure.js';
+import { addSharedLimits } from './gate-commands.js';
 import { collect, nonEmpty, spanMs } from './option-values.js';
 import type { Outcome } from './outcome.js';
 
@@ -70,7 +71,10 @@ export async function configuredOptions(
 }
 
 export function addLimits(program: Command, outcome: Outcome): void {
-  const limits = program.command('limits').description('try out rate limits');
+  const limits = program
+    .command('limits')
+    .description('show what is used of the rate limits; its subcommands reset and try them out');
+  addSharedLimits(limits, outcome);
   const simulate = limits
     .command('simulate')
     .description('replay timed requests, JSON lines, through limits, and print each decision')

@@ -4,6 +4,7 @@ import type { LimitOptions } from '../gate/limit-options.js';
 import { addAuditCommands } from './audit-commands.js';
 import { addConfig } from './config-commands.js';
 import { usageError } from './failure.js';
+import { addApprove } from './gate-commands.js';
 import { type KeepingFlags, withKeeping } from './keeping-options.js';
 import { addKeysCommands } from './keys-commands.js';
 import {
@@ -61,6 +62,7 @@ export function buildProgram(options: ProgramOptions): Command {
   addKeysCommands(program, outcome);
   addAuditCommands(program, outcome);
   addLimits(program, outcome);
+  addApprove(program, outcome);
   addPolicy(program, outcome);
   addConfig(program, outcome);
   return program;

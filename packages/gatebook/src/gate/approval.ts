@@ -38,7 +38,7 @@ export async function ask(
   };
   const before = await state.ask('find', { question });
   if (before.approval !== undefined) return before.approval;
-  const { id } = await state.ask('ask', { question, shown: shownOf(call, decision) });
+  const { id, unreachable } = await state.ask('ask', { question, shown: shownOf(call, decision) });
   const askedMs = Date.now();
   await book.fact(askedEvent(call.intent, decision, id));
   call.onHold?.();
@@ -50,9 +50,9 @@ export async function ask(
     return refused('cancelled', why);
   }
   if (approval === 'later') {
-    return refused('approval_pending', pendingText(id), { rule: decision.rule });
+    return refused('approval_pending', pendingText(id, unreachable), { rule: decision.rule });
   }
-  if (approval === undefined) return await pending(parts, call, decision, id);
+  if (approval === undefined) return await pending(parts, call, decision, id, unreachable);
   // Who answers by `gatebook approve` records it there.
   if (approval.how !== 'command') {
     const { actor, callId, source } = call.intent;
@@ -71,13 +71,15 @@ async function pending(
   call: GateCall,
   decision: Decision,
   id: string,
+  unreachable: string | undefined,
 ): Promise<Refused> {
   await book.fact(unapprovedEvent(call.intent, decision, 'nobody has answered yet', id));
-  return refused('approval_pending', pendingText(id), { rule: decision.rule });
+  return refused('approval_pending', pendingText(id, unreachable), { rule: decision.rule });
 }
 
-function pendingText(id: string): string {
-  return `approval pending ${id}: a person has to approve it (gatebook approve ${id}); once that is done the same call passes, within 10 minutes`;
+function pendingText(id: string, unreachable: string | undefined): string {
+  const how = unreachable ?? `gatebook approve ${id}`;
+  return `approval pending ${id}: a person has to approve it (${how}); once that is done the same call passes, within 10 minutes`;
 }
 
 /** The first answer, whoever gives it; undefined where none comes in time. */

@@ -172,6 +172,21 @@ export function answeredEvent(
   };
 }
 
+/** An answer that was recorded and then had no effect, for nobody waited for it any more. */
+export function voidedEvent(
+  question: Parameters<typeof answeredEvent>[0],
+  answer: Approval,
+  reason: string,
+  frame: Pick<AuditEvent, 'actor' | 'callId' | 'source'> = {},
+): AuditEvent {
+  const event = answeredEvent(question, answer, frame);
+  return {
+    ...event,
+    action: { ...event.action, approved: false },
+    result: { success: false, status: 'void', error: reason },
+  };
+}
+
 /** The intent with what the gate found on the way. */
 export function admittedEvent(
   intent: AuditEvent,

@@ -21,7 +21,11 @@ export function sharedConsult({ log, isOn, allows, report }: SharedConsultOption
   const alone = async (message: string, why: string): Promise<string> => {
     if (own === undefined) {
       report(`gatebook: limits and approvals are of this process only: ${why}`);
-      own = import('./state/gate-state.js').then(({ GateState }) => ownState(new GateState()));
+      own = import('./state/gate-state.js').then(({ GateState }) => {
+        const state = new GateState();
+        state.unreachable = `nobody can answer by gatebook approve: ${why}`;
+        return ownState(state);
+      });
     }
     return await (await own)(message);
   };

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { Caller, HookEnd, HookMaker, MessageHook } from '@gatebook/audit';
 import type { GateState } from './gate-state.js';
+import type { OperatorDoor } from './operator-door.js';
 import type { StateFolder } from './state-folder.js';
 
 /** Where the holder keeps what the next one must know. */
@@ -11,6 +12,7 @@ export function stateFolderOf(keysDir: string): string {
 interface Holding {
   readonly state: GateState;
   readonly folder: StateFolder;
+  readonly door: OperatorDoor;
 }
 
 /**
@@ -25,6 +27,7 @@ class GateHook implements MessageHook {
   readonly #keysDir: string;
   #holding: Promise<Holding> | undefined;
   #held: Holding | undefined;
+  #closed = false;
 
   constructor(keysDir: string) {
     this.#keysDir = keysDir;
@@ -41,6 +44,8 @@ class GateHook implements MessageHook {
   }
 
   close(how: HookEnd): void {
+    this.#closed = true;
+    this.#held?.door.close();
     if (how === 'clean' && this.#held !== undefined) {
       this.#held.folder.end(this.#held.state.limits.snapshot());
     }
@@ -49,20 +54,28 @@ class GateHook implements MessageHook {
   async #begin(): Promise<Holding> {
     const { GateState } = await import('./gate-state.js');
     const { StateFolder } = await import('./state-folder.js');
-    const folder = new StateFolder(stateFolderOf(this.#keysDir));
+    const { OperatorDoor } = await import('./operator-door.js');
+    // Another process may hold by now.
+    if (this.#closed) throw new Error('the log was closed');
+    const place = stateFolderOf(this.#keysDir);
+    const folder = new StateFolder(place);
     const left = folder.begin();
     const state = new GateState(left.kind === 'lost' ? { emptyAtMs: left.atMs } : {});
     if (left.kind === 'snapshot') state.limits.restore(left.limits);
-    this.#held = { state, folder };
-    return this.#held;
+    const door = new OperatorDoor(place, state);
+    const held = { state, folder, door };
+    this.#held = held;
+    await door.open();
+    return held;
   }
 }
 
 function answered(
-  { state, folder }: Holding,
+  { state, folder, door }: Holding,
   message: string,
   from: Caller,
 ): string | Promise<string> {
   folder.touch();
+  door.look();
   return state.answer(message, from);
 }

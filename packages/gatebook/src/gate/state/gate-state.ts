@@ -29,6 +29,7 @@ interface Held {
 
 /** One process that asks. */
 interface Guest {
+  readonly pid: number;
   readonly grants: Map<string, Held>;
   readonly questions: Set<string>;
 }
@@ -38,6 +39,8 @@ export class GateState {
   readonly limits: SharedLimits;
   readonly breaker = new Breaker();
   readonly approvals = new Approvals();
+  /** Why nobody can answer by `gatebook approve`, where it is so. */
+  unreachable: string | undefined;
   readonly #guests = new Map<string, Guest>();
 
   constructor(options: SharedLimitsOptions = {}) {
@@ -60,6 +63,11 @@ export class GateState {
   left({ client }: Caller): void {
     for (const id of this.#guests.get(client)?.questions ?? []) this.approvals.withdraw(id);
     this.#guests.delete(client);
+  }
+
+  /** The ids of the processes that have a gate, as they say. */
+  gates(): number[] {
+    return [...new Set([...this.#guests.values()].map(({ pid }) => pid))];
   }
 
   #handle(message: Message, from: Caller): Answer<Op> | Promise<Answer<Op>> {
@@ -86,7 +94,7 @@ export class GateState {
       case 'ask': {
         const { id } = this.approvals.ask(message.question, { ...message.shown, pid: from.pid });
         guest.questions.add(id);
-        return { id };
+        return { id, unreachable: this.unreachable };
       }
       case 'news':
         return this.approvals.news(message.id, newsMs);
@@ -131,10 +139,10 @@ export class GateState {
     throw new GateError('denied', 'only who asked a question may answer or withdraw it here');
   }
 
-  #guestOf({ client }: Caller): Guest {
+  #guestOf({ client, pid }: Caller): Guest {
     let guest = this.#guests.get(client);
     if (guest === undefined) {
-      guest = { grants: new Map(), questions: new Set() };
+      guest = { pid, grants: new Map(), questions: new Set() };
       this.#guests.set(client, guest);
     }
     return guest;

@@ -28,7 +28,11 @@ export interface Exchanges {
   /** The call was not made: what was taken for it is given back, the approval it used too. */
   refund: [{ grant: string }, Done];
   find: [{ question: Question }, { approval?: Approval | undefined }];
-  ask: [{ question: Question; shown: Omit<Shown, 'pid'> }, { id: string }];
+  /** `unreachable`: why nobody can answer by `gatebook approve`. */
+  ask: [
+    { question: Question; shown: Omit<Shown, 'pid'> },
+    { id: string; unreachable?: string | undefined },
+  ];
   /** Answered when there is news, or after a while. */
   news: [{ id: string }, QuestionState];
   /** The asker's own person has answered. */
@@ -166,17 +170,21 @@ export function checkVerdict(verdict: unknown): void {
   if (reach !== 'once' && reach !== 'session') amount(reach, 'untilMs');
 }
 
-function member(value: unknown, name: string): unknown {
+export function member(value: unknown, name: string): unknown {
   return typeof value === 'object' && value !== null
     ? (value as Readonly<Record<string, unknown>>)[name]
     : undefined;
 }
 
-function optional(value: unknown, name: string, check: (v: unknown, n: string) => void): void {
+export function optional(
+  value: unknown,
+  name: string,
+  check: (v: unknown, n: string) => void,
+): void {
   if (member(value, name) !== undefined) check(value, name);
 }
 
-function short(value: unknown, name: string): void {
+export function short(value: unknown, name: string): void {
   textOf(value, name, shortMax);
 }
 
@@ -195,12 +203,12 @@ function texts(value: unknown, name: string): void {
   for (const place of found.keys()) textOf(found, String(place), 1_024);
 }
 
-function amount(value: unknown, name: string): void {
+export function amount(value: unknown, name: string): void {
   const found = member(value, name);
   if (typeof found !== 'number' || !(found >= 0)) throw bad(name, found);
 }
 
 /** The value itself may be anything, and secret. */
-function bad(name: string, value: unknown): GateError {
+export function bad(name: string, value: unknown): GateError {
   return new GateError('bad_message', `a message has a bad \`${name}\` (${typeof value})`);
 }

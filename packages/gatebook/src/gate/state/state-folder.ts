@@ -33,7 +33,7 @@ export class StateFolder {
   /** Begins to hold, and says what the one before left. */
   begin(): Left {
     fs.mkdirSync(this.#dir, { recursive: true, mode: 0o700 });
-    const left = this.#left();
+    const left = this.left();
     fs.writeFileSync(this.#mark, `${process.pid}\n`, { mode: 0o600 });
     this.touch();
     fs.rmSync(this.#snapshot, { force: true });
@@ -62,7 +62,8 @@ export class StateFolder {
     fs.rmSync(this.#mark, { force: true });
   }
 
-  #left(): Left {
+  /** What the holder before left, or, while one holds, that it may be lost. */
+  left(): Left {
     const marked = fs.statSync(this.#mark, { throwIfNoEntry: false });
     if (marked !== undefined) return { kind: 'lost', atMs: marked.mtimeMs + markMs };
     const found = fs.statSync(this.#snapshot, { throwIfNoEntry: false });

@@ -1,0 +1,106 @@
+import { actorText } from '../gate/call-text.js';
+import { spanText } from '../gate/events.js';
+import { personName } from '../gate/person.js';
+import type { Approval, Pending } from '../gate/state/approvals.js';
+import type { ApprovalsView } from '../gate/state/operator-message.js';
+import { noGate } from './approve.js';
+import { writeStdout } from './destination.js';
+import { asked, recorded, requireTerminal, requireUngated } from './operator.js';
+import type { Places } from './places.js';
+import { plainTable } from './plain-table.js';
+import { counted, say } from './talk.js';
+import { confirmed } from './terminal-question.js';
+
+/** `gatebook approve --list`: what waits for an answer, and which approvals are in force. */
+export async function listApprovals(places: Places, json: boolean): Promise<number> {
+  const found = await asked(places, 'approvals', {});
+  if (json) await writeStdout(`${JSON.stringify(jsonOf(found))}\n`);
+  else if (found === undefined) say(noGate(places).message);
+  else await writeStdout(textOf(found));
+  return 0;
+}
+
+/** `gatebook approve --revoke`: no approval is in force any more. */
+export async function revokeApprovals(places: Places): Promise<number> {
+  requireTerminal('gatebook approve');
+  const found = await asked(places, 'approvals', {});
+  requireUngated(found?.gates ?? [], 'gatebook approve');
+  if (found === undefined) throw noGate(places);
+  const many = counted(found.approvalsCount, 'approval');
+  if (!(await confirmed(`Take back ${many}? [y/N] `))) return 1;
+  const event = {
+    eventType: 'gate.approvals_revoked',
+    details: { by: personName(), approvals: found.approvalsCount },
+  } as const;
+  const answer = await recorded(places, event, async () => await asked(places, 'revoke', {}));
+  say(`${counted(answer?.revoked ?? 0, 'approval')} taken back, and recorded`);
+  return 0;
+}
+
+function jsonOf(found: ApprovalsView | undefined): unknown {
+  return {
+    gate: found !== undefined,
+    pending: found?.pending.map(pendingJson) ?? [],
+    pending_count: found?.pendingCount ?? 0,
+    approvals: found?.approvals.map(approvalJson) ?? [],
+    approvals_count: found?.approvalsCount ?? 0,
+  };
+}
+
+function pendingJson(pending: Pending): unknown {
+  const { id, session, tool, rule, digest, risk, reasons, text, bytes, pid, askedMs } = pending;
+  return {
+    ...{ id, session, actor: actorText(pending.actor), tool, rule, risk, reasons, pid },
+    arguments_beginning: text,
+    arguments_bytes: bytes,
+    arguments_sha256: digest,
+    asked_at: new Date(askedMs).toISOString(),
+  };
+}
+
+function approvalJson({
+  id,
+  session,
+  actor,
+  tool,
+  rule,
+  digest,
+  reach,
+  by,
+  how,
+  givenMs,
+}: Approval): unknown {
+  return {
+    ...{ id, session, actor: actorText(actor), tool, rule, by, how },
+    arguments_sha256: digest,
+    reach: typeof reach === 'string' ? reach : 'until',
+    until: typeof reach === 'string' ? undefined : new Date(reach.untilMs).toISOString(),
+    given_at: new Date(givenMs).toISOString(),
+  };
+}
+
+const argumentsShown = 60;
+
+function textOf({ pending, pendingCount, approvals, approvalsCount }: ApprovalsView): string {
+  const now = Date.now();
+  const age = (ms: number): string => spanText(Math.max(0, now - ms));
+  const waiting = pending.map(({ id, askedMs, tool, risk, rule, actor, text }) => [
+    ...[id, age(askedMs), tool, risk, rule, actorText(actor)],
+    text.length > argumentsShown ? `${text.slice(0, argumentsShown)}…` : text,
+  ]);
+  const given = approvals.map(({ id, givenMs, tool, rule, actor, reach, by }) => [
+    ...[id, age(givenMs), tool, rule, actorText(actor)],
+    typeof reach === 'string' ? reach : `until ${new Date(reach.untilMs).toISOString()}`,
+    by,
+  ]);
+  return [
+    `${counted(pendingCount, 'call waits', 'calls wait')} for an answer\n`,
+    waiting.length === 0
+      ? ''
+      : plainTable([['ID', 'SINCE', 'TOOL', 'RISK', 'RULE', 'ACTOR', 'ARGUMENTS'], ...waiting]),
+    `${counted(approvalsCount, 'approval')} in force\n`,
+    given.length === 0
+      ? ''
+      : plainTable([['ID', 'SINCE', 'TOOL', 'RULE', 'ACTOR', 'REACH', 'BY'], ...given]),
+  ].join('');
+}

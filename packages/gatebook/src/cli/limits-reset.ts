@@ -1,0 +1,84 @@
+import type { AuditEvent } from '@gatebook/audit';
+import { personName } from '../gate/person.js';
+import { stateFolderOf } from '../gate/state/gate-hook.js';
+import { StateFolder } from '../gate/state/state-folder.js';
+import { CliError, usageError } from './failure.js';
+import { asked, recorded, requireUngated } from './operator.js';
+import type { Places } from './places.js';
+import { counted, say } from './talk.js';
+import { confirmed } from './terminal-question.js';
+
+export interface LimitsResetOptions {
+  /** The limit; all without it, unless a session is named. */
+  readonly name?: string | undefined;
+  readonly session?: string | undefined;
+  /** Not asked any more. */
+  readonly yes: boolean;
+}
+
+/** `gatebook limits reset`: makes buckets full, and lets sessions go on that are stopped. */
+export async function resetLimits(places: Places, options: LimitsResetOptions): Promise<number> {
+  const { name, session } = options;
+  const before = await asked(places, 'limits', {});
+  requireUngated(before?.gates ?? [], 'gatebook limits reset');
+  if (before === undefined) requireLeft(places, options);
+  else if (name !== undefined && !before.limits.some(({ spec }) => spec.name === name)) {
+    throw new CliError(1, `no limit named ${name} is in use; see gatebook limits`);
+  }
+  if (!(await agreed(options))) return 1;
+  const event: AuditEvent = {
+    eventType: 'gate.limits_reset',
+    ...(session === undefined ? {} : { sessionId: session }),
+    details: { by: personName(), ...(name === undefined ? {} : { limit: name }) },
+  };
+  const answer = await recorded(places, event, async (log) => {
+    // Where nobody holds the buckets yet, whoever writes the log begins to by this, be it this process.
+    await log.consult(JSON.stringify({ op: 'news', id: 'none' }));
+    return await asked(places, 'reset', { limit: name, session });
+  });
+  if (answer === undefined) {
+    throw new CliError(
+      1,
+      'nothing was reset, though it was recorded: the gate has just ended; try again',
+    );
+  }
+  say(
+    `${counted(answer.limits, 'limit')} and ${counted(answer.sessions, 'stopped session')} reset, and recorded`,
+  );
+  return 0;
+}
+
+/** Without a holder there may be nothing to reset. */
+function requireLeft(places: Places, { name, session }: LimitsResetOptions): void {
+  if (session !== undefined) {
+    throw new CliError(1, 'no gate runs over this log, so no session is stopped');
+  }
+  const left = new StateFolder(stateFolderOf(places.keysDir)).left();
+  if (left.kind === 'nothing') throw new CliError(1, 'no gate has used a limit over this log');
+  if (name === undefined) return;
+  if (left.kind === 'lost') {
+    throw new CliError(
+      1,
+      'the process that held the buckets ended without a word, so which there are is not known; only a reset of all is possible',
+    );
+  }
+  if (!left.limits.specs.some((spec) => spec.name === name)) {
+    throw new CliError(1, `no limit named ${name} is in use; see gatebook limits`);
+  }
+}
+
+async function agreed({ name, session, yes }: LimitsResetOptions): Promise<boolean> {
+  if (yes) return true;
+  if (process.stdin.isTTY !== true || process.stdout.isTTY !== true) {
+    throw usageError(
+      'gatebook limits reset asks first and needs a terminal; without one give --yes',
+    );
+  }
+  const limits = name === undefined ? 'all limits' : `the limit ${JSON.stringify(name)}`;
+  const whose = session === undefined ? '' : `what session ${JSON.stringify(session)} has counted`;
+  const both = name === undefined && session === undefined;
+  const what = both
+    ? `${limits} and all stopped sessions`
+    : [name === undefined ? '' : limits, whose].filter((part) => part !== '').join(' and ');
+  return await confirmed(`Reset ${what}? [y/N] `);
+}
