@@ -158,6 +158,25 @@ describe.skipIf(process.platform !== 'linux')('a client’s servers behind the g
     expect(await home.read('.cursor/mcp.json')).toBe('{"mcpServers":{"a":{"command":"x"}}}');
   });
 
+  it('a log that another user writes: the gate is told its socket, and no log is made', async () => {
+    const before = '{"mcpServers":{"a":{"command":"x"}}}';
+    await home.write('.cursor/mcp.json', before);
+    const args = ['init', '--client', 'cursor'];
+    const served = { GATEBOOK_SOCKET: '/run/gatebook/s' };
+    const refused = await home.run(args, { ...served, GATEBOOK_TOKEN: 'hush' });
+    expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining('_TOKEN_FILE') });
+    expect(await home.read('.cursor/mcp.json')).toBe(before);
+    const ran = await home.run(args, { ...served, GATEBOOK_TOKEN_FILE: '/t' });
+    expect(ran.code, ran.stderr).toBe(0);
+    expect(ran.stdout).toContain('behind /run/gatebook/s');
+    const { a } = JSON.parse(await home.read('.cursor/mcp.json')).mcpServers;
+    const options = ['--socket', '/run/gatebook/s', '--token-file', '/t'];
+    expect(wordsOf(a)).toEqual([...front.slice(0, -1), ...options, '--', 'x']);
+    expect(existsSync(home.log)).toBe(false);
+    expect((await home.run(['uninstall', '--client', 'cursor'])).code).toBe(0);
+    expect(await home.read('.cursor/mcp.json')).toBe(before);
+  });
+
   it('a gate that was put there by hand stays, and one whose gatebook is gone is pointed at this one', async () => {
     const gone = {
       command: '/gone/node',

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { userFile } from '../config/files.js';
 import { defaultConfig, loadConfig } from '../config/load.js';
 import type { ClientName } from '../setup/clients.js';
@@ -9,14 +9,16 @@ import { planWiring } from '../setup/plan.js';
 import { type Change, changeOf, clientOf, fileOf, finish } from './client-change.js';
 import { workingFolder } from './config-choice.js';
 import { writeStdout } from './destination.js';
-import { CliError } from './failure.js';
+import { CliError, usageError } from './failure.js';
 import { type Choices, describeLog, init } from './init.js';
-import { choosePlaces, type NamedPlaces, type Places } from './places.js';
+import { choosePlaces, type Environment, given, type Places } from './places.js';
 import { say } from './talk.js';
 import { visible } from './visible.js';
 
 export interface SetUp {
   readonly places: Places;
+  /** Of a log that `gatebook serve` writes; then none is made here. */
+  readonly socket: string | undefined;
   readonly keys: Choices;
   /** Which configuration file is made, if it is not there. */
   readonly config: 'user' | 'project' | 'none';
@@ -31,9 +33,11 @@ export interface SetUp {
  * as it is. The client's file comes first: where it is wrong, nothing is made.
  */
 export async function setUp(options: SetUp): Promise<number> {
-  const { places, keys, dryRun } = options;
+  const { places, socket, keys, dryRun } = options;
   const wiring = wiringOf(options);
-  const code = dryRun ? await describeLog(places) : await init(places, keys);
+  let code = 0;
+  if (socket !== undefined) await writeStdout(`log         behind ${visible(socket)}\n`);
+  else code = dryRun ? await describeLog(places) : await init(places, keys);
   await configFile(options);
   if (wiring === undefined) return code;
   return Math.max(code, await finish(wiring, dryRun));
@@ -47,11 +51,12 @@ async function configFile({ config, dryRun }: SetUp): Promise<void> {
   await writeStdout(`config      ${visible(file)} (${state})\n`);
 }
 
-function wiringOf({ places, client, file, dryRun }: SetUp): Change | undefined {
+function wiringOf(options: SetUp): Change | undefined {
+  const { client, file, dryRun } = options;
   if (client === undefined) return undefined;
   const known = clientOf(client);
   const read = fileOf(known, file);
-  const plan = planWiring(read, known, ownLauncher(unusual(places)));
+  const plan = planWiring(read, known, ownLauncher(optionsOf(options)));
   if (plan.fates.length === 0) {
     const tables = known.tables.map((steps) => steps.join('.')).join(' or ');
     throw new CliError(
@@ -68,13 +73,24 @@ function wiringOf({ places, client, file, dryRun }: SetUp): Change | undefined {
   return changeOf(known, read, plan, 'backup');
 }
 
-/** The folders that a gate would not find by itself: a client from a desktop has none of the shell's variables. */
-function unusual({ dir, keysDir }: Places): NamedPlaces {
+/** What a gate would not find by itself: a client from a desktop has none of the shell's variables. */
+function optionsOf({ places, socket }: SetUp): string[] {
+  if (socket !== undefined) return ['--socket', socket, ...tokenOptions(process.env)];
   const usual = usualPlaces();
-  return {
-    log: usual.dir === dir ? undefined : dir,
-    keys: usual.keysDir === keysDir ? undefined : keysDir,
-  };
+  return [
+    ...(usual.dir === places.dir ? [] : ['--log', places.dir]),
+    ...(usual.keysDir === places.keysDir ? [] : ['--keys', places.keysDir]),
+  ];
+}
+
+function tokenOptions(env: Environment): string[] {
+  if (given(env['GATEBOOK_TOKEN']) !== undefined) {
+    throw usageError(
+      'the token in GATEBOOK_TOKEN would have to stand in the client’s file: put it into a file of its own (mode 0600), and set GATEBOOK_TOKEN_FILE instead',
+    );
+  }
+  const file = given(env['GATEBOOK_TOKEN_FILE']);
+  return file === undefined ? [] : ['--token-file', resolve(file)];
 }
 
 function usualPlaces(): Places {

@@ -52,13 +52,23 @@ function addInit(program: Command, outcome: Outcome): void {
   withClient(command).action(async (flags: InitFlags) => {
     const { after, project = false } = flags;
     const { setUp } = await import('./set-up.js');
+    const keys = { after, ...keySourceOf(flags) };
     outcome.exitCode = await setUp({
       places: await placesOf(command),
-      keys: { after, ...keySourceOf(flags) },
+      socket: servedSocket(command, flags),
+      keys,
       config: project ? 'project' : elsewhere(command) ? 'none' : 'user',
       ...checked(flags),
     });
   });
+}
+
+/** The log that a client's gates would append to from this shell, where another process writes it. */
+function servedSocket(command: Command, { client, ...flags }: InitFlags): string | undefined {
+  const { log, keys } = namedPlaces(command);
+  const own = [log, keys, flags.after, flags.signingKey, flags.passphrase];
+  if (client === undefined || own.some((value) => value !== undefined)) return undefined;
+  return given(process.env['GATEBOOK_SOCKET']);
 }
 
 /** Both folders named: that is a log beside the one that the user's configuration is about. */

@@ -7,14 +7,15 @@ import {
   readProgress,
 } from '@gatebook/audit';
 import { reasonOf } from '../cli/failure.js';
+import { spanMs } from '../cli/option-values.js';
 import { splitWitness } from '../cli/outside-options.js';
 import { counted } from '../cli/talk.js';
 import type { AuditConfig } from '../config/schema.js';
 import { type Check, fail, ok, warn } from './check.js';
 import { readSmall } from './small-file.js';
 
-/** Twice in a row may go wrong without anybody having to look. */
-const lateAfterMs = 3 * 60_000;
+/** So many times in a row it may go wrong without anybody having to look. */
+const missedMax = 3;
 
 /**
  * What others hold of the log, as the process that feeds them has noted it: nobody is asked. The names of witnesses are shown, their
@@ -38,7 +39,13 @@ export function checkOutside(
         'start a gate, or run gatebook audit cosign',
       ),
     );
-  const noted = notes.map((note) => checkNoted(note, log, nowMs));
+  const everyMs = {
+    witness: spanMs(audit?.witnessInterval ?? '60s'),
+    anchor: spanMs(audit?.anchorInterval ?? '10m'),
+  };
+  const noted = notes.map((note) => {
+    return checkNoted(note, log, nowMs - missedMax * everyMs[note.kind]);
+  });
   const all = [...checks, ...silent, ...noted];
   if (all.length > 0) return all;
   return [
@@ -87,15 +94,15 @@ function keysIn(file: string): string[] {
   return addressesOf(parsePolicy(Buffer.from(text)).witnesses).map(({ key }) => key);
 }
 
-function checkNoted(note: Progress, log: LogExamination, nowMs: number): Check {
+/** `lateMs`: what was confirmed before then is late. */
+function checkNoted(note: Progress, log: LogExamination, lateMs: number): Check {
   const { kind, name, size, confirmed, error } = note;
   const id = `${kind}.${name}`;
   const failing = error === undefined ? '' : `; the last try failed: ${withoutUrls(error)}`;
   if (size === undefined) return warn(id, `holds nothing yet${failing}`, 'see that it is reached');
   const behind = Math.max(0, (log.checkpoint?.size ?? log.records) - size);
   const words = `${counted(behind, 'record')} behind, as of ${confirmed ?? 'an unknown time'}${failing}`;
-  const ageMs = nowMs - Date.parse(confirmed ?? '');
-  const late = behind > 0 && !(ageMs <= lateAfterMs);
+  const late = behind > 0 && !(Date.parse(confirmed ?? '') >= lateMs);
   if (late || error !== undefined) {
     return warn(id, words, 'see that it is reached; gatebook audit cosign tries once more');
   }

@@ -1,7 +1,6 @@
 import { realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { CliError } from '../cli/failure.js';
-import type { NamedPlaces } from '../cli/places.js';
 
 /** The file that starts this very gatebook, behind all links. */
 export function ownProgram(): string {
@@ -10,9 +9,10 @@ export function ownProgram(): string {
 
 /**
  * How a client is to start the gate. Both paths are absolute and nothing is looked up: a client that was started from a desktop has
- * a PATH without version managers and global npm packages, and neither `gatebook` nor `npx` nor `node` would be found there.
+ * a PATH without version managers and global npm packages, and neither `gatebook` nor `npx` nor `node` would be found there. `options` are
+ * those of `gatebook mcp`.
  */
-export function ownLauncher(places: NamedPlaces): string[] {
+export function ownLauncher(options: readonly string[]): string[] {
   const program = ownProgram();
   if (/[\\/]_npx[\\/]/.test(program)) {
     throw new CliError(
@@ -20,15 +20,7 @@ export function ownLauncher(places: NamedPlaces): string[] {
       `${program} lies in npx’s cache, which npm clears: a client would be left without its servers; install gatebook (npm install --global gatebook) and run that one`,
     );
   }
-  const { log, keys } = places;
-  return [
-    process.execPath,
-    program,
-    'mcp',
-    ...(log === undefined ? [] : ['--log', log]),
-    ...(keys === undefined ? [] : ['--keys', keys]),
-    '--',
-  ];
+  return [process.execPath, program, 'mcp', ...options, '--'];
 }
 
 /** A command line with a gatebook in front. */

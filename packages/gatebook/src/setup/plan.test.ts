@@ -82,7 +82,7 @@ it('however a file is written: wired, every server has the gate in front; unwire
       expect(back([before])).toBe(text);
       expect(wordsIn(parsed(back([])))).toEqual(wordsIn(before));
     }),
-    { numRuns: 300 },
+    { numRuns: 100 },
   );
 });
 
