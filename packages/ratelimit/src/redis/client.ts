@@ -49,3 +49,8 @@ export function scriptClient(client: RedisClient): ScriptClient {
 export function isUnknownScript(error: unknown): boolean {
   return error instanceof Error && error.message.startsWith('NOSCRIPT');
 }
+
+/** Whether the script itself failed, by what it was given or found; not so where the server is away, full or may not write. */
+export function isScriptFailure(error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith('ERR ');
+}

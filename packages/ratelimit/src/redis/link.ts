@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.js';
 import { Breaker } from './breaker.js';
 import { isUnknownScript, type ScriptClient } from './client.js';
+import { Pending } from './pending.js';
 import type { Script } from './script.js';
 import { StoreFailure } from './store-failure.js';
 
@@ -13,41 +14,6 @@ export interface LinkOptions {
   readonly maxInFlight: number;
   /** Told when the store is found to be away, and when it is back. */
   readonly onChange?: ((isUp: boolean) => void) | undefined;
-}
-
-/**
- * One call, of which somebody waits for the answer until it is over. Those that are not are linked in a ring, which they leave at once: if
- * they stayed until their time-out, the garbage collector would have to keep all of them.
- */
-class Pending {
-  readonly deadline: number;
-  readonly onLate: ((reply: unknown) => void) | undefined;
-  isOver = false;
-  next: Pending = this;
-  #before: Pending = this;
-  resolve!: (reply: unknown) => void;
-  reject!: (failure: StoreFailure) => void;
-
-  constructor(deadline: number, onLate: ((reply: unknown) => void) | undefined) {
-    this.deadline = deadline;
-    this.onLate = onLate;
-  }
-
-  /** As the last of a ring. */
-  enter(ring: Pending): void {
-    this.next = ring;
-    this.#before = ring.#before;
-    ring.#before.next = this;
-    ring.#before = this;
-  }
-
-  leave(): void {
-    this.isOver = true;
-    this.next.#before = this.#before;
-    this.#before.next = this.next;
-    this.next = this;
-    this.#before = this;
-  }
 }
 
 /** The way to the store: every call ends within the time-out, and while the store is away none is made but a probe now and then. */
@@ -74,6 +40,11 @@ export class Link {
     return this.#breaker.pauseMs;
   }
 
+  /** Whether it was asked nothing that it has not answered. */
+  get isIdle(): boolean {
+    return this.#inFlight === 0;
+  }
+
   /**
    * Runs a script. `onLate` gets what is answered after the time-out, or nothing where the call failed without anybody knowing whether
    * it was done.
@@ -86,53 +57,65 @@ export class Link {
     values: string[],
     onLate?: (reply: unknown) => void,
   ): Promise<unknown> {
-    const { client, clock, timeoutMs, maxInFlight } = this.#options;
-    if (this.#closed) return Promise.reject(new StoreFailure('the limiter is closed', false, 0));
+    let pending: Pending;
+    try {
+      pending = this.enter(onLate);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    this.send(
+      ...[script, keys, values],
+      (reply) => this.answered(pending, reply),
+      (error) => this.refused(pending, error),
+    );
+    return pending.answer();
+  }
+
+  /** Something that is to be asked for from now on, by a call of its own or with others. @throws StoreFailure */
+  enter(onLate: ((reply: unknown) => void) | undefined): Pending {
+    const { clock, timeoutMs, maxInFlight } = this.#options;
+    if (this.#closed) throw new StoreFailure('the limiter is closed', false, 0);
     if (this.#inFlight >= maxInFlight) {
       const message = `${maxInFlight} calls to the store are under way already`;
-      return Promise.reject(new StoreFailure(message, false, timeoutMs));
+      throw new StoreFailure(message, false, timeoutMs);
     }
     if (!this.#breaker.enter()) {
       const message = 'the store does not answer, and is asked again later';
-      return Promise.reject(new StoreFailure(message, false, this.#breaker.pauseMs));
+      throw new StoreFailure(message, false, this.#breaker.pauseMs);
     }
     this.#inFlight++;
     const pending = new Pending(clock.now() + timeoutMs, onLate);
     pending.enter(this.#underWay);
     if (this.#stop === undefined) this.#watch();
-    called(() => client.run(script.sha, keys, values)).then(
-      (reply) => this.#answered(pending, reply),
-      (error: unknown) => {
-        if (!isUnknownScript(error)) this.#refused(pending, error);
-        else {
-          client.teach(script.text, keys, values).then(
-            (reply) => this.#answered(pending, reply),
-            (reason: unknown) => this.#refused(pending, reason),
-          );
-        }
-      },
-    );
-    return new Promise((resolve, reject) => {
-      pending.resolve = resolve;
-      pending.reject = reject;
+    return pending;
+  }
+
+  /** One call; the client does not say when it gives up. */
+  send(
+    script: Script,
+    keys: string[],
+    values: string[],
+    onReply: (reply: unknown) => void,
+    onError: (error: unknown) => void,
+  ): void {
+    const { client } = this.#options;
+    called(() => client.run(script.sha, keys, values)).then(onReply, (error: unknown) => {
+      if (isUnknownScript(error)) client.teach(script.text, keys, values).then(onReply, onError);
+      else onError(error);
     });
   }
 
-  #answered(pending: Pending, reply: unknown): void {
+  answered(pending: Pending, reply: unknown): void {
     this.#inFlight--;
     this.#succeeded();
     if (pending.isOver) pending.onLate?.(reply);
-    else {
-      pending.leave();
-      pending.resolve(reply);
-    }
+    else pending.resolve(reply);
   }
 
-  #refused(pending: Pending, error: unknown): void {
+  refused(pending: Pending, error: unknown): void {
     this.#inFlight--;
     pending.onLate?.(undefined);
     if (pending.isOver) return;
-    pending.leave();
     this.#failed();
     const reason = error instanceof Error ? error.message : String(error);
     pending.reject(
@@ -142,7 +125,6 @@ export class Link {
 
   #late(pending: Pending): void {
     if (pending.isOver) return;
-    pending.leave();
     this.#failed();
     const { timeoutMs } = this.#options;
     const message = `the store has not answered within ${timeoutMs} ms`;

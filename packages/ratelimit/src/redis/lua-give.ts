@@ -8,17 +8,27 @@ import { luaBorn, luaBucket, luaStart } from './lua-start.js';
  * (from, to), 0 and the most it may use; for rolling ones the span of a part, 0, 0 and the most; last the most units per µs since the take. Answers what was not taken of each.
  *
  * With `u` it is a request that was given up: what marks it is the request's own id, which holds the marks, and which says from then on
- * that the request was given up, if it should still arrive.
+ * that the request was given up, if it should still arrive. With `u` and a number it is the request at this place in a call's record, as
+ * `luaPlain` writes it; the others in it stay as they are.
  */
 export const luaGive = `${luaStart}
-local undo = ARGV[1] == 'u'
+local undo = string.sub(ARGV[1], 1, 1) == 'u'
+local place = undo and tonumber(string.sub(ARGV[1], 2))
 local record = redis.call('GET', KEYS[2])
 if record and not undo then return cmsgpack.unpack(record) end
 local marks
 if undo then
-  redis.call('SET', KEYS[2], cmsgpack.pack({3}), 'PX', 30000)
   marks = record and cmsgpack.unpack(record)
+  local left = {3}
+  if place then
+    left = marks or {}
+    for i = 1, place - 1 do left[i] = left[i] or false end
+    marks = left[place]
+    left[place] = {3}
+  end
+  redis.call('SET', KEYS[2], cmsgpack.pack(left), 'PX', 30000)
   if not marks or marks[1] == 3 then return {} end
+  if place then table.insert(marks, 2, '') end
 end
 local meta = redis.call('GET', KEYS[1])
 ${luaBorn}

@@ -1,4 +1,4 @@
-import { luaPlain } from './lua-plain.js';
+import { luaPlain, type PlainBucket } from './lua-plain.js';
 import { Script } from './script.js';
 import type { Term } from './term.js';
 
@@ -24,6 +24,9 @@ export class Plan {
   readonly terms: readonly Term[];
   /** Whether all of them are buckets that are enforced. */
   readonly isPlain: boolean;
+  /** Places of the limits in which all requests have the same key, and of the others. */
+  readonly shared: readonly number[];
+  readonly own: readonly number[];
   #ones: Script | undefined;
   #weighted: Script | undefined;
 
@@ -34,6 +37,9 @@ export class Plan {
       terms.length <= plainMost &&
       budget.left >= scriptsOfPlan &&
       terms.every(({ kind, shadow }) => kind === 'r' && !shadow);
+    const places = [...terms.keys()];
+    this.shared = places.filter((place) => isShared(terms[place]!));
+    this.own = places.filter((place) => !isShared(terms[place]!));
     if (this.isPlain) budget.left -= scriptsOfPlan;
   }
 
@@ -47,11 +53,16 @@ export class Plan {
     return this.#weighted;
   }
 
-  #buckets(): { burst: number; count: number; perToken: number }[] {
-    return this.terms.map(({ max, perToken, count }) => ({
-      burst: max * perToken,
-      count,
-      perToken,
+  #buckets(): PlainBucket[] {
+    return this.terms.map((term) => ({
+      burst: term.max * term.perToken,
+      count: term.count,
+      perToken: term.perToken,
+      isShared: isShared(term),
     }));
   }
+}
+
+function isShared({ breadth }: Term): boolean {
+  return breadth === 0;
 }

@@ -279,7 +279,7 @@ export class RedisLimiter {
     this.#closed = true;
     this.#line.close(new RateLimitError('closed', 'the limiter is closed'));
     this.#permits.close();
-    this.#store.retries.close();
+    this.#store.close();
     this.#link.close();
   }
 

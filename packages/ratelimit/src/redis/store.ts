@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Clock } from '../clock.js';
 import { RateLimitError } from '../errors.js';
 import { type Ask, digestOf, kindsOf } from './ask.js';
+import { Convoys } from './convoys.js';
 import { type Amounts, givingArguments, type Held, overspentOf } from './giving.js';
 import type { Link } from './link.js';
 import { luaBooked } from './lua-booked.js';
@@ -33,6 +34,7 @@ export class Store {
   readonly bornKey: string;
   readonly retries: Retries;
   readonly #link: Link;
+  readonly #convoys: Convoys;
   readonly #clock: Clock;
   readonly #idHead: string;
   /** The server's clock less ours, for calendars. */
@@ -45,6 +47,11 @@ export class Store {
     this.#clock = clock;
     this.bornKey = `{${prefix}}:born`;
     this.#idHead = `{${prefix}}:id:`;
+    this.#convoys = new Convoys(link, {
+      bornKey: this.bornKey,
+      newKey: () => this.idKeyOf(undefined),
+      onLate: (ask, record, place, raw) => this.#takeLate(ask, record, raw, place),
+    });
     this.retries = new Retries(link, clock);
   }
 
@@ -102,26 +109,14 @@ export class Store {
     for (const [place, term] of ask.terms.entries())
       term.pushArguments(values, ask.costs[place]!, this.serverMs);
     if (typeof mode === 'object') values.push(text(Math.min(mode.bookMs * 1_000, 2 ** 53)));
-    return this.#link.run(
-      general,
-      keys,
-      values,
-      this.#onLate(ask, idKey, mode !== 'peek' && isOwn),
-    );
+    return this.#run(general, keys, values, this.#onLate(ask, idKey, mode !== 'peek' && isOwn));
   }
 
   /** The answer of the script that is made for these limits, as it is; for what is asked most. @throws StoreFailure */
   askPlain(ask: Ask, idKey: string): Promise<unknown> {
-    const keys = [this.bornKey, idKey];
-    for (const key of ask.keys) keys.push(key);
     const isOwn = this.#isOwn(idKey);
-    const values = [isOwn ? '' : digestOf(ask)];
-    if (!ask.isOne) {
-      for (let place = 0; place < ask.terms.length; place++)
-        values.push(text(ask.costs[place]! * ask.terms[place]!.perToken));
-    }
-    const script = ask.plan.script(ask.isOne);
-    return this.#link.run(script, keys, values, this.#onLate(ask, idKey, isOwn));
+    const digest = isOwn ? '' : digestOf(ask);
+    return this.#convoys.ask(ask, idKey, digest);
   }
 
   /** Nobody else has this id, so there are no two requests to tell apart. */
@@ -135,32 +130,41 @@ export class Store {
   }
 
   /** Nobody waits for it any more, or nobody knows whether it was granted. */
-  #takeLate(ask: Ask, idKey: string, raw: unknown): void {
+  #takeLate(ask: Ask, record: string, raw: unknown, place?: number): void {
     const code = Array.isArray(raw) ? Number(raw[0]) : undefined;
-    if (code === undefined || code === 1 || code === 4) this.undo(ask, idKey);
+    if (code === undefined || code === 1 || code === 4) this.undo(ask, record, place);
   }
 
-  /** Gives back what a request may have been granted, and lets it be granted no more. */
-  undo(ask: Ask, idKey: string): void {
-    const { keys, values } = givingArguments('u', { ask, idKey }, ask.costs, this.serverMs);
-    this.retries.add(give, [this.bornKey, idKey, ...keys], values);
+  /**
+   * Gives back what a request may have been granted, and lets it be granted no more. `record`: its own, or with a place that of the call
+   * in which it was one of several.
+   */
+  undo(ask: Ask, record: string, place?: number): void {
+    const { keys, values } = this.#undoing(ask, record, place);
+    this.retries.add(give, keys, values);
   }
 
   /** The same at once, for what was booked and is not wanted; where the store is away it is tried again later. */
   async unbook(ask: Ask, idKey: string): Promise<void> {
-    const { keys, values } = givingArguments('u', { ask, idKey }, ask.costs, this.serverMs);
-    const all = [this.bornKey, idKey, ...keys];
+    const { keys, values } = this.#undoing(ask, idKey);
     try {
-      await this.#link.run(give, all, values);
+      await this.#run(give, keys, values);
     } catch (error) {
       if (!(error instanceof StoreFailure)) throw error;
-      this.retries.add(give, all, values);
+      this.retries.add(give, keys, values);
     }
+  }
+
+  #undoing(ask: Ask, record: string, place?: number): { keys: string[]; values: string[] } {
+    const held = { ask, idKey: record };
+    const { keys, values } = givingArguments('u', held, ask.costs, this.serverMs);
+    if (place !== undefined) values[0] = `u${place}`;
+    return { keys: [this.bornKey, record, ...keys], values };
   }
 
   /** Which of these requests are booked or granted. @throws StoreFailure */
   async known(idKeys: readonly string[]): Promise<readonly boolean[]> {
-    const raw = await this.#link.run(booked, [...idKeys], []);
+    const raw = await this.#run(booked, [...idKeys], []);
     return Array.isArray(raw) ? raw.map((one) => Number(one) === 1) : [];
   }
 
@@ -177,7 +181,7 @@ export class Store {
     // Before the brace, where no id and no key of a limit can be the same.
     const all = [this.bornKey, `${what}@${held.reply.nowUs}${held.idKey}`, ...keys];
     try {
-      const raw = await this.#link.run(give, all, values);
+      const raw = await this.#run(give, all, values);
       return { overspent: overspentOf(raw, places, held.ask.terms), pending: false };
     } catch (error) {
       if (!(error instanceof StoreFailure)) throw error;
@@ -188,7 +192,7 @@ export class Store {
 
   async block(key: string, ms: number): Promise<number> {
     const values = ['k', text(ms * 1_000), text(blockMostMs * 1_000)];
-    return Number(await this.#link.run(keysScript, [this.bornKey, key], values));
+    return Number(await this.#run(keysScript, [this.bornKey, key], values));
   }
 
   async reset(term: Term, key: string): Promise<void> {
@@ -201,11 +205,27 @@ export class Store {
       w: [term.span, 0],
     };
     const values = ['x', term.kind, ...numbers[term.kind].map(text)];
-    await this.#link.run(keysScript, [this.bornKey, key], values);
+    await this.#run(keysScript, [this.bornKey, key], values);
   }
 
   async declareUnused(): Promise<void> {
-    await this.#link.run(keysScript, [this.bornKey], ['f']);
+    await this.#run(keysScript, [this.bornKey], ['f']);
+  }
+
+  close(): void {
+    this.#convoys.close();
+    this.retries.close();
+  }
+
+  /** A call of its own, after all that was asked before. */
+  #run(
+    script: Script,
+    keys: string[],
+    values: string[],
+    onLate?: (reply: unknown) => void,
+  ): Promise<unknown> {
+    this.#convoys.flush();
+    return this.#link.run(script, keys, values, onLate);
   }
 }
 
