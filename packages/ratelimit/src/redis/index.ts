@@ -8,6 +8,7 @@ export type {
 } from './grants.js';
 export type { LeaseOptions } from './lease-term.js';
 export { LeasedLimiter, type LeasedLimiterOptions } from './leased-limiter.js';
-export { RedisLimiter, type RedisLimiterOptions, type RequestOptions } from './redis-limiter.js';
+export { RedisLimiter } from './redis-limiter.js';
+export type { RedisLimiterOptions, RequestOptions } from './redis-options.js';
 export { StoreFailure } from './store-failure.js';
 export type { OnStoreFailure, RedisLimit } from './term.js';

@@ -13,7 +13,7 @@ import { LeasedGrant, leasedReservation, type Spent } from './leased-grants.js';
 import { decisionOf } from './leases.js';
 import { quiet } from './quiet-clock.js';
 import { RecentAnswers } from './recent-answers.js';
-import type { RedisLimiterOptions, RequestOptions } from './redis-limiter.js';
+import type { RedisLimiterOptions, RequestOptions } from './redis-options.js';
 import { unlimited } from './reply.js';
 import { Shards } from './shards.js';
 import type { RedisLimit } from './term.js';

@@ -1,12 +1,14 @@
 import type { Clock } from '../clock.js';
-import type { Reason } from '../meter.js';
 import type { LimitRequest } from '../request.js';
-import { Agenda, type Appointment } from './agenda.js';
+import { Agenda } from './agenda.js';
 import type { Ask } from './ask.js';
+import type { Attempt, Booked } from './attempt.js';
 import { type Booking, Bookings, type Outcome } from './bookings.js';
-import type { Attempt } from './redis-limiter.js';
+import { claimedBy, isTakenFrom, msFor } from './claims.js';
+import { Queues } from './queues.js';
 import type { Judged } from './reply.js';
 import type { Mode } from './store.js';
+import type { Waited, Waiter } from './waiter.js';
 
 export interface Waiting {
   readonly ask: Ask;
@@ -18,8 +20,6 @@ export interface Waiting {
   readonly signal: AbortSignal | undefined;
 }
 
-export type Booked = Extract<Attempt, { booked: unknown }>;
-
 /** What the line asks the store. */
 export interface LineStore {
   attempt(ask: Ask, idKey: string, mode: Mode): Promise<Attempt>;
@@ -30,36 +30,6 @@ export interface LineStore {
   /** What becomes of a request while the store is away; throws what is no failure of the store's. */
   without(ask: Ask, error: unknown): Extract<Attempt, { failed: unknown }>;
 }
-
-export type Waited = Attempt | { readonly judged: Judged; readonly why: Reason };
-
-interface Waiter {
-  ask: Ask;
-  idKey: string;
-  readonly order: number;
-  readonly deadline: number;
-  judged: Judged;
-  /** The queue it stands in; undefined while it is in none. */
-  queue: Queue | undefined;
-  isOver: boolean;
-  isAsking: boolean;
-  /** What it was booked, until that is ready or given up. */
-  booked: { readonly attempt: Booked; readonly booking: Booking } | undefined;
-  polls: number;
-  expiry: Appointment | undefined;
-  finish(waited: Waited): void;
-  fail(error: unknown): void;
-}
-
-/** Who waits for one key, by arrival. */
-interface Queue {
-  readonly key: string;
-  readonly waiters: Waiter[];
-  due: Appointment | undefined;
-}
-
-/** Permits come back at times that nobody can tell: so often they are asked for again, at first and at last. */
-const poll = { firstMs: 20, lastMs: 500 };
 
 /**
  * Who waits in this process. Each stands in the queue of the narrowest key that it lacks, and only who is first there asks the store again,
@@ -73,7 +43,7 @@ export class RedisLine {
   readonly #store: LineStore;
   readonly #agenda: Agenda;
   readonly #bookings: Bookings;
-  readonly #queues = new Map<string, Queue>();
+  readonly #queues: Queues;
   readonly #all = new Set<Waiter>();
   #made = 0;
 
@@ -82,6 +52,7 @@ export class RedisLine {
     this.#most = most;
     this.#store = store;
     this.#agenda = new Agenda(clock);
+    this.#queues = new Queues(clock, this.#agenda, (waiter) => void this.#ask(waiter));
     this.#bookings = new Bookings(clock, this.#agenda, (idKeys) => store.confirm(idKeys));
   }
 
@@ -96,27 +67,20 @@ export class RedisLine {
   /** Whether somebody waits for a key of this request, or has booked of it; what it is refused with then. */
   claimed(ask: Ask): Judged | undefined {
     if (this.#all.size === 0) return undefined;
-    const queued = this.queued(ask);
+    const queued = this.#queues.queued(ask);
     if (queued !== undefined) return queued;
     for (const [place, key] of ask.keys.entries()) {
       const lastMs = this.#bookings.lastMs(key);
-      if (lastMs === undefined || ask.terms[place]!.shadow || ask.costs[place] === 0) continue;
+      if (lastMs === undefined || !isTakenFrom(ask, place)) continue;
       const afterMs = Math.max(0, Math.ceil(lastMs - this.#clock.now()));
       return claimedBy(ask, place, afterMs + msFor(ask, place, ask.costs[place]!));
     }
     return undefined;
   }
 
-  /** The same for those alone who wait in a queue: who comes now stands behind them. */
+  /** The same for those alone who wait in a queue. */
   queued(ask: Ask): Judged | undefined {
-    if (this.#queues.size === 0) return undefined;
-    for (const [place, key] of ask.keys.entries()) {
-      const queue = this.#queues.get(key);
-      const term = ask.terms[place]!;
-      if (queue === undefined || term.shadow || ask.costs[place] === 0) continue;
-      return claimedBy(ask, place, this.#behind(queue, ask, place));
-    }
-    return undefined;
+    return this.#queues.queued(ask);
   }
 
   wait({ ask, idKey, first, leftMs, signal }: Waiting): Promise<Waited> {
@@ -137,7 +101,7 @@ export class RedisLine {
         this.#all.delete(waiter);
         this.#agenda.cancel(waiter.expiry);
         signal?.removeEventListener('abort', abort);
-        this.#leave(waiter);
+        this.#queues.leave(waiter);
         this.#unbook(waiter);
         return true;
       };
@@ -156,7 +120,7 @@ export class RedisLine {
           waiter.finish({ judged: waiter.judged, why: 'deadline' }),
         );
       }
-      if (booked === undefined) this.#stand(waiter);
+      if (booked === undefined) this.#queues.stand(waiter);
       else this.#book(waiter, booked);
     });
   }
@@ -174,16 +138,14 @@ export class RedisLine {
 
   /** Something was given back here: those who are first may be ready. */
   changed(): void {
-    if (this.#queues.size === 0) return;
-    const now = this.#clock.now();
-    for (const queue of this.#queues.values()) this.#schedule(queue, now);
+    this.#queues.changed();
   }
 
   /** Everybody asks again, by other limits. */
   relimit(ask: (request: LimitRequest) => Ask): void {
     const waiting = [...this.#all];
     for (const waiter of waiting) {
-      this.#leave(waiter);
+      this.#queues.leave(waiter);
       this.#unbook(waiter);
       try {
         waiter.ask = ask(waiter.ask.request);
@@ -200,55 +162,6 @@ export class RedisLine {
   close(error: Error): void {
     for (const waiter of [...this.#all]) waiter.fail(error);
     this.#agenda.close();
-  }
-
-  /** In the queue of the narrowest key that it lacks, by arrival. */
-  #stand(waiter: Waiter): void {
-    const { ask, judged } = waiter;
-    let [at, ms] = [judged.place, judged.retryAfterMs];
-    for (const lack of judged.lacking) {
-      if (ask.terms[lack.place]!.breadth <= ask.terms[at]!.breadth) continue;
-      at = lack.place;
-      ms = lack.ms;
-    }
-    const key = ask.keys[at]!;
-    const queue = this.#queues.get(key) ?? { key, waiters: [], due: undefined };
-    this.#queues.set(key, queue);
-    waiter.queue = queue;
-    let place = queue.waiters.length;
-    while (place > 0 && queue.waiters[place - 1]!.order > waiter.order) place--;
-    queue.waiters.splice(place, 0, waiter);
-    if (place === 0) this.#schedule(queue, this.#clock.now() + this.#pauseOf(waiter, ms));
-  }
-
-  #pauseOf(waiter: Waiter, ms: number): number {
-    if (ms !== Number.POSITIVE_INFINITY) return ms;
-    return Math.min(poll.lastMs, poll.firstMs * 2 ** waiter.polls++);
-  }
-
-  #leave(waiter: Waiter): void {
-    const { queue } = waiter;
-    if (queue === undefined) return;
-    waiter.queue = undefined;
-    const place = queue.waiters.indexOf(waiter);
-    queue.waiters.splice(place, 1);
-    if (queue.waiters.length === 0) {
-      this.#agenda.cancel(queue.due);
-      this.#queues.delete(queue.key);
-    } else if (place === 0 && !waiter.isAsking) this.#schedule(queue, this.#clock.now());
-  }
-
-  #schedule(queue: Queue, atMs: number): void {
-    this.#agenda.cancel(queue.due);
-    queue.due = this.#agenda.at(atMs, () => this.#turn(queue));
-  }
-
-  /** It is time for who is first; where bookings are made everybody asks, in their order. */
-  #turn(queue: Queue): void {
-    for (const waiter of [...queue.waiters]) {
-      if (!waiter.isAsking) void this.#ask(waiter);
-      if (!isBookable(waiter, queue.key)) return;
-    }
   }
 
   async #ask(waiter: Waiter): Promise<void> {
@@ -272,26 +185,19 @@ export class RedisLine {
       else void this.#ask(waiter);
     } else if ('grant' in got) {
       if (waiter.isOver) void got.grant.refund();
-      else this.#serve(waiter, got);
+      else {
+        const { queue } = waiter;
+        waiter.finish(got);
+        if (queue !== undefined) this.#queues.served(queue);
+      }
     } else if ('failed' in got) {
       waiter.finish(got);
     } else if (!waiter.isOver) this.#again(waiter, ask, got.judged);
   }
 
-  /** The next in its queue is ready when what it costs has come in. */
-  #serve(waiter: Waiter, got: Attempt): void {
-    const { queue } = waiter;
-    waiter.finish(got);
-    const next = queue?.waiters[0];
-    if (queue === undefined || next === undefined) return;
-    const place = next.ask.keys.indexOf(queue.key);
-    const ms = place === -1 ? 0 : msFor(next.ask, place, next.ask.costs[place]!);
-    this.#schedule(queue, this.#clock.now() + ms);
-  }
-
   /** Taken already; until it is ready it can still be given up. */
   #book(waiter: Waiter, attempt: Booked): void {
-    this.#leave(waiter);
+    this.#queues.leave(waiter);
     waiter.judged = attempt.judged;
     const booking = this.#add(waiter.ask, waiter.idKey, attempt, (outcome) =>
       this.#settle(waiter, attempt, outcome),
@@ -335,46 +241,8 @@ export class RedisLine {
     else if (judged.retryAfterMs > leftMs && judged.retryAfterMs !== Number.POSITIVE_INFINITY)
       waiter.finish({ judged, why: 'deadline' });
     else {
-      this.#leave(waiter);
-      this.#stand(waiter);
+      this.#queues.leave(waiter);
+      this.#queues.stand(waiter);
     }
   }
-
-  /** Ms until a request that came now behind these would be served, as far as the bucket tells. */
-  #behind({ waiters, key, due }: Queue, ask: Ask, place: number): number {
-    let ahead = ask.costs[place]!;
-    for (const waiter of waiters) {
-      const at = waiter.ask.keys.indexOf(key);
-      ahead += waiter.ask.costs[at] ?? 0;
-    }
-    const first = waiters[0]!;
-    ahead -= first.ask.costs[first.ask.keys.indexOf(key)] ?? 0;
-    const dueMs = Math.max(1, Math.ceil((due?.atMs ?? 0) - this.#clock.now()));
-    return dueMs + msFor(ask, place, ahead);
-  }
-}
-
-/** Ms in which so many tokens come in, where anybody can tell. */
-function msFor(ask: Ask, place: number, tokens: number): number {
-  const term = ask.terms[place]!;
-  const ms = term.kind === 'r' ? term.msFor(tokens, 0) : 0;
-  return ms === Number.POSITIVE_INFINITY ? 0 : ms;
-}
-
-function claimedBy(ask: Ask, place: number, retryAfterMs: number): Judged {
-  const term = ask.terms[place]!;
-  return {
-    ...{ allowed: false, by: term.name, remaining: 0, limit: term.max },
-    ...{ retryAfterMs, resetMs: retryAfterMs, shadowed: [], place },
-    reason: ask.costs[place]! > term.max ? 'never' : 'queue',
-    lacking: [{ place, ms: retryAfterMs }],
-  };
-}
-
-/** Whether what it lacks there can be taken before it is there. */
-function isBookable({ ask }: Waiter, key: string): boolean {
-  const place = ask.keys.indexOf(key);
-  const term = ask.terms[place];
-  if (term === undefined || term.kind !== 'r') return false;
-  return ask.terms.every(({ breadth }) => breadth >= term.breadth);
 }

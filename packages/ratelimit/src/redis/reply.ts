@@ -64,6 +64,16 @@ export interface Judged extends Decision {
   readonly place: number;
 }
 
+/** What callers are told of it. */
+export function decisionOf({
+  shadowed: _,
+  lacking: __,
+  place: ___,
+  ...decision
+}: Judged): Decision {
+  return decision;
+}
+
 /** What the answer means: which limit decided, what is left in it, when to come again. */
 export function judge(ask: Ask, reply: Reply): Judged {
   const { terms, costs } = ask;

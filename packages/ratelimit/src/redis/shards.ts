@@ -1,7 +1,8 @@
 import type { LimitCounters } from '../counters.js';
 import { RateLimitError } from '../errors.js';
 import { keyMaker, type LimitRequest, type Member, members } from '../request.js';
-import { RedisLimiter, type RedisLimiterOptions } from './redis-limiter.js';
+import { RedisLimiter } from './redis-limiter.js';
+import type { RedisLimiterOptions } from './redis-options.js';
 import type { RedisLimit } from './term.js';
 
 /**
