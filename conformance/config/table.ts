@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { expect } from 'vitest';
 import { linesOf } from '../cli/gatebook.js';
 import type { Desk, Stored } from './desk.js';
+import { gateRows } from './gate-rows.js';
 
 /** One row for each key: what it is by default, how it is set, what it refuses, and what it does. */
 export interface Row {
@@ -22,6 +23,9 @@ export interface Row {
   /** Shows that the key does something. Gets the desk, nothing configured. */
   readonly effect: (desk: Desk) => Promise<void>;
 }
+
+/** What these commands do to the log, a policy would ask about. */
+const unrated = { GATEBOOK_SECURITY_POLICY_ENABLED: 'false' };
 
 const noop = [process.execPath, '-e', ''];
 
@@ -82,7 +86,7 @@ async function fill(desk: Desk, text: string, awaited = '*'): Promise<string[]> 
   const wait = `for i in $(seq 200); do ls ${segments}/${awaited} >/dev/null 2>&1 && break; sleep 0.1; done`;
   const shell = ['sh', '-c', `"$0" "$1" record < ${file}; ${wait}`, process.execPath];
   const { gatebookBin } = await import('../cli/gatebook.js');
-  const ran = await desk.run(execWords([...shell, gatebookBin]));
+  const ran = await desk.run(execWords([...shell, gatebookBin]), unrated);
   expect(ran.code, ran.stderr).toBe(0);
   return readdirSync(segments);
 }
@@ -229,7 +233,8 @@ export const rows: readonly Row[] = [
       await desk.writeUser(audit('sign_events = true'));
       const checkpoint = join(desk.folder, 'state', 'gatebook', 'log', 'checkpoint');
       // A command that begins when its intent is on disk, a few milliseconds before the checkpoint of a second.
-      const ran = await desk.run(execWords(['sh', '-c', `sleep 0.1; sed -n 2p ${checkpoint}`]));
+      const words = execWords(['sh', '-c', `sleep 0.1; sed -n 2p ${checkpoint}`]);
+      const ran = await desk.run(words, unrated);
       expect(ran.stdout).toBe('2\n');
     },
   },
@@ -533,6 +538,7 @@ export const rows: readonly Row[] = [
       expect(await refusals(desk, counted, 5, { tool: 'wx' })).toEqual({});
     },
   },
+  ...gateRows,
 ];
 
 /** The lines of a file that sets every key by its row. */

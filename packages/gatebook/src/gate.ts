@@ -56,8 +56,8 @@ export interface Admitted {
   readonly allowed: true;
   /** What is left in the tightest limit; null without any. */
   readonly remaining: number | null;
-  /** The call has ended. */
-  ended(success: boolean): void;
+  /** The call has ended. Resolves when the others know. */
+  ended(success: boolean): Promise<void>;
   /** It was not made after all: what it took is given back. */
   notMade(): Promise<void>;
 }
@@ -169,7 +169,7 @@ export class Gate {
 
   async #denied(call: GateCall, decision: Decision): Promise<Refused> {
     await this.#book.fact(deniedEvent(call.intent, decision));
-    this.#ended(call, false);
+    void this.#ended(call, false);
     const { rule, reasons } = decision;
     const why = reasons.length === 0 ? '' : ` (${reasons[0]})`;
     const text = `the policy denies it by \`${rule}\`${why}; do not retry it, nor the same in other words`;
@@ -201,10 +201,10 @@ export class Gate {
     return refused('cancelled', why);
   }
 
-  #ended({ sessionId: session }: GateCall, success: boolean, grant?: string): void {
+  async #ended({ sessionId: session }: GateCall, success: boolean, grant?: string): Promise<void> {
     if (grant === undefined && this.#rules.breaker === undefined) return;
     const message = { session, success, ...(grant === undefined ? {} : { grant }) };
-    void this.#tell(this.#state.ask('ended', message));
+    await this.#tell(this.#state.ask('ended', message));
   }
 
   /** What cannot be told counts as spent. */

@@ -1,6 +1,6 @@
 import type { AuditEvent } from '@gatebook/audit';
 import type { Loaded } from '../config/load.js';
-import type { LimitOptions } from '../gate/limit-options.js';
+import type { GateSettings } from '../gate/settings.js';
 import type { Recording } from '../recording.js';
 import { workingFolder } from './config-choice.js';
 import { type LogChoice, withoutToken } from './log-choice.js';
@@ -16,20 +16,22 @@ export interface LaunchOptions {
   readonly recording?: (() => Recording) | undefined;
   /** Recorded before anything else. */
   readonly first?: AuditEvent | undefined;
+  readonly session?: string | undefined;
+  readonly settings: GateSettings;
 }
 
 export interface McpLaunchOptions extends LaunchOptions {
   readonly loaded: Loaded | undefined;
-  readonly limits: LimitOptions | undefined;
-  /** The limits of a configuration; undefined where options of the command have the say. */
-  readonly limitsOf: (loaded: Loaded) => Promise<LimitOptions | undefined>;
+  readonly serverName?: string | undefined;
+  /** What the gate goes by under another configuration. */
+  readonly settingsOf: (loaded: Loaded) => Promise<GateSettings>;
 }
 
 export async function launchMcp(options: McpLaunchOptions): Promise<number> {
   const { runMcp } = await import('../mcp/run.js');
   const { LiveConfig } = await import('../mcp/live-config.js');
-  const { loaded, limitsOf } = options;
-  const live = new LiveConfig({ env: process.env, cwd: workingFolder(), loaded, limitsOf });
+  const { loaded, settingsOf } = options;
+  const live = new LiveConfig({ env: process.env, cwd: workingFolder(), loaded, settingsOf });
   return await runMcp({ ...options, live, env: withoutToken(process.env) });
 }
 

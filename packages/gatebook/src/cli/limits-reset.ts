@@ -62,7 +62,7 @@ function requireLeft(places: Places, { name, session }: LimitsResetOptions): voi
       'the process that held the buckets ended without a word, so which there are is not known; only a reset of all is possible',
     );
   }
-  if (!left.limits.specs.some((spec) => spec.name === name)) {
+  if (!left.state.limits.specs.some((spec) => spec.name === name)) {
     throw new CliError(1, `no limit named ${name} is in use; see gatebook limits`);
   }
 }

@@ -51,7 +51,7 @@ async function find(places: Places): Promise<Found> {
   if (left.kind === 'nothing') return { kept: 'nothing' };
   if (left.kind === 'lost') return { kept: 'unknown', atMs: left.atMs };
   const limits = new SharedLimits();
-  limits.restore(left.limits);
+  limits.restore(left.state.limits);
   return { kept: 'written', view: { ...bucketsView(limits), stopped: [], stoppedCount: 0 } };
 }
 

@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from 'commander';
+import { msOfSpan } from '../span.js';
 import { type DayEnd, instantForms, parseInstant } from './instant.js';
 
 /** Parsers for option values. What they refuse becomes a usage error that says what is accepted. */
@@ -30,20 +31,9 @@ export function segmentBytes(text: string): number {
   return bytes;
 }
 
-const spanPattern = /^(\d{1,6})(ms|s|m|h|d)$/;
-const spanUnits: Readonly<Record<string, number>> = {
-  ms: 1,
-  s: 1000,
-  m: 60_000,
-  h: 3_600_000,
-  d: 86_400_000,
-  w: 604_800_000,
-};
-
 /** A span of time as milliseconds. */
 export function spanMs(text: string): number {
-  const match = spanPattern.exec(text);
-  const ms = Number(match?.[1]) * (spanUnits[match?.[2] ?? ''] ?? Number.NaN);
+  const ms = msOfSpan(text);
   if (!Number.isSafeInteger(ms) || ms < 1) {
     throw new InvalidArgumentError('Accepted: a span like 500ms, 30s, 10m, 2h or 1d.');
   }
@@ -64,7 +54,7 @@ export function spanDays(text: string): number {
   if (number === undefined || unit === undefined) {
     throw new InvalidArgumentError('Accepted: a whole number with s, m, h, d or w.');
   }
-  return (Number(number) * spanUnits[unit]!) / 86_400_000;
+  return (Number(number) * msOfSpan(`1${unit}`)) / 86_400_000;
 }
 
 /** For an option that may stand more than once. */

@@ -1,20 +1,13 @@
 import { Command, Option } from 'commander';
 import type { Loaded } from '../config/load.js';
-import type { LimitOptions } from '../gate/limit-options.js';
+import type { GateSettings } from '../gate/settings.js';
 import { addAuditCommands } from './audit-commands.js';
 import { addConfig } from './config-commands.js';
 import { usageError } from './failure.js';
 import { addApprove } from './gate-commands.js';
 import { type KeepingFlags, withKeeping } from './keeping-options.js';
 import { addKeysCommands } from './keys-commands.js';
-import {
-  addLimits,
-  configuredOptions,
-  type LimitFlags,
-  limitOptionsFrom,
-  namesLimits,
-  withLimits,
-} from './limit-options.js';
+import { addLimits, type LimitFlags, withLimits } from './limit-options.js';
 import { collect, hostAndPort, nonEmpty } from './option-values.js';
 import type { Outcome } from './outcome.js';
 import { placesOf, withPlaces } from './place-options.js';
@@ -146,6 +139,8 @@ interface LaunchFlags extends KeepingFlags {
   readonly user?: string;
   readonly channel?: string;
   readonly agent?: string;
+  readonly session?: string;
+  readonly server?: string;
   readonly onLogFailure?: 'refuse' | 'allow';
 }
 
@@ -159,7 +154,14 @@ function addLaunchCommands(program: Command, options: ProgramOptions): void {
   ] as const;
   for (const [kind, description] of kinds) {
     const command = withKeeping(withSocket(withPlaces(program.command(kind))));
-    if (kind === 'mcp') withLimits(command, { wait: true });
+    withLimits(command, { wait: true });
+    if (kind === 'mcp') {
+      command.option(
+        '--server <name>',
+        'what policies call the server (default: the name it gives itself)',
+        nonEmpty,
+      );
+    }
     command
       .usage('[options] -- COMMAND [ARGUMENT...]')
       .description(description)
@@ -169,6 +171,11 @@ function addLaunchCommands(program: Command, options: ProgramOptions): void {
       .option('--user <id>', 'who the calls are made for', nonEmpty)
       .option('--channel <name>', 'where they come from: a chat, an editor, …', nonEmpty)
       .option('--agent <name>', 'which agent makes them', nonEmpty)
+      .option(
+        '--session <id>',
+        'what they are part of (default: all that the same client starts)',
+        nonEmpty,
+      )
       .addOption(
         new Option(
           '--on-log-failure <what>',
@@ -182,29 +189,33 @@ function addLaunchCommands(program: Command, options: ProgramOptions): void {
           );
         }
         const { launchExec, launchMcp } = await import('./launch.js');
+        const { settingsOf } = await import('./gate-settings.js');
         const { logChoiceOf } = await import('./log-choice.js');
-        const { user, channel, agent } = flags;
+        const { user, channel, agent, session } = flags;
         const { configOf, untrustedEventOf } = await import('./config-choice.js');
         const loaded = await configOf();
         const audit = loaded?.config.security.audit;
+        const log = await logChoiceOf(command, loaded);
         const launch = {
-          ...{ user, channel, agent },
+          ...{ user, channel, agent, session },
           onLogFailure: flags.onLogFailure ?? audit?.onLogFailure ?? 'refuse',
           recording: audit === undefined ? undefined : () => audit,
           first: await untrustedEventOf(loaded),
-          log: await logChoiceOf(command, loaded),
+          log,
+          settings: await settingsOf(flags, loaded, log),
           command: words,
         };
         if (kind === 'exec') {
           options.outcome.exitCode = await launchExec(launch);
           return;
         }
-        const limits = await limitOptionsFrom(flags, loaded?.config.security.rateLimiting);
-        const limitsOf = async (next: Loaded): Promise<LimitOptions | undefined> =>
-          namesLimits(flags)
-            ? undefined
-            : await configuredOptions(next.config.security.rateLimiting, flags.limitWait);
-        options.outcome.exitCode = await launchMcp({ ...launch, loaded, limits, limitsOf });
+        const nextSettings = (next: Loaded): Promise<GateSettings> => settingsOf(flags, next, log);
+        options.outcome.exitCode = await launchMcp({
+          ...launch,
+          serverName: flags.server,
+          loaded,
+          settingsOf: nextSettings,
+        });
       });
   }
 }

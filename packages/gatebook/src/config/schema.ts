@@ -1,11 +1,15 @@
 import { isEventType } from '@gatebook/audit';
 import { members, parseRate } from '@gatebook/ratelimit';
 import { z } from 'zod';
+import { gateDefaults } from '../gate/defaults.js';
 import type { Camel } from './camel.js';
 import { key, onOff, span, spanWanted, text, yesOrNo } from './key.js';
 import {
   always,
+  whenEntriesLess,
+  whenEntriesMore,
   whenFalse,
+  whenHigher,
   whenLess,
   whenLonger,
   whenMore,
@@ -216,7 +220,7 @@ function isRate(rate: string): boolean {
 
 const rateLimiting = z.strictObject({
   enabled: key(yesOrNo().default(false), {
-    help: 'Whether calls through `gatebook mcp` are limited. Where other keys of this section are set, it must be too.',
+    help: 'Whether calls through `gatebook mcp` and `gatebook exec` are limited. Where other keys of this section are set, it must be too.',
     wanted: onOff,
     live: true,
     weakens: whenFalse,
@@ -256,6 +260,103 @@ const rateLimiting = z.strictObject({
   ),
 });
 
+const risk = z.enum(['low', 'medium', 'high', 'critical']);
+const riskWanted = '"low", "medium", "high" or "critical"';
+const patterns = z.array(text());
+const patternsWanted =
+  'a list of patterns such as "exec:rm *", "tool:github/delete_*", "write:infra/**"';
+
+const policy = z.strictObject({
+  enabled: key(yesOrNo().default(true), {
+    help: 'Whether calls are rated and decided on. Off, whatever is asked for is allowed, and each record says so.',
+    wanted: onOff,
+    live: true,
+    weakens: whenFalse,
+  }),
+  deny: key(patterns.default([]), {
+    help: 'What touches one of them is denied.',
+    wanted: patternsWanted,
+    live: true,
+    weakens: whenEntriesLess,
+  }),
+  ask: key(patterns.default([]), {
+    help: 'What touches one of them is asked about.',
+    wanted: patternsWanted,
+    live: true,
+    weakens: whenEntriesLess,
+  }),
+  allow: key(patterns.default([]), {
+    help: 'What is covered by them is allowed, unless its risk is critical.',
+    wanted: patternsWanted,
+    live: true,
+    weakens: whenEntriesMore,
+  }),
+  ask_at: key(risk.default('high'), {
+    help: 'Where no list speaks, a call is asked about from this risk on.',
+    wanted: riskWanted,
+    live: true,
+    weakens: whenHigher,
+  }),
+  deny_at: key(risk.default('critical'), {
+    help: 'And denied from this one on.',
+    wanted: riskWanted,
+    live: true,
+    weakens: whenHigher,
+  }),
+  files: key(z.array(text()).default([]), {
+    help: 'Files of Cedar policies that decide beside the lists.',
+    wanted: 'a list of paths',
+    weakens: always,
+    path: true,
+  }),
+});
+
+const approval = z.strictObject({
+  timeout: key(span().default(gateDefaults.approvalTimeout), {
+    help: 'How long a call waits for a person, before it is refused as pending. MCP clients give a call up after 60 s, most of them.',
+    wanted: spanWanted,
+    live: true,
+  }),
+});
+
+const count = z.int().min(1).max(1e9);
+const countWanted = 'a whole number from 1';
+
+const runaway = z.strictObject({
+  enabled: key(yesOrNo().default(true), {
+    help: 'Whether a session that runs in a loop is stopped.',
+    wanted: onOff,
+    live: true,
+    weakens: whenFalse,
+  }),
+  identical_calls: key(count.default(gateDefaults.identicalCalls), {
+    help: 'So many calls in a row may be the same, with less than ten minutes between them.',
+    wanted: countWanted,
+    live: true,
+    weakens: whenMore,
+  }),
+  failures: key(count.default(gateDefaults.failures), {
+    help: 'So many calls in a row may fail or be denied, with less than ten minutes between them.',
+    wanted: countWanted,
+    live: true,
+    weakens: whenMore,
+  }),
+  calls: key(count.optional(), {
+    help: 'So many calls a session may make.',
+    wanted: countWanted,
+    live: true,
+    weakens: whenMore,
+    unset: 'any number',
+  }),
+  wall_time: key(span().optional(), {
+    help: 'So long a session may last, from its first call on.',
+    wanted: spanWanted,
+    live: true,
+    weakens: whenLonger,
+    unset: 'without end',
+  }),
+});
+
 export const schema = z.strictObject({
   security: z
     .strictObject({
@@ -264,6 +365,15 @@ export const schema = z.strictObject({
         .prefault({})
         .describe(
           'How many calls pass. The options `--limit`, `--limit-per-user` and `--limit-tool` are in the place of all of these.',
+        ),
+      policy: policy
+        .prefault({})
+        .describe('What is allowed, asked about or denied ([policy.md](policy.md)).'),
+      approval: approval.prefault({}).describe('How a person is asked.'),
+      runaway: runaway
+        .prefault({})
+        .describe(
+          'When a session is stopped. A session is `--session`, else the process that started the gate.',
         ),
     })
     .prefault({}),
@@ -274,11 +384,11 @@ export type Config = Camel<z.output<typeof schema>>;
 
 export type AuditConfig = Config['security']['audit'];
 export type RateLimitingConfig = Config['security']['rateLimiting'];
+export type PolicyConfig = Config['security']['policy'];
 
 /** Sections that have a name and nothing behind it yet. A key without an effect would be a promise that nobody keeps. */
 export const notAvailable: ReadonlySet<string> = new Set([
   'security.credential_encryption',
-  'security.policy',
   'security.prompt_injection',
   'security.resources',
   'security.sandbox',

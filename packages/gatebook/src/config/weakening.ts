@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import { msOfSpan } from '../span.js';
 
 /**
  * Which values let more happen, or less be seen, than what would hold without them. Such a value of a project file, which the
@@ -45,8 +46,32 @@ export const whenValue = (weak: string): Weakens => ({
 
 export const whenLonger: Weakens = {
   words: 'when longer',
-  test: (value, held) => !(msOf(value) <= msOf(held)),
+  test: (value, held) => !(msOfSpan(String(value)) <= msOfSpan(String(held))),
 };
+
+const risks = ['low', 'medium', 'high', 'critical'];
+
+/** Of the risk from which on something is asked or denied. */
+export const whenHigher: Weakens = {
+  words: 'when higher',
+  test: (value, held) => risks.indexOf(String(value)) > risks.indexOf(String(held)),
+};
+
+/** Of a list of what is refused. */
+export const whenEntriesLess: Weakens = {
+  words: 'when an entry that holds is left out',
+  test: (value, held) => !listOf(held).every((entry) => listOf(value).includes(entry)),
+};
+
+/** Of a list of what is allowed. */
+export const whenEntriesMore: Weakens = {
+  words: 'when an entry is added',
+  test: (value, held) => !listOf(value).every((entry) => listOf(held).includes(entry)),
+};
+
+function listOf(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [];
+}
 
 /** Of a table. */
 export const whenNotAll: Weakens = {
@@ -56,16 +81,3 @@ export const whenNotAll: Weakens = {
       ([name, entry]) => !isDeepStrictEqual((value as Record<string, unknown>)[name], entry),
     ),
 };
-
-const unitMs: Readonly<Record<string, number>> = {
-  ms: 1,
-  s: 1_000,
-  m: 60_000,
-  h: 3_600_000,
-  d: 86_400_000,
-};
-
-function msOf(span: unknown): number {
-  const [, count, unit = ''] = /^(\d+)([a-z]+)$/.exec(String(span)) ?? [];
-  return Number(count) * (unitMs[unit] ?? Number.NaN);
-}

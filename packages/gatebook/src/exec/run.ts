@@ -2,8 +2,14 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { basename } from 'node:path';
 import { isatty } from 'node:tty';
 import type { AuditEvent, AuditLogOptions, Result, ServedLogOptions } from '@gatebook/audit';
+import { nobody } from '../gate/asker.js';
+import { openGate } from '../gate/open-gate.js';
+import type { Refused } from '../gate/refused.js';
+import { clientSession } from '../gate/session-id.js';
+import type { GateSettings } from '../gate/settings.js';
+import type { Admitted, Gate } from '../gate.js';
 import { passOn } from '../mcp/exit-status.js';
-import { newCallId, newSessionId } from '../mcp/ids.js';
+import { newCallId } from '../mcp/ids.js';
 import { Ledger, type OnLogFailure, reasonOf } from '../mcp/ledger.js';
 import { noticed } from '../mcp/notice.js';
 import { wellFormed } from '../mcp/server-line.js';
@@ -22,6 +28,9 @@ export interface ExecOptions {
   readonly log: AuditLogOptions | ServedLogOptions;
   /** What is recorded; everything by default. */
   readonly recording?: (() => Recording) | undefined;
+  /** What it is part of; by default all that the same process starts. */
+  readonly session?: string | undefined;
+  readonly settings: GateSettings;
   /** Recorded before anything else. */
   readonly first?: AuditEvent | undefined;
   /** What happens when the command cannot be recorded; default `refuse`. */
@@ -54,20 +63,55 @@ export async function runExec(options: ExecOptions): Promise<number> {
   }
   if (options.first !== undefined) await ledger.fact(options.first);
   const frame = frameOf(options);
-  const failure = await ledger.intent(intentOf(frame, options));
-  if (failure !== undefined) {
-    report(`gatebook: not run, because it cannot be recorded: ${failure}`);
+  const { gate } = openGate({
+    ledger,
+    settings: options.settings,
+    allows: options.onLogFailure === 'allow',
+    isOn: () => options.recording?.().enabled ?? true,
+    ask: nobody,
+    report,
+  });
+  const admitted = await admit(gate, frame, options);
+  if (!admitted.allowed) {
+    report(`gatebook: not run: ${admitted.reason}`);
+    await gate.close();
     await ledger.close();
-    return 1;
+    return admitted.code === 'log_unavailable' ? 1 : refusedExit;
   }
   const since = performance.now();
   const ended = await runToEnd(options);
   const durationMs = Math.round((performance.now() - since) * 1000) / 1000;
-  await ledger.fact(outcomeOf(frame, options, { ...resultOf(ended), durationMs }));
+  const result = resultOf(ended);
+  await ledger.fact(outcomeOf(frame, options, { ...result, durationMs }));
+  await admitted.ended(result.success === true);
+  await gate.close();
   await ledger.close();
   if (!(ended instanceof StartError)) return passOn(ended);
   report(`gatebook: ${ended.message}`);
   return ended.exitCode;
+}
+
+/** As shells give it for what is there and may not be run. */
+const refusedExit = 126;
+
+/** A signal that comes before the command runs ends the wait for it. */
+async function admit(gate: Gate, frame: Frame, options: ExecOptions): Promise<Admitted | Refused> {
+  const giveUp = new AbortController();
+  const onSignal = (signal: NodeJS.Signals): void => giveUp.abort(`${signal} came`);
+  for (const signal of forwarded) process.on(signal, onSignal);
+  try {
+    return await gate.admit({
+      actor: frame.actor ?? {},
+      sessionId: frame.sessionId ?? '',
+      name: 'exec',
+      isTool: true,
+      arguments: { argv: options.command },
+      intent: intentOf(frame, options),
+      signal: giveUp.signal,
+    });
+  } finally {
+    for (const signal of forwarded) process.off(signal, onSignal);
+  }
 }
 
 type Frame = Pick<AuditEvent, 'actor' | 'sessionId' | 'callId' | 'source'>;
@@ -76,7 +120,7 @@ function frameOf(options: ExecOptions): Frame {
   const { user, channel, agent } = options;
   return {
     actor: { channel, userId: user, agent },
-    sessionId: newSessionId(),
+    sessionId: options.session ?? clientSession(),
     callId: newCallId(),
     source: basename(options.command[0] ?? ''),
   };

@@ -11,7 +11,7 @@ export interface GateCall {
   readonly server?: string | undefined;
   /** The tool's name, `exec` for a program; `resources/read`, `prompts/get`, … for what is no tool. */
   readonly name: string;
-  /** Whether limits of tools count it. */
+  /** Whether limits of tools count it. Programs are tools too. */
   readonly isTool: boolean;
   readonly arguments: unknown;
   /** What must be recorded before it is made; the gate adds what it found. */

@@ -235,7 +235,7 @@ export class ClientSide {
       return { answer: notMadeLine(request, codeOf(admitted), admitted.reason) };
     }
     call.limitRemaining = admitted.remaining;
-    call.onEnd = admitted.ended;
+    call.onEnd = (success) => void admitted.ended(success);
     if (call.giveUp.signal.aborted) {
       await admitted.notMade();
       const why = String(call.giveUp.signal.reason);

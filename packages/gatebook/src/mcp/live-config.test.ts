@@ -35,7 +35,7 @@ function start(): void {
     env: { XDG_CONFIG_HOME: folder },
     cwd: join(folder, 'cwd'),
     loaded: undefined,
-    limitsOf: async () => undefined,
+    settingsOf: async () => ({ limits: [], rules: {} }),
   });
   const book = {
     append: async (event: AuditEvent) => {
@@ -48,7 +48,7 @@ function start(): void {
   };
   const report = (line: string): void => void told.push(line);
   const ledger = new Ledger({ open: async () => book, onLogFailure: 'refuse', report });
-  live.start({ ledger, changeLimits: () => {}, sessionId: 's', report });
+  live.start({ ledger, change: () => {}, sessionId: 's', report });
 }
 
 async function until(what: () => boolean): Promise<void> {

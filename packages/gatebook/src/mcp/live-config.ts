@@ -2,7 +2,7 @@ import type { Environment } from '../config/environment.js';
 import type { ConfigError } from '../config/fault.js';
 import type { Loaded } from '../config/load.js';
 import { ConfigWatch } from '../config/watch.js';
-import type { LimitOptions } from '../gate/limit-options.js';
+import type { GateSettings } from '../gate/settings.js';
 import { type Recording, recordAll } from '../recording.js';
 import type { Ledger } from './ledger.js';
 
@@ -11,14 +11,14 @@ export interface LiveConfigOptions {
   readonly cwd: string;
   /** As it is at the start; undefined where nothing is configured. */
   readonly loaded: Loaded | undefined;
-  /** The limits of a configuration; undefined where options of the command have the say. */
-  readonly limitsOf: (loaded: Loaded) => Promise<LimitOptions | undefined>;
+  /** What the gate goes by under a configuration. */
+  readonly settingsOf: (loaded: Loaded) => Promise<GateSettings>;
 }
 
 export interface Running {
   readonly ledger: Ledger;
-  /** Puts other limits in the place of those in force. */
-  readonly changeLimits: (limits: LimitOptions) => void;
+  /** Puts other limits and rules in the place of those in force. */
+  readonly change: (settings: GateSettings) => void;
   readonly sessionId: string;
   /** Takes one line for the operator. */
   readonly report: (line: string) => void;
@@ -66,7 +66,7 @@ export class LiveConfig {
   async #takeOver(running: Running, after: Loaded): Promise<void> {
     const { defaultConfig } = await import('../config/load.js');
     const { changeEvent, changesBetween } = await import('../config/change.js');
-    const limits = await this.#options.limitsOf(after);
+    const settings = await this.#options.settingsOf(after);
     await this.#tellUntrusted(running, after);
     const changes = changesBetween(this.#loaded ?? defaultConfig(), after);
     if (changes.length === 0) {
@@ -81,7 +81,7 @@ export class LiveConfig {
       );
       return;
     }
-    if (limits !== undefined) running.changeLimits(limits);
+    running.change(settings);
     this.#loaded = after;
     if (silent) await running.ledger.fact(event);
     const names = changes.map(({ key }) =>

@@ -2,10 +2,8 @@ import { basename } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import type { AuditEvent, AuditLogOptions, ServedLogOptions } from '@gatebook/audit';
 import { nobody } from '../gate/asker.js';
-import type { LimitOptions } from '../gate/limit-options.js';
-import { sharedConsult } from '../gate/shared-consult.js';
-import { StateClient } from '../gate/state/state-client.js';
-import { Gate } from '../gate.js';
+import { openGate } from '../gate/open-gate.js';
+import type { GateSettings } from '../gate/settings.js';
 import { openLog } from '../open-log.js';
 import { childEnvironment } from '../secret-variables.js';
 import { Calls } from './calls.js';
@@ -33,10 +31,13 @@ export interface McpOptions {
   readonly log: AuditLogOptions | ServedLogOptions;
   /** What is configured, also while the relay runs. */
   readonly live?: LiveConfig | undefined;
-  /** What calls are limited to; nothing by default. */
-  readonly limits?: LimitOptions | undefined;
   /** Whether a client that shows forms to its user is made to ask for approvals; default true. */
   readonly elicitation?: boolean | undefined;
+  /** What calls are part of; by default all that the same client starts. */
+  readonly session?: string | undefined;
+  /** The server's name in policies; by default the one that it gives itself. */
+  readonly serverName?: string | undefined;
+  readonly settings: GateSettings;
   /** Recorded before anything else. */
   readonly first?: AuditEvent | undefined;
   /** What happens to calls that cannot be recorded; default `refuse`. */
@@ -101,17 +102,25 @@ async function relay(
   const client = new Outlet(options.stdout ?? process.stdout);
   const toClient = new LineOutlet(client);
   const toServer = new Outlet(server.stdin);
-  const session = new Session(options, basename(options.command[0] ?? ''));
+  const session = new Session(options, basename(options.command[0] ?? ''), options.session);
   const calls = new Calls(session);
   const outcomes = new Outcomes(ledger);
-  const { gate, changeLimits } = gateOf(options, ledger, report);
+  const { gate, change } = openGate({
+    ledger,
+    settings: options.settings,
+    allows: options.onLogFailure === 'allow',
+    isOn: () => options.live?.recording().enabled ?? true,
+    ask: nobody,
+    report,
+  });
   const shared = { session, calls, ledger, outcomes, toClient, toServer };
   const isOn = options.elicitation ?? true;
   const elicitation = new Elicitation({ session, outcomes, toClient, isOn });
-  const fromClient = new ClientSide({ ...shared, gate, elicitation });
+  const { serverName } = options;
+  const fromClient = new ClientSide({ ...shared, gate, elicitation, serverName });
   const fromServer = new ServerSide(shared);
 
-  options.live?.start({ ledger, changeLimits, sessionId: session.id, report });
+  options.live?.start({ ledger, change, sessionId: session.id, report });
   const shutdown = new Shutdown(server, () => calls.waiting, options.times);
   const closeInput = (): void => {
     toServer.end();
@@ -146,30 +155,6 @@ async function relay(
 }
 
 const overReason = 'the server or the client ended';
-
-interface RelayGate {
-  readonly gate: Gate;
-  readonly changeLimits: (limits: LimitOptions) => void;
-}
-
-function gateOf(options: McpOptions, ledger: Ledger, report: (line: string) => void): RelayGate {
-  const { limits = { limits: [] }, live, onLogFailure } = options;
-  const consult = sharedConsult({
-    log: (message) => ledger.consult(message),
-    isOn: () => live?.recording().enabled ?? true,
-    allows: onLogFailure === 'allow',
-    report,
-  });
-  const state = new StateClient(consult, limits.limits);
-  const gate = new Gate({ book: ledger, state, ask: nobody }, { waitMs: limits.waitMs });
-  return {
-    gate,
-    changeLimits: (next) => {
-      state.change(next.limits);
-      gate.change({ waitMs: next.waitMs });
-    },
-  };
-}
 
 /** Between the end of a server's output and the news of its exit, when the two come together. */
 const exitNewsMs = 250;

@@ -1,7 +1,7 @@
 import type { Actor, JsonObject } from '@gatebook/audit';
+import { clientSession } from '../gate/session-id.js';
 import { peerNameCharsMax } from './bounds.js';
 import type { ClientMessage } from './client-line.js';
-import { newSessionId } from './ids.js';
 import { innerMembers, type Members, stringValue } from './json-member.js';
 import { type AnswerFacts, wellFormed } from './server-line.js';
 
@@ -16,7 +16,7 @@ export interface Identity {
 
 /** What is known of one run of the relay: who is on either side, in which version they speak. */
 export class Session {
-  readonly id = newSessionId();
+  readonly id: string;
   readonly #identity: Identity;
   readonly #commandName: string;
   #serverName: string | undefined;
@@ -24,7 +24,8 @@ export class Session {
   #protocolVersion: string | undefined;
   #clientShowsForms = false;
 
-  constructor(identity: Identity, commandName: string) {
+  constructor(identity: Identity, commandName: string, id: string = clientSession()) {
+    this.id = id;
     this.#identity = identity;
     this.#commandName = commandName;
   }

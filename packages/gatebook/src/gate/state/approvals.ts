@@ -54,6 +54,11 @@ export type QuestionState =
   | { readonly state: 'decided'; readonly approval: Approval }
   | { readonly state: 'gone' };
 
+export interface StoredApprovals {
+  readonly pending: readonly Pending[];
+  readonly given: readonly Approval[];
+}
+
 /** Questions of one session that wait for an answer. */
 export const pendingPerSession = 10;
 /** Of all sessions. */
@@ -180,6 +185,19 @@ export class Approvals {
   given(): Approval[] {
     this.#expire();
     return [...this.#approvals.values()];
+  }
+
+  snapshot(): StoredApprovals {
+    this.#expire();
+    return { pending: [...this.#pending.values()], given: [...this.#approvals.values()] };
+  }
+
+  restore({ pending, given }: StoredApprovals): void {
+    for (const question of pending.slice(0, pendingMax)) this.#pending.set(question.id, question);
+    for (const approval of given.slice(0, approvalsMax)) {
+      this.#approvals.set(approval.id, approval);
+    }
+    this.#expire();
   }
 
   /** Takes all approvals back; questions stay. Returns how many there were. */

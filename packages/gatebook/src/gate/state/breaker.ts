@@ -31,14 +31,32 @@ const firstPauseMs = 60_000;
 const longestPauseMs = 3_600_000;
 /** After so long without opening again the pause is short again. */
 const calmMs = 3_600_000;
+/** After so long without a call, what is counted in a row begins anew: that is no loop. */
+const gapMs = 600_000;
 /** A probe that nobody tells the end of is given up then. */
 const probeMs = 600_000;
+
+/** One session as the next holder must know it; times are what is left or has passed, in ms. */
+export interface StoredSession {
+  readonly id: string;
+  readonly last: string;
+  readonly identical: number;
+  readonly failures: number;
+  readonly calls: number;
+  readonly agoMs: number;
+  readonly sinceMs: number;
+  readonly pauseMs: number;
+  readonly open?:
+    | { readonly why: BreakerWhy; readonly bound: number; readonly retryAfterMs?: number }
+    | undefined;
+}
 
 interface Session {
   last: string;
   identical: number;
   failures: number;
   calls: number;
+  lastMs: number;
   readonly beganMs: number;
   open: { readonly why: BreakerWhy; readonly bound: number; untilMs: number } | undefined;
   pauseMs: number;
@@ -64,7 +82,10 @@ export class Breaker {
     const waits = this.#stillOpen(session, now);
     if (waits !== undefined) return waits;
     session.calls++;
-    session.identical = session.last === call ? session.identical + 1 : 1;
+    if (now - session.lastMs > gapMs) session.failures = 0;
+    const same = session.last === call && now - session.lastMs <= gapMs;
+    session.lastMs = now;
+    session.identical = same ? session.identical + 1 : 1;
     session.last = call;
     // One that is open and gets here is let through to see whether it went on.
     if (session.open !== undefined) return { open: false };
@@ -113,6 +134,38 @@ export class Breaker {
     );
   }
 
+  snapshot(): StoredSession[] {
+    const now = this.#now();
+    return [...this.#sessions].map(([id, session]) => {
+      const { last, identical, failures, calls, lastMs, beganMs, pauseMs, open } = session;
+      return {
+        ...{ id, last, identical, failures, calls, pauseMs },
+        agoMs: now - lastMs,
+        sinceMs: now - beganMs,
+        ...(open === undefined
+          ? {}
+          : { open: { why: open.why, bound: open.bound, ...retryOf(open.untilMs, now) } }),
+      };
+    });
+  }
+
+  /** Goes on from a snapshot that was taken so long ago. */
+  restore(stored: readonly StoredSession[], passedMs: number): void {
+    const now = this.#now();
+    for (const { id, agoMs, sinceMs, open, ...counts } of stored.slice(-sessionsMax)) {
+      const pause = open?.retryAfterMs;
+      const untilMs = pause === undefined ? Number.POSITIVE_INFINITY : now + pause - passedMs;
+      this.#sessions.set(id, {
+        ...counts,
+        lastMs: now - passedMs - agoMs,
+        beganMs: now - passedMs - sinceMs,
+        open: open === undefined ? undefined : { why: open.why, bound: open.bound, untilMs },
+        closedMs: now,
+        probeMs: undefined,
+      });
+    }
+  }
+
   #stillOpen(session: Session, now: number): BreakerOpen | undefined {
     const { open } = session;
     if (open === undefined) return undefined;
@@ -153,6 +206,7 @@ export class Breaker {
       identical: 0,
       failures: 0,
       calls: 0,
+      lastMs: this.#now(),
       beganMs: this.#now(),
       open: undefined,
       pauseMs: firstPauseMs,

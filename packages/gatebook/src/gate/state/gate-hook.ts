@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { Caller, HookEnd, HookMaker, MessageHook } from '@gatebook/audit';
 import type { GateState } from './gate-state.js';
 import type { OperatorDoor } from './operator-door.js';
-import type { StateFolder } from './state-folder.js';
+import type { Left, StateFolder } from './state-folder.js';
 
 /** Where the holder keeps what the next one must know. */
 export function stateFolderOf(keysDir: string): string {
@@ -47,7 +47,7 @@ class GateHook implements MessageHook {
     this.#closed = true;
     this.#held?.door.close();
     if (how === 'clean' && this.#held !== undefined) {
-      this.#held.folder.end(this.#held.state.limits.snapshot());
+      this.#held.folder.end(this.#held.state.snapshot());
     }
   }
 
@@ -60,13 +60,25 @@ class GateHook implements MessageHook {
     const place = stateFolderOf(this.#keysDir);
     const folder = new StateFolder(place);
     const left = folder.begin();
-    const state = new GateState(left.kind === 'lost' ? { emptyAtMs: left.atMs } : {});
-    if (left.kind === 'snapshot') state.limits.restore(left.limits);
+    const state = stateAfter(left, GateState);
     const door = new OperatorDoor(place, state);
     const held = { state, folder, door };
     this.#held = held;
     await door.open();
     return held;
+  }
+}
+
+/** A snapshot that is damaged says nothing, so everything counts as spent. */
+function stateAfter(left: Left, State: typeof GateState): GateState {
+  if (left.kind === 'lost') return new State({ emptyAtMs: left.atMs });
+  const state = new State();
+  if (left.kind !== 'snapshot') return state;
+  try {
+    state.restore(left.state);
+    return state;
+  } catch {
+    return new State({ emptyAtMs: Date.now() });
   }
 }
 

@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto';
 import type { Caller } from '@gatebook/audit';
 import type { Decision, Grant } from '@gatebook/ratelimit';
 import { GateError } from '../errors.js';
-import { type Approval, Approvals } from './approvals.js';
-import { Breaker } from './breaker.js';
+import { type Approval, Approvals, type StoredApprovals } from './approvals.js';
+import { Breaker, type StoredSession } from './breaker.js';
 import {
   type Answer,
   type Ask,
@@ -15,12 +15,21 @@ import {
   type StateError,
   type UnknownLimits,
 } from './message.js';
-import { SharedLimits, type SharedLimitsOptions } from './shared-limits.js';
+import { type LimitsSnapshot, SharedLimits, type SharedLimitsOptions } from './shared-limits.js';
 
 /** What one process took that may be given back, of the newest so many; older ones stay taken. */
 export const grantsMax = 4_096;
 /** How long a question is looked at before it is answered that there is no news: less than a message may take. */
 const newsMs = 1_500;
+
+/** What the next holder must know, as plain data. */
+export interface StateSnapshot {
+  /** Ms since 1970. */
+  readonly wallMs: number;
+  readonly limits: LimitsSnapshot;
+  readonly sessions: readonly StoredSession[];
+  readonly approvals: StoredApprovals;
+}
 
 interface Held {
   readonly grant: Grant;
@@ -59,15 +68,30 @@ export class GateState {
     }
   }
 
-  /** A process has gone: nobody waits for its questions any more. */
+  /** A process has gone. What it took stays taken; its questions stay too, for the next identical call. */
   left({ client }: Caller): void {
-    for (const id of this.#guests.get(client)?.questions ?? []) this.approvals.withdraw(id);
     this.#guests.delete(client);
   }
 
   /** The ids of the processes that have a gate, as they say. */
   gates(): number[] {
     return [...new Set([...this.#guests.values()].map(({ pid }) => pid))];
+  }
+
+  snapshot(): StateSnapshot {
+    return {
+      wallMs: Date.now(),
+      limits: this.limits.snapshot(),
+      sessions: this.breaker.snapshot(),
+      approvals: this.approvals.snapshot(),
+    };
+  }
+
+  /** Goes on from a snapshot, at the beginning. */
+  restore({ wallMs, limits, sessions, approvals }: StateSnapshot): void {
+    this.limits.restore(limits);
+    this.breaker.restore(sessions, Math.max(0, Date.now() - wallMs));
+    this.approvals.restore(approvals);
   }
 
   #handle(message: Message, from: Caller): Answer<Op> | Promise<Answer<Op>> {

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
-import type { LimitsSnapshot } from './shared-limits.js';
+import type { StateSnapshot } from './gate-state.js';
 
 /** How old the mark of a holder that lives may be. */
 export const markMs = 1_000;
@@ -10,7 +10,7 @@ const snapshotBytesMax = 64 * 1024 * 1024;
 /** What the holder before this one left. */
 export type Left =
   | { readonly kind: 'nothing' }
-  | { readonly kind: 'snapshot'; readonly limits: LimitsSnapshot }
+  | { readonly kind: 'snapshot'; readonly state: StateSnapshot }
   /** It ended without a word, or its word cannot be read; the time is the last at which it may have lived, in ms since 1970. */
   | { readonly kind: 'lost'; readonly atMs: number };
 
@@ -49,11 +49,11 @@ export class StateFolder {
   }
 
   /** Ends holding in order. */
-  end(limits: LimitsSnapshot): void {
+  end(state: StateSnapshot): void {
     const draft = `${this.#snapshot}.${randomBytes(6).toString('hex')}`;
     const fd = fs.openSync(draft, 'wx', 0o600);
     try {
-      fs.writeFileSync(fd, JSON.stringify({ version: 1, limits }));
+      fs.writeFileSync(fd, JSON.stringify({ version: 1, state }));
       fs.fsyncSync(fd);
     } finally {
       fs.closeSync(fd);
@@ -71,11 +71,11 @@ export class StateFolder {
     const lost: Left = { kind: 'lost', atMs: found.mtimeMs + markMs };
     if (found.size > snapshotBytesMax) return lost;
     try {
-      const { version, limits } = JSON.parse(fs.readFileSync(this.#snapshot, 'utf8')) as {
+      const { version, state } = JSON.parse(fs.readFileSync(this.#snapshot, 'utf8')) as {
         version?: unknown;
-        limits: LimitsSnapshot;
+        state: StateSnapshot;
       };
-      return version === 1 ? { kind: 'snapshot', limits } : lost;
+      return version === 1 ? { kind: 'snapshot', state } : lost;
     } catch {
       return lost;
     }

@@ -1,0 +1,50 @@
+import { dirname } from 'node:path';
+import { PolicyError } from '@gatebook/policy';
+import { userFile } from '../config/files.js';
+import type { Loaded } from '../config/load.js';
+import { rulesOf, type Surroundings } from '../gate/rules.js';
+import type { GateSettings } from '../gate/settings.js';
+import { workingFolder } from './config-choice.js';
+import { codeOf, reasonOf, usageError } from './failure.js';
+import { type LimitFlags, limitOptionsFrom } from './limit-options.js';
+import type { LogChoice } from './log-choice.js';
+
+/**
+ * What a gate goes by: the limits of the flags, else those of the configuration, and the configured rules.
+ *
+ * @throws a usage error that says what is wrong, and where
+ */
+export async function settingsOf(
+  flags: LimitFlags,
+  loaded: Loaded | undefined,
+  log: LogChoice,
+): Promise<GateSettings> {
+  const security = loaded?.config.security;
+  const options = await limitOptionsFrom(flags, security?.rateLimiting);
+  try {
+    const rules = await rulesOf(security, surroundingsOf(log));
+    return { limits: options?.limits ?? [], rules: { ...rules, waitMs: options?.waitMs } };
+  } catch (error) {
+    if (error instanceof PolicyError) throw usageError(placed(error.message, loaded), error);
+    if (codeOf(error) === undefined) throw error;
+    throw usageError(placed(`files: ${reasonOf(error)}`, loaded), error);
+  }
+}
+
+/** Where the agent works, and what of the gate it must leave alone. */
+export function surroundingsOf(log: LogChoice): Surroundings {
+  const own = 'socket' in log ? [log.socket] : [log.dir, log.keysDir];
+  const gateFiles = [...own, dirname(userFile(process.env))];
+  return { workspace: workingFolder(), gateFiles };
+}
+
+/** Before a fault of the policy, the place of the key that it names first. */
+function placed(message: string, loaded: Loaded | undefined): string {
+  const [word = ''] = /^[a-zA-Z]+/.exec(message) ?? [];
+  const name = `security.policy.${word.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)}`;
+  const setting = loaded?.settings.find(({ key }) => key.name === name);
+  if (setting?.source === undefined) return `security.policy: ${message}`;
+  const { source, place } = setting;
+  const at = place === undefined ? '' : `:${place.line}:${place.column}`;
+  return `${source}${at}: ${name.slice(0, -word.length)}${message}`;
+}

@@ -1,0 +1,47 @@
+import { Gate } from '../gate.js';
+import type { Ledger } from '../mcp/ledger.js';
+import type { Asker } from './asker.js';
+import type { GateSettings } from './settings.js';
+import { sharedConsult } from './shared-consult.js';
+import { StateClient } from './state/state-client.js';
+
+export interface OpenGateOptions {
+  readonly ledger: Ledger;
+  readonly settings: GateSettings;
+  /** Whether calls pass where the log fails. */
+  readonly allows: boolean;
+  /** Whether there is a log at all, as it is now. */
+  readonly isOn: () => boolean;
+  readonly ask: Asker;
+  /** Takes one line for the operator. */
+  readonly report: (line: string) => void;
+}
+
+export interface OpenGate {
+  readonly gate: Gate;
+  /** Other limits and rules from now on. */
+  readonly change: (settings: GateSettings) => void;
+}
+
+/** The gate over a log: what it shares with others is asked through that log. */
+export function openGate(options: OpenGateOptions): OpenGate {
+  const { ledger, settings, allows, isOn, ask, report } = options;
+  const log = (message: string): Promise<string> => ledger.consult(message);
+  const state = new StateClient(sharedConsult({ log, isOn, allows, report }), settings.limits);
+  const gate = new Gate({ book: ledger, state, ask }, settings.rules);
+  tellNotEnforced(settings, report);
+  return {
+    gate,
+    change: (next) => {
+      state.change(next.limits);
+      gate.change(next.rules);
+      tellNotEnforced(next, report);
+    },
+  };
+}
+
+function tellNotEnforced({ rules }: GateSettings, report: (line: string) => void): void {
+  const { notEnforced = [] } = rules;
+  if (notEnforced.length === 0) return;
+  report(`gatebook: NOT ENFORCED, because the configuration says so: ${notEnforced.join(', ')}`);
+}

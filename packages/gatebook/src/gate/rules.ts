@@ -1,0 +1,66 @@
+import { readFile } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { basename } from 'node:path';
+import { createPolicy, type Policy } from '@gatebook/policy';
+import type { Config, PolicyConfig } from '../config/schema.js';
+import type { GateRules } from '../gate.js';
+import { msOfSpan } from '../span.js';
+import { gateDefaults } from './defaults.js';
+import type { BreakerRules } from './state/breaker.js';
+
+/** What a policy must know of where the gate stands. */
+export interface Surroundings {
+  /** The folder the agent works in, absolute. */
+  readonly workspace: string;
+  /** Files and folders of the gate itself: the log, its keys, the configuration. */
+  readonly gateFiles: readonly string[];
+}
+
+/**
+ * The rules of a configuration; without one, the defaults.
+ *
+ * @throws PolicyError where a pattern or a Cedar file is wrong; what the system says where a file cannot be read
+ */
+export async function rulesOf(
+  security: Config['security'] | undefined,
+  around: Surroundings,
+): Promise<GateRules> {
+  const { policy, approval, runaway } = security ?? {};
+  const decides = policy?.enabled ?? true;
+  const breaks = runaway?.enabled ?? true;
+  return {
+    ...(decides ? { policy: await policyOf(policy ?? {}, around) } : {}),
+    ...(breaks ? { breaker: breakerOf(runaway) } : {}),
+    approvalMs: msOfSpan(approval?.timeout ?? gateDefaults.approvalTimeout),
+    notEnforced: [...(decides ? [] : ['policy']), ...(breaks ? [] : ['runaway'])],
+  };
+}
+
+/** @throws PolicyError; what the system says where a file cannot be read */
+export async function policyOf(
+  { deny, ask, allow, askAt, denyAt, files = [] }: Partial<PolicyConfig>,
+  { workspace, gateFiles }: Surroundings,
+): Promise<Policy> {
+  const read = await Promise.all(
+    files.map(async (path) => ({ name: basename(path), text: await readFile(path, 'utf8') })),
+  );
+  const lists = { deny, ask, allow, askAt, denyAt, files: read };
+  return await createPolicy({ ...lists, home: homedir(), workspace, gateFiles });
+}
+
+function breakerOf(runaway: Config['security']['runaway'] | undefined): BreakerRules {
+  const { identicalCalls, failures, calls, wallTime } = runaway ?? gateDefaultsOfBreaker;
+  return {
+    identicalCalls,
+    failures,
+    calls,
+    wallMs: wallTime === undefined ? undefined : msOfSpan(wallTime),
+  };
+}
+
+const gateDefaultsOfBreaker = {
+  identicalCalls: gateDefaults.identicalCalls,
+  failures: gateDefaults.failures,
+  calls: undefined,
+  wallTime: undefined,
+};
