@@ -94,6 +94,11 @@ test('an intent and an outcome for every call, linked, with what was said', asyn
 });
 
 test('ten megabytes of U+0001 pass both ways and are recorded', async () => {
+  // Policies ask about arguments that are too long for them.
+  gate.child.stdin.end();
+  await gate.ended;
+  const before = ['env', 'GATEBOOK_SECURITY_POLICY_ENABLED=false'];
+  gate = startGate(bench, [process.execPath, fixture('tap-server.mjs'), tap], { before });
   const escaped = '\\u0001'.repeat(Math.floor((10 * 1024 * 1024 - 200) / 6));
   gate.send(
     `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"silent","arguments":{"x":"${escaped}"}}}\n`,

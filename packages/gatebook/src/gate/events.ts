@@ -204,7 +204,8 @@ export function admittedEvent(
     },
     security: {
       ...intent.security,
-      ...(decision === undefined ? {} : { rule: decision.rule }),
+      // Where nothing speaks of it, the level of risk says all.
+      ...(decision === undefined || decision.rule === 'risk' ? {} : { rule: decision.rule }),
       ...(remaining === null ? {} : { rateLimitRemaining: remaining }),
       ...(notEnforced.length === 0 ? {} : { notEnforced }),
     },
