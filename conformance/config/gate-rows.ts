@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import type { Ran } from '../cli/gatebook.js';
+import { fixture } from '../mcp/gate.js';
 import type { Desk } from './desk.js';
 import type { Row } from './table.js';
 
@@ -36,6 +37,23 @@ async function inSession(
 }
 
 const same = ['echo', 'ran'];
+
+/** Whether a client that can show forms was made to ask about a call. */
+async function askedByClient(desk: Desk, elicitation: boolean): Promise<boolean> {
+  const text = `timeout = "300ms"\nelicitation = ${elicitation}`;
+  await desk.writeUser(`[security.approval]\n${text}\n[security.policy]\nask = ["tool:*"]\n`);
+  const clientInfo = { name: 'c', version: '1' };
+  const capabilities = { elicitation: {} };
+  const params = { protocolVersion: '2025-11-25', capabilities, clientInfo };
+  const lines = [
+    { id: 1, method: 'initialize', params },
+    { id: 2, method: 'tools/call', params: { name: 'echo', arguments: {} } },
+  ].map((message) => `${JSON.stringify({ jsonrpc: '2.0', ...message })}\n`);
+  const server = [process.execPath, fixture('tap-server.mjs'), join(desk.folder, 'tap')];
+  const talked = await desk.run(['mcp', '--', ...server], {}, lines.join(''));
+  expect(talked.stdout).toContain('approval pending');
+  return talked.stdout.includes('"elicitation/create"');
+}
 
 export const gateRows: readonly Row[] = [
   {
@@ -148,6 +166,17 @@ export const gateRows: readonly Row[] = [
       // Without it the call would wait for longer than a test may take.
       const asked = await underPolicy(desk, 'ask = ["exec:echo *"]');
       expect(asked.stderr).toContain('approval pending');
+    },
+  },
+  {
+    name: 'security.approval.elicitation',
+    usual: true,
+    file: ['false', false],
+    env: ['true', true],
+    bad: '"no"',
+    effect: async (desk) => {
+      expect(await askedByClient(desk, true)).toBe(true);
+      expect(await askedByClient(desk, false)).toBe(false);
     },
   },
   {

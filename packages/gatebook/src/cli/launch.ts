@@ -23,6 +23,7 @@ export interface LaunchOptions {
 export interface McpLaunchOptions extends LaunchOptions {
   readonly loaded: Loaded | undefined;
   readonly serverName?: string | undefined;
+  readonly elicitation?: boolean | undefined;
   /** What the gate goes by under another configuration. */
   readonly settingsOf: (loaded: Loaded) => Promise<GateSettings>;
 }

@@ -213,6 +213,7 @@ function addLaunchCommands(program: Command, options: ProgramOptions): void {
         options.outcome.exitCode = await launchMcp({
           ...launch,
           serverName: flags.server,
+          elicitation: loaded?.config.security.approval.elicitation,
           loaded,
           settingsOf: nextSettings,
         });

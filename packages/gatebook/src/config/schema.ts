@@ -317,6 +317,11 @@ const approval = z.strictObject({
     wanted: spanWanted,
     live: true,
   }),
+  elicitation: key(yesOrNo().default(true), {
+    help: 'Whether an MCP client that can show forms is made to ask its user. Turn it off for a client that lets the model answer.',
+    wanted: onOff,
+    weakens: whenTrue,
+  }),
 });
 
 const count = z.int().min(1).max(1e9);

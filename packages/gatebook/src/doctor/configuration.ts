@@ -53,7 +53,7 @@ export function checkFaults(lines: readonly string[]): Check[] {
 
 /** What is not enforced here, and why. */
 export function checkEnforcement(loaded: Loaded): Check[] {
-  const checks = [...switchedOff(loaded), ...shadowed(loaded), ...missing(loaded)];
+  const checks = [...switchedOff(loaded), ...shadowed(loaded), ...missing()];
   return checks.length > 0 ? checks : [ok('enforced', 'everything that can be enforced is')];
 }
 
@@ -99,6 +99,8 @@ const offWords: ReadonlyMap<string, string> = new Map([
     'security.rate_limiting',
     'calls are not limited, unless a gate is started with --limit or its kind',
   ],
+  ['security.policy', 'every tool may be called, and nobody is asked'],
+  ['security.runaway', 'a session that runs in a loop is not stopped'],
 ]);
 
 function shadowed({ config }: Loaded): Check[] {
@@ -110,20 +112,9 @@ function shadowed({ config }: Loaded): Check[] {
   return [warn('enforced.shadow', what, 'take shadow = true away when the counts look right')];
 }
 
-const policySection = 'security.policy';
-
-function missing({ settings }: Loaded): Check[] {
+function missing(): Check[] {
   const checks: Check[] = [];
-  const policy = settings.filter(({ key }) => key.name.startsWith(`${policySection}.`));
-  const isSet = policy.some(({ origin }) => origin !== 'default');
-  if (notAvailable.has(policySection) || (policy.length > 0 && !isSet)) {
-    const what = 'no policy is configured: every tool may be called, and nobody is asked';
-    const todo = notAvailable.has(policySection)
-      ? 'gatebook policy explain judges a command; there is no gate for it in this version'
-      : `write one in [${policySection}]`;
-    checks.push(warn('enforced.policy', what, todo));
-  }
-  const others = [...notAvailable].filter((name) => name !== policySection);
+  const others = [...notAvailable];
   if (others.length > 0) {
     checks.push(
       warn(

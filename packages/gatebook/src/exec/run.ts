@@ -2,11 +2,11 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { basename } from 'node:path';
 import { isatty } from 'node:tty';
 import type { AuditEvent, AuditLogOptions, Result, ServedLogOptions } from '@gatebook/audit';
-import { nobody } from '../gate/asker.js';
 import { openGate } from '../gate/open-gate.js';
 import type { Refused } from '../gate/refused.js';
 import { clientSession } from '../gate/session-id.js';
 import type { GateSettings } from '../gate/settings.js';
+import { terminalAsker } from '../gate/terminal-asker.js';
 import type { Admitted, Gate } from '../gate.js';
 import { passOn } from '../mcp/exit-status.js';
 import { newCallId } from '../mcp/ids.js';
@@ -68,7 +68,7 @@ export async function runExec(options: ExecOptions): Promise<number> {
     settings: options.settings,
     allows: options.onLogFailure === 'allow',
     isOn: () => options.recording?.().enabled ?? true,
-    ask: nobody,
+    ask: terminalAsker(),
     report,
   });
   const admitted = await admit(gate, frame, options);
