@@ -1,0 +1,122 @@
+import { expect, test } from 'vitest';
+import {
+  Approvals,
+  patienceMs,
+  pendingPerSession,
+  type Question,
+  type Reach,
+  type Verdict,
+} from './approvals.js';
+
+let now = 1e12;
+
+const question: Question = {
+  session: 's',
+  actor: 'ann',
+  tool: 'fs/write',
+  rule: 'ask[0] tool:fs/*',
+  digest: 'd1',
+};
+const shown = { risk: 'high', reasons: [], text: '{}', bytes: 2, pid: 1 };
+const verdict = (approved: boolean, reach: Reach = 'once'): Verdict => ({
+  approved,
+  reach,
+  by: 'bob',
+  how: 'command',
+});
+
+function setUp(): Approvals {
+  return new Approvals(() => now);
+}
+
+/** Asks, and says yes so far. */
+function allow(approvals: Approvals, reach: Reach): string {
+  const { id } = approvals.ask(question, shown);
+  approvals.decide(id, verdict(true, reach));
+  return id;
+}
+
+test('a yes for one call binds session, actor, tool and arguments, and is used up', () => {
+  const approvals = setUp();
+  const id = allow(approvals, 'once');
+  for (const other of [{ session: 't' }, { actor: 'x' }, { tool: 'fs/read' }, { digest: 'd2' }]) {
+    expect(approvals.find({ ...question, ...other })).toBeUndefined();
+  }
+  const found = approvals.find(question)!;
+  expect(found).toMatchObject({ id, by: 'bob', reach: 'once' });
+  approvals.use(id);
+  expect(approvals.find(question)).toBeUndefined();
+  approvals.giveBack(found);
+  expect(approvals.find(question)?.id).toBe(id);
+});
+
+test('a yes for the session binds rule and tool, in that session', () => {
+  const approvals = setUp();
+  const id = allow(approvals, 'session');
+  approvals.use(id);
+  expect(approvals.find({ ...question, digest: 'd2' })?.id).toBe(id);
+  expect(approvals.find({ ...question, rule: 'high' })).toBeUndefined();
+  expect(approvals.find({ ...question, session: 't' })).toBeUndefined();
+});
+
+test('a yes until a time holds in every session of the same actor, and no longer', () => {
+  const approvals = setUp();
+  const id = allow(approvals, { untilMs: now + 3_600_000 });
+  expect(approvals.find({ ...question, session: 't' })?.id).toBe(id);
+  expect(approvals.find({ ...question, actor: 'x' })).toBeUndefined();
+  now += 3_600_000;
+  expect(approvals.find(question)).toBeUndefined();
+});
+
+test('a yes that nobody uses, and a question that nobody answers, is gone after ten minutes', () => {
+  const approvals = setUp();
+  allow(approvals, 'once');
+  const { id } = approvals.ask({ ...question, digest: 'd2' }, shown);
+  now += patienceMs + 1;
+  expect(approvals.find(question)).toBeUndefined();
+  expect(approvals.state(id)).toEqual({ state: 'gone' });
+  expect(approvals.decide(id, verdict(true))).toBeUndefined();
+});
+
+test('a no lets nothing pass, and the next call asks again', () => {
+  const approvals = setUp();
+  const { id } = approvals.ask(question, shown);
+  approvals.decide(id, verdict(false));
+  expect(approvals.state(id)).toMatchObject({ state: 'decided', approval: { approved: false } });
+  expect(approvals.find(question)).toBeUndefined();
+  expect(approvals.ask(question, shown).id).not.toBe(id);
+});
+
+test('the same call is one question, and a session has ten at most', () => {
+  const approvals = setUp();
+  const { id } = approvals.ask(question, shown);
+  expect(approvals.ask(question, shown).id).toBe(id);
+  for (let at = 1; at < pendingPerSession; at++) {
+    approvals.ask({ ...question, digest: `more ${at}` }, shown);
+  }
+  expect(() => approvals.ask({ ...question, digest: 'one too many' }, shown)).toThrow(
+    /10 calls of this session wait/,
+  );
+  expect(approvals.ask({ ...question, session: 't' }, shown).session).toBe('t');
+  approvals.withdraw(id);
+  expect(approvals.ask({ ...question, digest: 'one more' }, shown).digest).toBe('one more');
+});
+
+test('who waits for news hears it at once', async () => {
+  const approvals = setUp();
+  const { id } = approvals.ask(question, shown);
+  const news = approvals.news(id, 60_000);
+  approvals.decide(id, verdict(true));
+  expect(await news).toMatchObject({ state: 'decided' });
+  expect(await approvals.news(approvals.ask(question, shown).id, 1)).toEqual({ state: 'pending' });
+});
+
+test('the next holder has the questions and approvals of this one', () => {
+  const before = setUp();
+  const yes = allow(before, 'session');
+  const { id } = before.ask({ ...question, digest: 'd2', session: 't' }, shown);
+  const after = setUp();
+  after.restore(JSON.parse(JSON.stringify(before.snapshot())));
+  expect(after.find(question)?.id).toBe(yes);
+  expect(after.state(id)).toEqual({ state: 'pending' });
+});

@@ -1,0 +1,96 @@
+import { ManualClock } from '@gatebook/ratelimit';
+import { expect, test } from 'vitest';
+import type { LimitSpec } from '../../limits.js';
+import { limitsMax, SharedLimits } from './shared-limits.js';
+
+const day = 86_400_000;
+
+function limit(name: string, count: number, more: Partial<LimitSpec> = {}): LimitSpec {
+  return { name, rate: { count, perMs: day }, ...more };
+}
+
+/** How many of so many requests are let in. */
+function passed(limits: SharedLimits, id: string, count: number, request = {}): number {
+  let through = 0;
+  for (let at = 0; at < count; at++) if (limits.take(id, request).allowed) through++;
+  return through;
+}
+
+test('equal limits are one bucket, others are not', () => {
+  const limits = new SharedLimits({ clock: new ManualClock(0, 0) });
+  const one = limits.register([limit('all', 5)]);
+  const same = limits.register([limit('all', 5), limit('more', 100)]);
+  const other = limits.register([limit('all', 6)]);
+  expect(passed(limits, one, 3)).toBe(3);
+  expect(passed(limits, same, 9)).toBe(2);
+  expect(passed(limits, other, 9)).toBe(6);
+  expect(limits.nameOf(limits.take(one, {}))).toBe('all');
+});
+
+test('a call takes from all limits of its configuration, or from none', () => {
+  const limits = new SharedLimits({ clock: new ManualClock(0, 0) });
+  const two = limits.register([limit('all', 5), limit('tool', 1, { tool: 'w*', scope: ['tool'] })]);
+  expect(passed(limits, two, 4, { tool: 'wx' })).toBe(1);
+  expect(passed(limits, two, 9, { tool: 'r' })).toBe(4);
+});
+
+test('a limit that replaces another one begins with what is used of it', () => {
+  const limits = new SharedLimits({ clock: new ManualClock(0, 0) });
+  const before = limits.register([limit('all', 5, { scope: ['actor'] })]);
+  passed(limits, before, 4, { actor: 'ann' });
+  const after = limits.register([limit('all', 6, { scope: ['actor'] })], before);
+  expect(passed(limits, after, 9, { actor: 'ann' })).toBe(2);
+  expect(passed(limits, after, 9, { actor: 'bob' })).toBe(6);
+});
+
+test('the next holder goes on where this one stood, with what has come back since', () => {
+  const clock = new ManualClock(0, 0);
+  const before = new SharedLimits({ clock });
+  const id = before.register([limit('all', 4)]);
+  passed(before, id, 3);
+  const stored = JSON.parse(JSON.stringify(before.snapshot())) as ReturnType<
+    SharedLimits['snapshot']
+  >;
+  clock.advance(day / 4);
+  const after = new SharedLimits({ clock });
+  after.restore(stored);
+  expect(after.register([limit('all', 4)])).toBe(id);
+  expect(passed(after, id, 9)).toBe(2);
+});
+
+test('after a holder that was lost every bucket is empty as of then', () => {
+  const clock = new ManualClock(0, 10 * day);
+  const limits = new SharedLimits({ clock, emptyAtMs: 10 * day - day / 2 });
+  const id = limits.register([limit('all', 4, { scope: ['actor'] }), limit('few', 2)]);
+  expect(passed(limits, id, 9, { actor: 'ann' })).toBe(1);
+  clock.advance(day / 2);
+  expect(passed(limits, id, 9, { actor: 'bob' })).toBe(1);
+  // A reset makes them full, whatever was unknown.
+  expect(limits.reset()).toBe(2);
+  expect(passed(limits, id, 9, { actor: 'cid' })).toBe(2);
+});
+
+test('a limit for some tools is empty too when its holder was lost', () => {
+  const clock = new ManualClock(0, day);
+  const limits = new SharedLimits({ clock, emptyAtMs: day });
+  const id = limits.register([limit('writes', 4, { tool: 'w*' })]);
+  expect(passed(limits, id, 5, { tool: 'w' })).toBe(0);
+  expect(passed(limits, id, 5, { tool: 'r' })).toBe(5);
+});
+
+test('there is a bound to the limits of all configurations, and room is made by the idle only', () => {
+  const clock = new ManualClock(0, 0);
+  const limits = new SharedLimits({ clock });
+  const ids = Array.from({ length: limitsMax }, (_, at) => limits.register([limit(`l${at}`, 2)]));
+  expect(() => limits.register([limit('more', 1)])).toThrow(/more than 256 different limits/);
+  expect(limits.take(ids[0]!, {}).allowed).toBe(true);
+  clock.advance(3_600_001);
+  expect(limits.knows(limits.register([limit('more', 1)]))).toBe(true);
+  // The one that is in use has stayed.
+  expect(passed(limits, ids[0]!, 3)).toBe(1);
+});
+
+test('what is not registered is unknown', () => {
+  const limits = new SharedLimits();
+  expect(() => limits.take('x', {})).toThrow(/not known here/);
+});
