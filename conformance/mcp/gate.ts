@@ -53,8 +53,13 @@ export interface CallRecord {
   readonly details?: Readonly<Record<string, unknown>>;
 }
 
-/** All records but the log's own. */
+/** All records but the log's own, and that a server's tools were seen for the first time. */
 export async function callRecords(bench: Bench): Promise<CallRecord[]> {
+  return (await gateRecords(bench)).filter(({ event_type: type }) => type !== 'gate.tools_pinned');
+}
+
+/** All records but the log's own. */
+export async function gateRecords(bench: Bench): Promise<CallRecord[]> {
   const records = (await bench.records()) as unknown as CallRecord[];
   return records.filter((record) => !record.event_type.startsWith('log.'));
 }
@@ -87,6 +92,8 @@ export interface Gate {
   messages(): readonly Message[];
   /** Waits for the answer with this id. */
   answer(id: number | string | null): Promise<Message>;
+  /** Waits for a question to the user of the client. */
+  question(): Promise<Message>;
 }
 
 export interface Message {
@@ -146,15 +153,22 @@ export function startGate(bench: Bench, server: readonly string[], more: GateOpt
       const raw = Buffer.isBuffer(what) || typeof what === 'string';
       child.stdin.write(raw ? what : `${JSON.stringify({ jsonrpc: '2.0', ...what })}\n`);
     },
-    answer: async (id) => {
-      let found: Message | undefined;
-      await until(() => {
-        found = messages.find((message) => message.id === id && message.method === undefined);
-        return found !== undefined;
-      });
-      return found!;
-    },
+    answer: async (id) =>
+      await firstOf(messages, (message) => message.id === id && message.method === undefined),
+    question: async () => await firstOf(messages, ({ method }) => method === 'elicitation/create'),
   };
+}
+
+async function firstOf(
+  messages: readonly Message[],
+  where: (message: Message) => boolean,
+): Promise<Message> {
+  let found: Message | undefined;
+  await until(() => {
+    found = messages.find(where);
+    return found !== undefined;
+  });
+  return found!;
 }
 
 function parsed(line: string): Message[] {

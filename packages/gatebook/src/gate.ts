@@ -15,6 +15,7 @@ import {
   undecidedEvent,
 } from './gate/events.js';
 import { LimitQueue } from './gate/limit-queue.js';
+import { withPin } from './gate/pin.js';
 import { type Refused, refused } from './gate/refused.js';
 import type { Approval } from './gate/state/approvals.js';
 import type { BreakerOpen, BreakerRules } from './gate/state/breaker.js';
@@ -106,7 +107,8 @@ export class Gate {
     const stopped = await this.#breaker(call, digest, rules.breaker);
     if (stopped !== undefined) return stopped;
 
-    const decision = rules.policy?.decide(policyCall(call));
+    const pin = await call.pin?.();
+    const decision = withPin(pin, rules.policy?.decide(policyCall(call)));
     if (decision?.decision === 'deny') return await this.#denied(call, decision);
 
     let approval: Approval | undefined;
@@ -118,6 +120,7 @@ export class Gate {
       const parts = { book: this.#book, state: this.#state, ask: call.ask ?? this.#ask };
       const asked = await ask(parts, call, decision, digest, rules.approvalMs ?? approvalMsDefault);
       if ('allowed' in asked) return asked;
+      await pin?.accept();
       approval = asked;
     }
 

@@ -4,6 +4,7 @@ import type { Asker } from './asker.js';
 import { actorOf, type GateCall, nameOf } from './call.js';
 import { GateError } from './errors.js';
 import { answeredEvent, askedEvent, givenUpEvent, unapprovedEvent } from './events.js';
+import type { PinnedDecision } from './pin.js';
 import { type Refused, refused } from './refused.js';
 import type { Approval, Question } from './state/approvals.js';
 import type { StateClient } from './state/state-client.js';
@@ -24,7 +25,7 @@ const shownCharsMax = 16_000;
 export async function ask(
   parts: ApprovalParts,
   call: GateCall,
-  decision: Decision,
+  decision: PinnedDecision,
   digest: string,
   patienceMs: number,
 ): Promise<Approval | Refused> {
@@ -33,7 +34,7 @@ export async function ask(
     session: call.sessionId,
     actor: actorOf(call.actor),
     tool: nameOf(call),
-    rule: decision.rule,
+    rule: decision.binds === undefined ? decision.rule : `${decision.rule} ${decision.binds}`,
     digest,
   };
   const before = await state.ask('find', { question });

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Actor, AuditEvent } from '@gatebook/audit';
 import type { ToolAnnotations } from '@gatebook/policy';
 import type { Asker } from './asker.js';
+import type { ToolPin } from './pin.js';
 
 /** A call on its way to a tool. */
 export interface GateCall {
@@ -17,6 +18,8 @@ export interface GateCall {
   /** What must be recorded before it is made; the gate adds what it found. */
   readonly intent: AuditEvent;
   readonly annotations?: ToolAnnotations | undefined;
+  /** Looks whether the tool is what it was; undefined when it is, or nothing is known of it. */
+  readonly pin?: (() => Promise<ToolPin | undefined>) | undefined;
   /** Asks the person behind this call, in the place of the gate's own asker. */
   readonly ask?: Asker | undefined;
   /** Aborted when it is given up. */
@@ -39,7 +42,12 @@ export function actorOf({ channel, userId, agent }: Actor): string {
 
 /** Hex SHA-256 of the arguments, equal for arguments that say the same in another order of their members. */
 export function argumentsDigest(call: GateCall): string {
-  return createHash('sha256').update(canonical(call.arguments)).digest('hex');
+  return digestOf(call.arguments);
+}
+
+/** Hex SHA-256 of a JSON value, equal for values that say the same. */
+export function digestOf(value: unknown): string {
+  return createHash('sha256').update(canonical(value)).digest('hex');
 }
 
 /** JSON with members sorted, after the idea of RFC 8785; only ever compared with itself. */

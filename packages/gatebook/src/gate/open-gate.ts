@@ -19,6 +19,7 @@ export interface OpenGateOptions {
 
 export interface OpenGate {
   readonly gate: Gate;
+  readonly state: StateClient;
   /** Other limits and rules from now on. */
   readonly change: (settings: GateSettings) => void;
 }
@@ -32,6 +33,7 @@ export function openGate(options: OpenGateOptions): OpenGate {
   tellNotEnforced(settings, report);
   return {
     gate,
+    state,
     change: (next) => {
       state.change(next.limits);
       gate.change(next.rules);

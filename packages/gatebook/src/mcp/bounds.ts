@@ -34,3 +34,9 @@ export const errorCharsMax = 4096;
 export const openStatesMax = 1024;
 /** What a call brought for the server (`requestState`, `inputResponses`) and is carried through a question with it. */
 export const carriedCharsMax = 256 * 1024;
+/** Lists of tools whose next page the client has not asked for yet. */
+export const listingsMax = 16;
+/** Of tools that are compared with their pins, so many bytes go into one message. */
+export const pinMessageBytesMax = 32 * 1024;
+/** Tools that one record names; it has the number of all. */
+export const pinsNamedMax = 50;

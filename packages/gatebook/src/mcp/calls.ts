@@ -48,6 +48,8 @@ interface Pending {
   /** Absent for requests that are only watched, so that ids stay unambiguous. */
   readonly call?: Call;
   readonly method: string;
+  /** Of a request that is only watched, the page of a list that it asks for. */
+  readonly cursor?: string | undefined;
 }
 
 /** What an answer turned out to be, and the event that says so. */
@@ -55,6 +57,8 @@ export interface Answered {
   readonly event: AuditEvent | undefined;
   /** Whether a request was waiting for it. */
   readonly expected: boolean;
+  /** The request, where it asked for tools. */
+  readonly toolList?: { readonly cursor: string | undefined } | undefined;
 }
 
 /** The requests that wait for an answer, and what must be recorded of them. Holds no stream and no log. */
@@ -86,8 +90,8 @@ export class Calls {
   }
 
   /** Notes a request that is not recorded. */
-  watch(id: RequestId, method: string): void {
-    this.#pending.set(id.key, { method });
+  watch(id: RequestId, method: string, cursor?: string): void {
+    this.#pending.set(id.key, { method, cursor });
   }
 
   /** Notes a call and gives the intent to be recorded before it is forwarded. */
@@ -146,13 +150,14 @@ export class Calls {
     // Of a call that still waits for a limit the server knows nothing.
     const key = keys.find((candidate) => this.#isAsked(candidate));
     if (key === undefined) return { event: undefined, expected: false };
-    const { call, method } = this.#pending.get(key)!;
+    const { call, method, cursor } = this.#pending.get(key)!;
     this.#remove(key);
     if (call === undefined) {
       if (method === 'initialize' || method === 'server/discover') {
         this.#session.learnFromServer(facts());
       }
-      return { event: undefined, expected: true };
+      const toolList = method === 'tools/list' ? { cursor } : undefined;
+      return { event: undefined, expected: true, toolList };
     }
     const read = facts();
     this.#session.learnFromServer(read);

@@ -33,6 +33,7 @@ import {
 } from './refusals.js';
 import type { Session } from './session.js';
 import { StepQueue } from './step-queue.js';
+import type { ToolPins } from './tool-pins.js';
 
 type Request = Extract<ClientMessage, { kind: 'request' }>;
 
@@ -57,6 +58,7 @@ export interface ClientSideOptions {
   readonly outcomes: Outcomes;
   readonly gate: Gate;
   readonly elicitation: Elicitation;
+  readonly pins: ToolPins;
   /** The server's name in policies, where the operator gave one. */
   readonly serverName?: string | undefined;
   readonly toServer: Outlet;
@@ -186,7 +188,7 @@ export class ClientSide {
     }
     session.learnFromClient(request);
     if (!recorded) {
-      calls.watch(request.id, request.method);
+      calls.watch(request.id, request.method, stringValue(request.params, 'cursor'));
       return Promise.resolve({ forward: () => undefined });
     }
     let hold = (): void => {};
@@ -212,6 +214,7 @@ export class ClientSide {
       sessionId: session.id,
       server: this.#o.serverName ?? session.source,
       ...calledOf(method, call.subject, params),
+      ...this.#pinned(method, call.subject),
       intent,
       signal: call.giveUp.signal,
       onHold,
@@ -245,6 +248,12 @@ export class ClientSide {
       return { answer: notMadeLine(request, limitedCode, why) };
     }
     return { forward: () => calls.forwarded(call), line: round.line };
+  }
+
+  #pinned(method: string, tool: string): Pick<GateCall, 'annotations' | 'pin'> {
+    if (method !== 'tools/call') return {};
+    const { pins } = this.#o;
+    return { annotations: pins.annotationsOf(tool), pin: () => pins.pinOf(tool) };
   }
 
   async #badState(request: Request, line: Buffer, fault: string): Promise<Final> {

@@ -13,12 +13,16 @@ import { Outcomes } from './outcomes.js';
 import { LineOutlet, Outlet } from './outlet.js';
 import { ServerSide } from './server-side.js';
 import { Session } from './session.js';
+import { type OnToolChange, ToolPins } from './tool-pins.js';
 
 export interface FixtureRelayOptions {
   readonly onLogFailure?: OnLogFailure;
   readonly limited?: LimitOptions;
   readonly rules?: GateRules;
   readonly elicitation?: boolean;
+  readonly onToolChange?: OnToolChange;
+  /** One that was used before, to go on with what the gates share. */
+  readonly book?: FixtureBook;
 }
 
 /** Both directions of the relay between streams in memory, with a book in memory. */
@@ -27,8 +31,9 @@ export async function fixtureRelay({
   limited = { limits: [] },
   rules = {},
   elicitation: isOn = true,
+  onToolChange: onChange = 'ask',
+  book = new FixtureBook(),
 }: FixtureRelayOptions = {}) {
-  const book = new FixtureBook();
   const ledger = new Ledger({ open: async () => book, onLogFailure, report: () => undefined });
   await ledger.open({ passUnavailable: true });
   const clientOut = new PassThrough();
@@ -40,9 +45,10 @@ export async function fixtureRelay({
   const outcomes = new Outcomes(ledger);
   const toClient = new LineOutlet(new Outlet(clientIn));
   const toServer = new Outlet(serverIn);
-  const shared = { session, calls, ledger, outcomes, toClient, toServer };
   const state = new StateClient((message) => ledger.consult(message), limited.limits);
   const gate = new Gate({ book: ledger, state, ask: nobody }, { waitMs: limited.waitMs, ...rules });
+  const pins = new ToolPins({ state, session, outcomes, server: 'fixture', onChange });
+  const shared = { session, calls, ledger, outcomes, toClient, toServer, pins };
   const elicitation = new Elicitation({ session, outcomes, toClient, isOn });
   const clientSide = new ClientSide({ ...shared, gate, elicitation });
   const serverSide = new ServerSide(shared);

@@ -2,6 +2,7 @@ import { basename } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import type { AuditEvent, AuditLogOptions, ServedLogOptions } from '@gatebook/audit';
 import { nobody } from '../gate/asker.js';
+import { digestOf } from '../gate/call.js';
 import { openGate } from '../gate/open-gate.js';
 import type { GateSettings } from '../gate/settings.js';
 import { openLog } from '../open-log.js';
@@ -20,6 +21,7 @@ import { type Exit, ServerProcess, StartError } from './server-process.js';
 import { ServerSide } from './server-side.js';
 import { Session } from './session.js';
 import { Shutdown, type ShutdownTimes } from './shutdown.js';
+import { type OnToolChange, ToolPins } from './tool-pins.js';
 
 export interface McpOptions {
   /** The server's command and its arguments. */
@@ -35,9 +37,11 @@ export interface McpOptions {
   readonly elicitation?: boolean | undefined;
   /** What calls are part of; by default all that the same client starts. */
   readonly session?: string | undefined;
-  /** The server's name in policies; by default the one that it gives itself. */
-  readonly serverName?: string | undefined;
   readonly settings: GateSettings;
+  /** The server's name in policies, and by which its tools are pinned; by default the name it gives itself, and its command. */
+  readonly serverName?: string | undefined;
+  /** What happens to calls of a tool that is described otherwise than before; default `ask`. */
+  readonly onToolChange?: OnToolChange | undefined;
   /** Recorded before anything else. */
   readonly first?: AuditEvent | undefined;
   /** What happens to calls that cannot be recorded; default `refuse`. */
@@ -105,7 +109,7 @@ async function relay(
   const session = new Session(options, basename(options.command[0] ?? ''), options.session);
   const calls = new Calls(session);
   const outcomes = new Outcomes(ledger);
-  const { gate, change } = openGate({
+  const { gate, state, change } = openGate({
     ledger,
     settings: options.settings,
     allows: options.onLogFailure === 'allow',
@@ -113,10 +117,12 @@ async function relay(
     ask: nobody,
     report,
   });
-  const shared = { session, calls, ledger, outcomes, toClient, toServer };
+  const { serverName, onToolChange: onChange = 'ask' } = options;
+  const pinnedAs = serverName ?? `command:${digestOf(options.command)}`;
+  const pins = new ToolPins({ state, session, outcomes, server: pinnedAs, onChange });
+  const shared = { session, calls, ledger, outcomes, toClient, toServer, pins };
   const isOn = options.elicitation ?? true;
   const elicitation = new Elicitation({ session, outcomes, toClient, isOn });
-  const { serverName } = options;
   const fromClient = new ClientSide({ ...shared, gate, elicitation, serverName });
   const fromServer = new ServerSide(shared);
 

@@ -160,3 +160,9 @@ describe('lines too long to be held', () => {
     }
   });
 });
+
+test('what is nested too deeply to be written down again does not hide the rest of its answer', () => {
+  const deep = `${'['.repeat(50_000)}${']'.repeat(50_000)}`;
+  const found = facts(`{"id":1,"result":{"isError":true,"structuredContent":${deep}}}`);
+  expect(found).toMatchObject({ status: 'error', fault: expect.stringContaining('nest') });
+});

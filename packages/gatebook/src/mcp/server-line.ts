@@ -82,13 +82,32 @@ function lenient(line: Buffer, fault: string): Answer[] {
   const answers: Answer[] = [];
   for (const item of values.flat()) {
     if (typeof item !== 'object' || item === null || Array.isArray(item)) continue;
-    const again = Buffer.from(JSON.stringify(item));
+    const again = Buffer.from(textOf(item));
     const scan = scanObject(again, 0, again.length);
     if ('fault' in scan) continue;
     const top = indexMembers(again, scan.members);
     answers.push({ keys: answerKeys(top), top, fault });
   }
   return answers;
+}
+
+/** What in the two upper levels of a message is nested so deeply that it cannot be written down is replaced. */
+function textOf(value: object, level = 0): string {
+  try {
+    return JSON.stringify(value);
+  } catch {
+    if (level > 1 || Array.isArray(value)) return '"[nested too deeply]"';
+    const members = Object.entries(value as Readonly<Record<string, unknown>>).map(
+      ([name, inner]) => {
+        const text =
+          typeof inner === 'object' && inner !== null
+            ? textOf(inner, level + 1)
+            : JSON.stringify(inner);
+        return `${JSON.stringify(name)}:${text}`;
+      },
+    );
+    return `{${members.join(',')}}`;
+  }
 }
 
 /** The value as the only item, or nothing where the text is no JSON. */

@@ -8,6 +8,7 @@ import type { LineOutlet, Outlet } from './outlet.js';
 import { droppedEvent, errorLine, unexpectedEvent } from './refusals.js';
 import { readFacts, readServerLine } from './server-line.js';
 import type { Session } from './session.js';
+import type { ToolPins } from './tool-pins.js';
 
 export interface ServerSideOptions {
   readonly session: Session;
@@ -15,6 +16,7 @@ export interface ServerSideOptions {
   readonly outcomes: Outcomes;
   readonly toClient: LineOutlet;
   readonly toServer: Outlet;
+  readonly pins: ToolPins;
 }
 
 /**
@@ -72,6 +74,7 @@ export class ServerSide {
     }
     for (const answer of answers) {
       const answered = this.#o.calls.answer(answer.keys, () => readFacts(answer));
+      if (answered.toolList !== undefined) this.#o.pins.listed(answer, answered.toolList.cursor);
       this.#settle(answered, answer.keys, line.length);
     }
     return true;
@@ -97,11 +100,11 @@ export class ServerSide {
     this.#long = undefined;
     const keys = long.keys();
     if (keys.length === 0) return;
-    this.#settle(
-      this.#o.calls.answer(keys, () => long.facts()),
-      keys,
-      long.bytes,
-    );
+    const answered = this.#o.calls.answer(keys, () => long.facts());
+    if (answered.toolList !== undefined) {
+      this.#o.pins.unreadable(`a line of ${long.bytes} bytes; at most ${lineBytesMax} are read`);
+    }
+    this.#settle(answered, keys, long.bytes);
   }
 
   #settle(answered: Answered, keys: readonly string[], bytes: number): void {

@@ -225,7 +225,11 @@ export class Approvals {
 
 function sameCall(a: Question, b: Question): boolean {
   return (
-    a.session === b.session && a.actor === b.actor && a.tool === b.tool && a.digest === b.digest
+    a.session === b.session &&
+    a.actor === b.actor &&
+    a.tool === b.tool &&
+    a.rule === b.rule &&
+    a.digest === b.digest
   );
 }
 

@@ -61,6 +61,7 @@ class GateHook implements MessageHook {
     const folder = new StateFolder(place);
     const left = folder.begin();
     const state = stateAfter(left, GateState);
+    state.pins.keepIn(join(place, 'pins.json'));
     const door = new OperatorDoor(place, state);
     const held = { state, folder, door };
     this.#held = held;

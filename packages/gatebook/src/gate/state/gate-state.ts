@@ -15,6 +15,7 @@ import {
   type StateError,
   type UnknownLimits,
 } from './message.js';
+import { Pins } from './pins.js';
 import { type LimitsSnapshot, SharedLimits, type SharedLimitsOptions } from './shared-limits.js';
 
 /** What one process took that may be given back, of the newest so many; older ones stay taken. */
@@ -48,6 +49,7 @@ export class GateState {
   readonly limits: SharedLimits;
   readonly breaker = new Breaker();
   readonly approvals = new Approvals();
+  readonly pins = new Pins();
   /** Why nobody can answer by `gatebook approve`, where it is so. */
   unreachable: string | undefined;
   readonly #guests = new Map<string, Guest>();
@@ -129,6 +131,16 @@ export class GateState {
         this.#requireOwn(message.id, guest);
         this.approvals.withdraw(message.id);
         guest.questions.delete(message.id);
+        return done;
+      case 'pins':
+        return this.pins.see(message.server, message.tools, message.complete);
+      case 'pinned':
+        return this.pins.list(message.server, message.from);
+      case 'gonePins':
+        this.pins.gone(message.server, message.tools);
+        return done;
+      case 'acceptPin':
+        this.pins.accept(message.server, message.tool, message.hash);
         return done;
     }
   }

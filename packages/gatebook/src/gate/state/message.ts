@@ -3,6 +3,7 @@ import type { LimitSpec } from '../../limits.js';
 import { GateError, type GateErrorCode } from '../errors.js';
 import type { Approval, Question, QuestionState, Shown, Verdict } from './approvals.js';
 import type { BreakerAnswer, BreakerRules } from './breaker.js';
+import type { PinState, ShownTool } from './pins.js';
 
 /** A request as the limits see it. */
 export interface SharedRequest {
@@ -38,6 +39,16 @@ export interface Exchanges {
   /** The asker's own person has answered. */
   decide: [{ id: string; verdict: Verdict }, { approval?: Approval | undefined }];
   withdraw: [{ id: string }, Done];
+  /** What tools of a server are known; new ones are pinned. */
+  pins: [
+    { server: string; tools: readonly ShownTool[]; complete: boolean },
+    { states: readonly PinState[]; present: number },
+  ];
+  /** Those that are pinned and not gone. */
+  pinned: [{ server: string; from: number }, { tools: readonly ShownTool[]; total: number }];
+  gonePins: [{ server: string; tools: readonly string[] }, Done];
+  /** A person has approved a call to a tool as it is by now. */
+  acceptPin: [{ server: string; tool: string; hash: string }, Done];
 }
 
 export type Op = keyof Exchanges;
@@ -139,6 +150,29 @@ const checks: Readonly<Record<Op, Check>> = {
     checkVerdict(member(value, 'verdict'));
   },
   withdraw: (value) => short(value, 'id'),
+  pins: (value) => {
+    short(value, 'server');
+    if (typeof member(value, 'complete') !== 'boolean') throw bad('complete', value);
+    const tools = list(value, 'tools');
+    for (const tool of tools) {
+      long(tool, 'name');
+      short(tool, 'hash');
+    }
+  },
+  pinned: (value) => {
+    short(value, 'server');
+    amount(value, 'from');
+  },
+  gonePins: (value) => {
+    short(value, 'server');
+    const tools = list(value, 'tools');
+    for (const place of tools.keys()) textOf(tools, String(place), textMax);
+  },
+  acceptPin: (value) => {
+    short(value, 'server');
+    long(value, 'tool');
+    short(value, 'hash');
+  },
 };
 
 function checkSpec(spec: unknown): void {
@@ -195,6 +229,13 @@ function long(value: unknown, name: string): void {
 function textOf(value: unknown, name: string, max: number): void {
   const found = member(value, name);
   if (typeof found !== 'string' || found.length > max) throw bad(name, found);
+}
+
+/** A list in a message is bounded by the message. */
+function list(value: unknown, name: string): readonly unknown[] {
+  const found = member(value, name);
+  if (!Array.isArray(found)) throw bad(name, found);
+  return found as unknown[];
 }
 
 function texts(value: unknown, name: string): void {
