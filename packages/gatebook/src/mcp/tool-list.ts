@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { ToolAnnotations } from '@gatebook/policy';
 import { digestOf } from '../gate/call.js';
+import { nameBytesMax } from './bounds.js';
 import { innerMembers, rawText, stringValue } from './json-member.js';
 import { guard, mistakenFor } from './member-name.js';
 import type { Answer } from './server-line.js';
@@ -42,7 +43,8 @@ export function readToolPage(answer: Answer): ToolPage | { readonly fault: strin
     const fault = variantIn(Object.keys(tool), toolGuard);
     if (fault !== undefined) return { fault };
     const { name } = tool;
-    if (typeof name !== 'string') continue;
+    // One with a longer name cannot be called.
+    if (typeof name !== 'string' || Buffer.byteLength(name) > nameBytesMax) continue;
     const before = tools.get(name);
     const hash = digestOf(tool);
     tools.set(name, {

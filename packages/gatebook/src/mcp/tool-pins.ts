@@ -64,7 +64,8 @@ export class ToolPins {
     const listing = this.#listingAt(cursor);
     const shown: ShownTool[] = [];
     for (const [name, tool] of page.tools) {
-      listing?.add(name);
+      // More than can be pinned is no list whose end says anything.
+      if (listing !== undefined && listing.size <= pinnedToolsMax) listing.add(name);
       if (this.#note(name, tool)) shown.push({ name, hash: tool.hash });
     }
     const { nextCursor } = page;
@@ -145,7 +146,6 @@ export class ToolPins {
   }
 
   #goOn(cursor: string, listing: Set<string>): void {
-    // More than can be pinned is no list whose end says anything.
     if (listing.size > pinnedToolsMax) return;
     this.#listings.set(sha256(cursor), listing);
     if (this.#listings.size <= listingsMax) return;
