@@ -20,7 +20,7 @@ export function sharedConsult({ log, isOn, allows, report }: SharedConsultOption
   let own: Promise<Consult> | undefined;
   const alone = async (message: string, why: string): Promise<string> => {
     if (own === undefined) {
-      report(`gatebook: limits and approvals are of this process only: ${why}`);
+      report(`gatebook: limits, approvals and known tools are of this process only: ${why}`);
       own = import('./state/gate-state.js').then(({ GateState }) => {
         const state = new GateState();
         state.unreachable = `nobody can answer by gatebook approve: ${why}`;
