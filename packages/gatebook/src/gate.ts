@@ -107,7 +107,8 @@ export class Gate {
     const stopped = await this.#breaker(call, digest, rules.breaker);
     if (stopped !== undefined) return stopped;
 
-    const pin = await call.pin?.();
+    const pinned = call.pin?.();
+    const pin = pinned === undefined ? undefined : await pinned;
     const decision = withPin(pin, rules.policy?.decide(policyCall(call)));
     if (decision?.decision === 'deny') return await this.#denied(call, decision);
 

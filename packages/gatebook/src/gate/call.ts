@@ -18,8 +18,8 @@ export interface GateCall {
   /** What must be recorded before it is made; the gate adds what it found. */
   readonly intent: AuditEvent;
   readonly annotations?: ToolAnnotations | undefined;
-  /** Looks whether the tool is what it was; undefined when it is, or nothing is known of it. */
-  readonly pin?: (() => Promise<ToolPin | undefined>) | undefined;
+  /** Looks whether the tool is what it was; undefined, at once where that is known, when it is, or nothing is known of it. */
+  readonly pin?: (() => Promise<ToolPin | undefined> | undefined) | undefined;
   /** Asks the person behind this call, in the place of the gate's own asker. */
   readonly ask?: Asker | undefined;
   /** Aborted when it is given up. */

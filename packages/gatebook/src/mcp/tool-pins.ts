@@ -88,15 +88,25 @@ export class ToolPins {
   }
 
   /** What is the matter with a tool that is called. */
-  async pinOf(name: string): Promise<ToolPin | undefined> {
+  pinOf(name: string): Promise<ToolPin | undefined> | undefined {
     const { onChange: does } = this.#o;
-    if (does === 'record') return undefined;
     const seen = this.#seen.get(name);
+    if (does === 'record') return undefined;
+    const state = seen === undefined && !this.#overflow ? 'same' : seen?.state;
+    const good = state === 'same' || state === 'first' || state === 'added';
+    return good && this.#unread === undefined ? undefined : this.#doubt(name, seen, does);
+  }
+
+  async #doubt(
+    name: string,
+    seen: Seen | undefined,
+    does: 'ask' | 'block',
+  ): Promise<ToolPin | undefined> {
     if (this.#unread !== undefined) {
       const reason = `the server's list of tools could not be read (${this.#unread})`;
       return { does, rule: 'pin.unread', reason, hash: seen?.hash ?? '', accept: nothing };
     }
-    if (seen === undefined) return this.#overflow ? this.#unpinned(does, '') : undefined;
+    if (seen === undefined) return this.#unpinned(does, '');
     await this.#comparing;
     // Somebody may have accepted it meanwhile.
     if (seen.state === undefined || isChanged(seen.state)) await this.#look(name, seen);
