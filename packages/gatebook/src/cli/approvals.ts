@@ -3,9 +3,10 @@ import { spanText } from '../gate/events.js';
 import { personName } from '../gate/person.js';
 import type { Approval, Pending } from '../gate/state/approvals.js';
 import type { ApprovalsView } from '../gate/state/operator-message.js';
-import { noGate } from './approve.js';
+import { nothingWaits } from './approve.js';
 import { writeStdout } from './destination.js';
-import { asked, recorded, requireTerminal, requireUngated } from './operator.js';
+import { CliError } from './failure.js';
+import { recorded, requireTerminal, requireUngated, type Seen, seen } from './operator.js';
 import type { Places } from './places.js';
 import { plainTable } from './plain-table.js';
 import { counted, say } from './talk.js';
@@ -13,33 +14,37 @@ import { confirmed } from './terminal-question.js';
 
 /** `gatebook approve --list`: what waits for an answer, and which approvals are in force. */
 export async function listApprovals(places: Places, json: boolean): Promise<number> {
-  const found = await asked(places, 'approvals', {});
+  const found = await seen(places, 'approvals', {});
+  const { kept, answer } = found;
   if (json) await writeStdout(`${JSON.stringify(jsonOf(found))}\n`);
-  else if (found === undefined) say(noGate(places).message);
-  else await writeStdout(textOf(found));
+  else if (answer === undefined) say(nothingWaits(places, kept));
+  else await writeStdout(textOf(answer));
   return 0;
 }
 
 /** `gatebook approve --revoke`: no approval is in force any more. */
 export async function revokeApprovals(places: Places): Promise<number> {
   requireTerminal('gatebook approve');
-  const found = await asked(places, 'approvals', {});
+  const { kept, answer: found } = await seen(places, 'approvals', {});
   requireUngated(found?.gates ?? [], 'gatebook approve');
-  if (found === undefined) throw noGate(places);
+  if (found === undefined) throw new CliError(1, nothingWaits(places, kept));
   const many = counted(found.approvalsCount, 'approval');
   if (!(await confirmed(`Take back ${many}? [y/N] `))) return 1;
   const event = {
     eventType: 'gate.approvals_revoked',
     details: { by: personName(), approvals: found.approvalsCount },
   } as const;
-  const answer = await recorded(places, event, async () => await asked(places, 'revoke', {}));
-  say(`${counted(answer?.revoked ?? 0, 'approval')} taken back, and recorded`);
+  const answer = await recorded(places, event, ({ decide }) => decide('revoke', {}));
+  if (answer === undefined) {
+    throw new CliError(1, 'none was taken back, though it was recorded; try again');
+  }
+  say(`${counted(answer.revoked, 'approval')} taken back, and recorded`);
   return 0;
 }
 
-function jsonOf(found: ApprovalsView | undefined): unknown {
+function jsonOf({ kept, answer: found }: Seen<'approvals'>): unknown {
   return {
-    gate: found !== undefined,
+    kept,
     pending: found?.pending.map(pendingJson) ?? [],
     pending_count: found?.pendingCount ?? 0,
     approvals: found?.approvals.map(approvalJson) ?? [],

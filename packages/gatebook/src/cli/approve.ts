@@ -4,7 +4,7 @@ import { answeredEvent, voidedEvent } from '../gate/events.js';
 import { personName } from '../gate/person.js';
 import type { Approval, Pending, Reach } from '../gate/state/approvals.js';
 import { CliError, reasonOf } from './failure.js';
-import { asked, recorded, requireTerminal, requireUngated } from './operator.js';
+import { recorded, requireTerminal, requireUngated, type Seen, seen } from './operator.js';
 import type { Places } from './places.js';
 import { say } from './talk.js';
 import { confirmed } from './terminal-question.js';
@@ -19,9 +19,9 @@ export interface ApproveOptions {
 export async function approve(places: Places, options: ApproveOptions): Promise<number> {
   const { id, approved } = options;
   requireTerminal('gatebook approve');
-  const found = await asked(places, 'question', { id });
+  const { kept, answer: found } = await seen(places, 'question', { id });
   requireUngated(found?.gates ?? [], 'gatebook approve');
-  if (found === undefined) throw noGate(places);
+  if (found === undefined) throw new CliError(1, nothingWaits(places, kept));
   const { pending } = found;
   if (pending === undefined) throw new CliError(1, gone(id));
   const question = approved ? `Allow it ${reachText(options.reach)}? [y/N] ` : 'Deny it? [y/N] ';
@@ -54,17 +54,17 @@ async function decide(
     ...verdict,
   };
   const frame = { actor: actorIn(actor) };
-  await recorded(places, answeredEvent(pending, answer, frame), async (log) => {
+  await recorded(places, answeredEvent(pending, answer, frame), async (deciding) => {
     let reason = gone(id);
     try {
-      const decided = await asked(places, 'decide', { id, approved, reach, by });
+      const decided = await deciding.decide('decide', { id, approved, reach, by });
       if (decided?.approval !== undefined) return;
-      if (decided === undefined) reason = noGate(places).message;
+      if (decided === undefined) reason = 'the gate has just ended; try again';
     } catch (error) {
       reason = reasonOf(error);
     }
     // The book must not say that somebody let pass what nobody did.
-    await log.append(voidedEvent(pending, answer, reason, frame));
+    await deciding.append(voidedEvent(pending, answer, reason, frame));
     throw new CliError(1, `${id} is not decided, though your answer was recorded: ${reason}`);
   });
 }
@@ -91,6 +91,8 @@ function gone(id: string): string {
   return `no call waits for approval ${id}: it was answered or given up, or it is older than 10 minutes; see gatebook approve --list`;
 }
 
-export function noGate({ dir }: Places): CliError {
-  return new CliError(1, `no gate runs over the log at ${dir}, so nothing waits for an answer`);
+export function nothingWaits({ dir }: Places, kept: Seen<'approvals'>['kept']): string {
+  const why =
+    kept === 'unknown' ? 'the process that held the questions was killed' : 'no gate has asked';
+  return `nothing waits for an answer over the log at ${dir}: ${why}`;
 }

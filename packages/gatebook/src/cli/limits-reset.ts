@@ -1,9 +1,7 @@
 import type { AuditEvent } from '@gatebook/audit';
 import { personName } from '../gate/person.js';
-import { stateFolderOf } from '../gate/state/gate-hook.js';
-import { StateFolder } from '../gate/state/state-folder.js';
 import { CliError, usageError } from './failure.js';
-import { asked, recorded, requireUngated } from './operator.js';
+import { recorded, requireUngated, type Seen, seen } from './operator.js';
 import type { Places } from './places.js';
 import { counted, say } from './talk.js';
 import { confirmed } from './terminal-question.js';
@@ -19,9 +17,9 @@ export interface LimitsResetOptions {
 /** `gatebook limits reset`: makes buckets full, and lets sessions go on that are stopped. */
 export async function resetLimits(places: Places, options: LimitsResetOptions): Promise<number> {
   const { name, session } = options;
-  const before = await asked(places, 'limits', {});
+  const { kept, answer: before } = await seen(places, 'limits', {});
   requireUngated(before?.gates ?? [], 'gatebook limits reset');
-  if (before === undefined) requireLeft(places, options);
+  if (before === undefined) requireAll(kept, options);
   else if (name !== undefined && !before.limits.some(({ spec }) => spec.name === name)) {
     throw new CliError(1, `no limit named ${name} is in use; see gatebook limits`);
   }
@@ -31,11 +29,9 @@ export async function resetLimits(places: Places, options: LimitsResetOptions): 
     ...(session === undefined ? {} : { sessionId: session }),
     details: { by: personName(), ...(name === undefined ? {} : { limit: name }) },
   };
-  const answer = await recorded(places, event, async (log) => {
-    // Where nobody holds the buckets yet, whoever writes the log begins to by this, be it this process.
-    await log.consult(JSON.stringify({ op: 'news', id: 'none' }));
-    return await asked(places, 'reset', { limit: name, session });
-  });
+  const answer = await recorded(places, event, ({ decide }) =>
+    decide('reset', { limit: name, session }),
+  );
   if (answer === undefined) {
     throw new CliError(
       1,
@@ -48,23 +44,14 @@ export async function resetLimits(places: Places, options: LimitsResetOptions): 
   return 0;
 }
 
-/** Without a holder there may be nothing to reset. */
-function requireLeft(places: Places, { name, session }: LimitsResetOptions): void {
-  if (session !== undefined) {
-    throw new CliError(1, 'no gate runs over this log, so no session is stopped');
-  }
-  const left = new StateFolder(stateFolderOf(places.keysDir)).left();
-  if (left.kind === 'nothing') throw new CliError(1, 'no gate has used a limit over this log');
-  if (name === undefined) return;
-  if (left.kind === 'lost') {
-    throw new CliError(
-      1,
-      'the process that held the buckets ended without a word, so which there are is not known; only a reset of all is possible',
-    );
-  }
-  if (!left.state.limits.specs.some((spec) => spec.name === name)) {
-    throw new CliError(1, `no limit named ${name} is in use; see gatebook limits`);
-  }
+/** Of what is not known all can be reset, and of nothing nothing. */
+function requireAll(kept: Seen<'limits'>['kept'], { name, session }: LimitsResetOptions): void {
+  if (kept === 'nothing') throw new CliError(1, 'no gate has used a limit over this log');
+  if (name === undefined && session === undefined) return;
+  throw new CliError(
+    1,
+    'the process that held the buckets ended without a word, so which there are is not known; only a reset of all is possible',
+  );
 }
 
 async function agreed({ name, session, yes }: LimitsResetOptions): Promise<boolean> {

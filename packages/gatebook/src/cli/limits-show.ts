@@ -1,26 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { bucketsView, type LimitView } from '../gate/state/buckets-view.js';
-import { stateFolderOf } from '../gate/state/gate-hook.js';
-import type { LimitsView } from '../gate/state/operator-message.js';
-import { SharedLimits } from '../gate/state/shared-limits.js';
-import { StateFolder } from '../gate/state/state-folder.js';
+import type { LimitView } from '../gate/state/buckets-view.js';
 import { writeStdout } from './destination.js';
 import { usageError } from './failure.js';
-import { asked } from './operator.js';
+import { type Seen, seen } from './operator.js';
 import type { Places } from './places.js';
 import { plainTable } from './plain-table.js';
 
 export interface LimitsShowOptions {
   readonly json: boolean;
   readonly watch: boolean;
-}
-
-/** Where the buckets are: with a process that holds them, in what the last one wrote down, or unknown since one was killed. */
-interface Found {
-  readonly kept: 'running' | 'written' | 'unknown' | 'nothing';
-  readonly view?: Pick<LimitsView, 'limits' | 'stopped' | 'stoppedCount'> | undefined;
-  /** With `unknown`: when the process may have lived last. */
-  readonly atMs?: number | undefined;
 }
 
 const everyMs = 1_000;
@@ -36,7 +24,7 @@ export async function showLimits(
     throw usageError('--watch redraws a terminal, but stdout is none; use --json for lines');
   }
   for (;;) {
-    const found = await find(places);
+    const found = await seen(places, 'limits', {});
     const text = json ? `${JSON.stringify(jsonOf(found))}\n` : textOf(found);
     await writeStdout(watch && !json ? `${home}${text}` : text);
     if (!watch) return 0;
@@ -44,18 +32,7 @@ export async function showLimits(
   }
 }
 
-async function find(places: Places): Promise<Found> {
-  const view = await asked(places, 'limits', {});
-  if (view !== undefined) return { kept: 'running', view };
-  const left = new StateFolder(stateFolderOf(places.keysDir)).left();
-  if (left.kind === 'nothing') return { kept: 'nothing' };
-  if (left.kind === 'lost') return { kept: 'unknown', atMs: left.atMs };
-  const limits = new SharedLimits();
-  limits.restore(left.state.limits);
-  return { kept: 'written', view: { ...bucketsView(limits), stopped: [], stoppedCount: 0 } };
-}
-
-function jsonOf({ kept, view, atMs }: Found): unknown {
+function jsonOf({ kept, answer: view, atMs }: Seen<'limits'>): unknown {
   return {
     kept,
     at: new Date().toISOString(),
@@ -90,7 +67,7 @@ function limitJson({ spec, burst, buckets, bucketsCount }: LimitView): unknown {
   };
 }
 
-function textOf({ kept, view, atMs }: Found): string {
+function textOf({ kept, answer: view, atMs }: Seen<'limits'>): string {
   if (kept === 'nothing') return 'no gate has used a limit over this log\n';
   if (kept === 'unknown') {
     const at = new Date(atMs ?? 0).toISOString();

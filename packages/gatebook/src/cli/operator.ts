@@ -1,8 +1,11 @@
 import type { AuditEvent } from '@gatebook/audit';
 import { gated } from '../gate/gated.js';
 import { askHolder } from '../gate/operator-client.js';
-import { stateFolderOf } from '../gate/state/gate-hook.js';
+import { stateAfter, stateFolderOf } from '../gate/state/gate-hook.js';
+import { GateState } from '../gate/state/gate-state.js';
+import { operatorReply } from '../gate/state/operator-desk.js';
 import type { OperatorAnswer, OperatorAsk, OperatorOp } from '../gate/state/operator-message.js';
+import { StateFolder } from '../gate/state/state-folder.js';
 import { openLog } from '../open-log.js';
 import { CliError, reasonOf, usageError } from './failure.js';
 import type { Places } from './places.js';
@@ -21,6 +24,32 @@ export async function asked<O extends OperatorOp>(
   }
 }
 
+/** What an operator sees, and where it is. */
+export interface Seen<O extends OperatorOp> {
+  /** A process holds it; no gate runs, and this is what the last one left; the one that held it was killed; or no gate ever ran. */
+  readonly kept: 'running' | 'written' | 'unknown' | 'nothing';
+  /** Not with `unknown` and `nothing`. */
+  readonly answer?: OperatorAnswer<O> | undefined;
+  /** With `unknown`: when that process may have lived last, in ms since 1970. */
+  readonly atMs?: number | undefined;
+}
+
+/** As `asked`; where no process holds what the gates share, it is looked at as the last one left it. Nothing may change by it. */
+export async function seen<O extends OperatorOp>(
+  places: Places,
+  op: O,
+  ask: OperatorAsk<O>,
+): Promise<Seen<O>> {
+  const answer = await asked(places, op, ask);
+  if (answer !== undefined) return { kept: 'running', answer };
+  const left = new StateFolder(stateFolderOf(places.keysDir)).left();
+  if (left.kind === 'nothing') return { kept: 'nothing' };
+  if (left.kind === 'lost') return { kept: 'unknown', atMs: left.atMs };
+  const reply = operatorReply(stateAfter(left, GateState), JSON.stringify({ op, ...ask }));
+  if ('error' in reply) throw new CliError(1, reply.error.message);
+  return { kept: 'written', answer: reply as OperatorAnswer<O> };
+}
+
 /** What runs behind a gate must not open it for itself. */
 export function requireUngated(gates: readonly number[], what: string): void {
   const { because, unchecked } = gated({ gates, env: process.env });
@@ -36,11 +65,18 @@ export function requireTerminal(what: string): void {
   throw usageError(`${what} asks a person and needs a terminal, but ${which} is none`);
 }
 
+/** Has an operator's decision recorded, and does it then. */
+export interface Deciding {
+  /** Asks the holder, as `asked`. Where nobody holds what the gates share, whoever writes the log begins to, be it this process. */
+  decide<O extends OperatorOp>(op: O, ask: OperatorAsk<O>): Promise<OperatorAnswer<O> | undefined>;
+  append(event: AuditEvent): Promise<unknown>;
+}
+
 /** Does what an operator decided once it is recorded, and not where it cannot be. */
 export async function recorded<T>(
   places: Places,
   event: AuditEvent,
-  act: (log: Awaited<ReturnType<typeof openLog>>) => Promise<T>,
+  act: (deciding: Deciding) => Promise<T>,
 ): Promise<T> {
   let log: Awaited<ReturnType<typeof openLog>>;
   try {
@@ -52,7 +88,15 @@ export async function recorded<T>(
     await log.append(event).catch((error: unknown) => {
       throw unrecorded(error);
     });
-    return await act(log);
+    return await act({
+      append: (other) => log.append(other),
+      decide: async (op, ask) => {
+        const answer = await asked(places, op, ask);
+        if (answer !== undefined) return answer;
+        await log.consult(JSON.stringify({ op: 'news', id: 'none' }));
+        return await asked(places, op, ask);
+      },
+    });
   } finally {
     await log.close();
   }

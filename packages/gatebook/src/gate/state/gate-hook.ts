@@ -71,7 +71,7 @@ class GateHook implements MessageHook {
 }
 
 /** A snapshot that is damaged says nothing, so everything counts as spent. */
-function stateAfter(left: Left, State: typeof GateState): GateState {
+export function stateAfter(left: Left, State: typeof GateState): GateState {
   if (left.kind === 'lost') return new State({ emptyAtMs: left.atMs });
   const state = new State();
   if (left.kind !== 'snapshot') return state;
