@@ -2,14 +2,14 @@ import type { Decision, LimitRequest } from '@gatebook/ratelimit';
 import fc from 'fast-check';
 import { expect } from 'vitest';
 import type { ExactLimiter, Expected } from './exact-limiter.js';
-import type { ExactLine } from './exact-line.js';
+import type { Line } from './exact-line.js';
 import type { Held, Subject } from './subject.js';
 import type { NamedPlan } from './world.js';
 
 /** The reference, and the limits that it works by. */
 export interface Model {
   readonly exact: ExactLimiter;
-  readonly line: ExactLine;
+  readonly line: Line;
   plans: readonly NamedPlan[];
   /** Limits that were made so far, which are their names. */
   made: number;
@@ -65,8 +65,15 @@ export class Take implements Step {
   check = (): boolean => true;
   toString = (): string => `take(${shown(this.request)})`;
 
-  async run({ exact }: Model, { subject, held }: Real): Promise<void> {
+  async run({ exact, line }: Model, { subject, held }: Real): Promise<void> {
     const answer = await subject.take(this.request);
+    const claimed = line.claimed(this.request);
+    if (claimed.length > 0) {
+      const { allowed, reason, by } = answer.decision;
+      expect({ allowed, reason }).toEqual({ allowed: false, reason: 'queue' });
+      expect(claimed).toContain(by);
+      return;
+    }
     const taker = exact.takers;
     const expected = exact.take(this.request);
     expectDecided(exact, answer.decision, expected, this.request);

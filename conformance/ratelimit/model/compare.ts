@@ -5,6 +5,7 @@ import type { Model, Real, Step } from './commands.js';
 import type { Where } from './exact-limit.js';
 import { ExactLimiter } from './exact-limiter.js';
 import { ExactLine } from './exact-line.js';
+import { StoreLine } from './store-line.js';
 import type { Subject } from './subject.js';
 import { limitOf, type NamedPlan } from './world.js';
 
@@ -35,7 +36,8 @@ export async function compare<S extends Subject>(comparison: Comparison<S>): Pro
     const limits = planned.map(limitOf);
     const subject = await open(limits);
     const exact = new ExactLimiter(limits, at, where);
-    const line = new ExactLine(exact, waitingMost);
+    const Made = where === 'store' ? StoreLine : ExactLine;
+    const line = new Made(exact, waitingMost);
     const model: Model = { exact, line, plans: planned, made: planned.length };
     const real: Real<S> = { subject, held: [] };
     try {

@@ -38,7 +38,7 @@ interface Taker {
   readonly isReservation: boolean;
   hasPermits: boolean;
   hasRest: boolean;
-  /** Its process is gone, and nobody else can give back what it took. */
+  /** Whether nobody can give back what it took: its process is gone, or it has not heard yet of what is booked for it. */
   isGone: boolean;
 }
 
@@ -98,6 +98,28 @@ export class ExactLimiter {
   take(request: LimitRequest, isReservation = false): Expected {
     const met = this.meet(request);
     return worstOf(met) === undefined ? this.grant(request, met, isReservation) : this.refuse(met);
+  }
+
+  /** Takes what is not there yet, to be used when it is. */
+  book(request: LimitRequest, met: readonly Meeting[]): number {
+    const taker = this.#takers.length;
+    const taken = met.filter(({ limit, waitMs }) => waitMs === 0 || !limit.isShadow);
+    this.grant(
+      request,
+      taken.map((meeting) => ({ ...meeting, waitMs: 0 })),
+    );
+    this.keep(taker);
+    return taker;
+  }
+
+  /** Nobody gives back what it took. */
+  keep(taker: number): void {
+    this.#takers[taker]!.isGone = true;
+  }
+
+  /** What was booked is there. */
+  serve(taker: number): void {
+    this.#takers[taker]!.isGone = false;
   }
 
   grant(request: LimitRequest, met: readonly Meeting[], isReservation = false): Expected {

@@ -8,8 +8,36 @@ export interface Ended {
   readonly expected: Expected;
   /** A refusal for lateness tells of a time behind others, of which only the least is known here. */
   readonly isLate: boolean;
+  /** What is told is of an earlier time, so that only whether and why counts. */
+  readonly isOld?: boolean;
   /** The number of the one that was let in. */
   readonly taker: number | undefined;
+}
+
+/** Who waits, and what becomes of it. */
+export interface Line {
+  readonly ended: Ended[];
+  /** Those who wait. */
+  readonly open: number[];
+  /** Those of them of whom it can be told what they give back. */
+  readonly mayGiveUp: number[];
+  /** How many came so far. */
+  readonly made: number;
+  /**
+   * Somebody comes. `isRefusedLate`: whether he was told at once that it will not be in time. Returns whether he should be: undefined where
+   * he may be, or where nobody can tell.
+   */
+  add(
+    request: LimitRequest,
+    timeoutMs: number | undefined,
+    isRefusedLate: boolean,
+  ): boolean | undefined;
+  abort(waiter: number): void;
+  /** Serves whom it can. */
+  run(): void;
+  pass(ms: number): void;
+  /** The limits, by name, that nobody takes from at once since others wait for them, where that is known without asking. */
+  claimed(request: LimitRequest): string[];
 }
 
 interface Waiter {
@@ -22,7 +50,7 @@ interface Waiter {
  * Who waits, by arrival, where the scopes of the limits lie one in another. Whoever lacks something of an own key, which is the one with
  * the most members, has that key, and nobody behind gets anything of it; what is lacking in broader limits besides is left to others.
  */
-export class ExactLine {
+export class ExactLine implements Line {
   readonly ended: Ended[] = [];
   readonly #exact: ExactLimiter;
   readonly #most: number;
@@ -34,20 +62,19 @@ export class ExactLine {
     this.#most = most;
   }
 
-  /** Those who wait. */
   get open(): number[] {
     return this.#waiters.map(({ number }) => number);
   }
 
-  /** How many came so far. */
+  get mayGiveUp(): number[] {
+    return this.open;
+  }
+
   get made(): number {
     return this.#made;
   }
 
-  /**
-   * Somebody comes. `isRefusedLate`: whether he was told at once that it will not be in time. Returns whether he should be: undefined where
-   * he may be, or where nobody can tell, since something that he or somebody before him lacks comes back only when it is given back.
-   */
+  /** Nobody can tell where something that he or somebody before him lacks comes back only when it is given back. */
   add(
     request: LimitRequest,
     timeoutMs: number | undefined,
@@ -74,6 +101,10 @@ export class ExactLine {
       return this.#isPlainlyLate(waiter) ? true : undefined;
     }
     return false;
+  }
+
+  claimed(): string[] {
+    return [];
   }
 
   abort(number: number): void {

@@ -8,7 +8,7 @@ import { change, crowdedSteps, localSteps, stepsOf, waitingOf } from './steps.js
 import type { LocalSubject } from './subject.js';
 import { Served } from './waits.js';
 import {
-  crowdedPlans,
+  crowdedPlansOf,
   evenMs,
   nestedPlansOf,
   oddMs,
@@ -43,7 +43,7 @@ describe.each(seeds)('in memory it decides and tells what exact numbers do, seed
   });
 
   test('where all are in each other’s way', async () => {
-    await compare({ ...common, plans: crowdedPlans, steps: crowdedSteps });
+    await compare({ ...common, plans: crowdedPlansOf([1, 2, 3, 4]), steps: crowdedSteps });
   });
 
   test('while limits change, and across restarts', async () => {

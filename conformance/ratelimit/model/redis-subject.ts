@@ -24,6 +24,9 @@ export class RedisSubject implements StoredSubject {
   readonly #calls: CountedCalls;
   readonly #clock: ProcessClock;
   readonly #prefix = `model-${process.pid}-${made++}`;
+  readonly #maxWaiting: number;
+  readonly #waits: AbortController[] = [];
+  #ended: WaitEnded[] = [];
   #limiter: RedisLimiter;
 
   private constructor(
@@ -31,9 +34,11 @@ export class RedisSubject implements StoredSubject {
     connection: OpenClient,
     limits: readonly Limit[],
     at: number,
+    maxWaiting: number,
   ) {
     this.#server = server;
     this.#connection = connection;
+    this.#maxWaiting = maxWaiting;
     this.#calls = new CountedCalls(connection.client);
     this.#clock = new ProcessClock(at);
     this.#limiter = this.#make(limits);
@@ -45,9 +50,11 @@ export class RedisSubject implements StoredSubject {
     kind: ClientKind,
     limits: readonly Limit[],
     at: number,
+    maxWaiting = 0,
   ): Promise<RedisSubject> {
     await server.stopClock(at);
-    const subject = new RedisSubject(server, await openClient(kind, server), limits, at);
+    const connection = await openClient(kind, server);
+    const subject = new RedisSubject(server, connection, limits, at, maxWaiting);
     await subject.#limiter.declareUnused();
     return subject;
   }
@@ -60,14 +67,30 @@ export class RedisSubject implements StoredSubject {
     return answerOf(await this.#limiter.reserve(request, estimate));
   }
 
-  async wait(): Promise<void> {
-    throw new Error('who waits over Redis is tried in conformance/ratelimit/waiting.test.ts');
+  async wait(request: LimitRequest, timeoutMs: number | undefined): Promise<void> {
+    const abort = new AbortController();
+    const waiter = this.#waits.push(abort) - 1;
+    const end = (answer: Answer | undefined): void => {
+      this.#ended.push({ waiter, now: this.#clock.now(), answer });
+    };
+    this.#limiter.wait(request, { signal: abort.signal, timeoutMs }).then(
+      (decision) => end(answerOf(decision)),
+      (error: unknown) => {
+        if (error !== abort.signal.reason) throw error;
+        end(undefined);
+      },
+    );
+    await this.#calls.settled();
   }
 
-  async abort(): Promise<void> {}
+  async abort(waiter: number): Promise<void> {
+    this.#waits[waiter]?.abort();
+    await this.#calls.settled();
+  }
 
   async ended(): Promise<WaitEnded[]> {
-    return [];
+    await this.#rung();
+    return this.#ended.splice(0);
   }
 
   async peek(request: LimitRequest): Promise<Decision> {
@@ -96,8 +119,17 @@ export class RedisSubject implements StoredSubject {
       const till = Math.min(end, this.#clock.nextMs);
       await this.#server.stopClock(till);
       this.#clock.advanceTo(till);
+      await this.#rung();
+      if (till === end) return;
+    }
+  }
+
+  /** Whatever is due now is done. */
+  async #rung(): Promise<void> {
+    await this.#calls.settled();
+    while (this.#clock.nextMs <= this.#clock.now()) {
+      this.#clock.advanceTo(this.#clock.now());
       await this.#calls.settled();
-      if (till === end && this.#clock.nextMs > end) return;
     }
   }
 
@@ -114,6 +146,8 @@ export class RedisSubject implements StoredSubject {
   }
 
   async close(): Promise<void> {
+    for (const abort of this.#waits) abort.abort();
+    await this.#calls.settled();
     this.#limiter.close();
     this.#connection.close();
   }
@@ -122,6 +156,7 @@ export class RedisSubject implements StoredSubject {
     const { client } = this.#calls;
     return new RedisLimiter({
       ...{ limits, client, timeoutMs, prefix: this.#prefix, clock: this.#clock },
+      maxWaiting: this.#maxWaiting,
     });
   }
 }

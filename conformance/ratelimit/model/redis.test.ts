@@ -5,10 +5,12 @@ import { redisIsMissing } from '../redis-binary.js';
 import { RedisServer } from '../redis-server.js';
 import { compare, seeds, wall } from './compare.js';
 import { RedisSubject } from './redis-subject.js';
-import { change, spaced, stepsOf, storedSteps } from './steps.js';
+import { bookedSteps, change, crowdedStoreSteps, spaced, stepsOf, storedSteps } from './steps.js';
 import type { StoredSubject } from './subject.js';
 import {
   aroundLapses,
+  crowdedAndFewOf,
+  crowdedPlansOf,
   evenMs,
   lapsesMs,
   type NamedPlan,
@@ -26,6 +28,8 @@ const withoutPermits = plansOf(oddMs).map((all) =>
 );
 
 const full = process.env['GATEBOOK_CONFORMANCE'] === 'full';
+/** They move one server's clock, so none may go on when the next begins. */
+const patience = { timeout: full ? 1_800_000 : 600_000 };
 
 describe.skipIf(redisIsMissing())('over Redis it decides and tells what exact numbers do', () => {
   let server: RedisServer;
@@ -156,14 +160,20 @@ describe.skipIf(redisIsMissing())('over Redis it decides and tells what exact nu
       await subject.close();
     });
 
-    describe.each(seeds)('seed %i', (seed) => {
+    describe.each(seeds)('seed %i', patience, (seed) => {
       const common = {
         open: (limits: readonly Limit[]) => RedisSubject.open(server, kind, limits, wall),
         at: { now: wall, wall },
         where: 'store' as const,
         waitingMost: 0,
         seed,
-        numRuns: full ? 250 : 10,
+        numRuns: full ? 100 : 5,
+      };
+
+      const waiting = {
+        ...common,
+        waitingMost: 4,
+        open: (limits: readonly Limit[]) => RedisSubject.open(server, kind, limits, wall, 4),
       };
 
       test('at any rates', async () => {
@@ -173,6 +183,16 @@ describe.skipIf(redisIsMissing())('over Redis it decides and tells what exact nu
       test('with permits, of which some are not renewed in time', async () => {
         const steps = spaced<StoredSubject>([...stepsOf(aroundLapses, lapsesMs), ...storedSteps]);
         await compare({ ...common, plans: permitPlansOf(oddMs), steps });
+      });
+
+      test('while others wait for what all share', async () => {
+        const plans = crowdedPlansOf([1, 2, 4]).map((all) => all.slice(0, 1));
+        await compare({ ...waiting, plans, steps: spaced(bookedSteps) });
+      });
+
+      test('while others wait for keys of their own, and for permits', async () => {
+        const plans = crowdedAndFewOf([1, 2, 4]);
+        await compare({ ...waiting, plans, steps: spaced(crowdedStoreSteps) });
       });
 
       test('while limits change', async () => {

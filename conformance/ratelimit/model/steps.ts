@@ -68,6 +68,21 @@ export const crowdedSteps: fc.Arbitrary<Step>[] = [
   fc.nat(1_500).map((ms) => new Served(new Pass(ms))),
 ];
 
+/** The same over a store. */
+export const crowdedStoreSteps: fc.Arbitrary<Step>[] = [
+  ...crowdedSteps,
+  crowdedRequests.map((request) => new Served(new Peek(request))),
+  which.map((one) => new Served(new GiveBack('release', one))),
+];
+
+/** Of a line in which everybody can be told at once when it is ready. */
+export const bookedSteps: fc.Arbitrary<Step>[] = [
+  ...crowdedStoreSteps,
+  fc
+    .tuple(crowdedRequests, fc.nat(3_000))
+    .map(([request, timeoutMs]) => new Wait(request, timeoutMs)),
+];
+
 /** Who waits, for a while or for as long as it takes, and gives up. */
 export function waitingOf(passing: fc.Arbitrary<number>): fc.Arbitrary<Step>[] {
   const timeoutMs = fc.option(passing, { nil: undefined });

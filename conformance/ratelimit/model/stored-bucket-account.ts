@@ -42,6 +42,18 @@ export class StoredBucketAccount extends BucketAccount {
     this.perMs = perMs;
   }
 
+  /** When all that was taken beyond empty has come in; undefined where nothing was. */
+  readyAt(at: Instant): Fraction | undefined {
+    const over = this.used(at).minus(this.most);
+    if (!over.isAbove(Fraction.zero)) return undefined;
+    return Fraction.of(at.now).plus(this.comingMs(over));
+  }
+
+  /** In how many ms so much comes in. */
+  comingMs(amount: Fraction): Fraction {
+    return amount.dividedBy(this.perMs);
+  }
+
   /** Whether it took at another rate. */
   isStale(taker: number): boolean {
     return this.#stale.has(taker);

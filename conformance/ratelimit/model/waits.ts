@@ -43,12 +43,12 @@ export class Wait implements Step {
 /** One who waits gives up. */
 export class Abort implements Step {
   constructor(readonly which: number) {}
-  check = ({ line }: Readonly<Model>): boolean => line.open.length > 0;
+  check = ({ line }: Readonly<Model>): boolean => line.mayGiveUp.length > 0;
   toString = (): string => `abort(${this.which})`;
 
   async run(model: Model, real: Real): Promise<void> {
-    const { open } = model.line;
-    const waiter = open[this.which % open.length]!;
+    const { mayGiveUp } = model.line;
+    const waiter = mayGiveUp[this.which % mayGiveUp.length]!;
     await real.subject.abort(waiter);
     model.line.abort(waiter);
     const ends = await real.subject.ended();
@@ -67,7 +67,10 @@ function expectSameEnds({ line, exact }: Model, { held }: Real, told: readonly W
   for (const { waiter, answer } of told) {
     const end = expected.find((one) => one.waiter === waiter)!;
     if (answer === undefined) throw new Error(`waiter ${waiter} was rejected`);
-    if (end.isLate) {
+    if (end.isOld === true) {
+      const { allowed, reason } = end.expected;
+      expect(answer.decision).toMatchObject(allowed ? { allowed } : { allowed, reason });
+    } else if (end.isLate) {
       // It is told behind whom it would be served; at the earliest when its own limits let it in.
       const { retryAfterMs } = answer.decision;
       const own = end.expected.retryAfterMs;

@@ -107,24 +107,45 @@ export function permitPlansOf(perMs: readonly number[]): fc.Arbitrary<NamedPlan[
   ]);
 }
 
+const crowdedPlan = {
+  calendar: { calendar: 'day' },
+  ...{ maxDebt: undefined, cost: undefined, shadow: false, onlyTool: undefined },
+} as const;
+
 /** One bucket for all and one for each of a few, so small and so slow that everybody is in everybody's way. */
-export const crowdedPlans: fc.Arbitrary<NamedPlan[]> = fc.tuple(
-  ...[[], ['actor'] as const].map((scope: Scope, place) =>
-    fc.record<NamedPlan>({
-      name: fc.constant(`limit ${place}`),
-      kind: fc.constant('rate'),
-      scope: fc.constant(scope),
-      count: fc.integer({ min: 1, max: 4 }),
-      perMs: fc.constantFrom(256, 1_024),
-      burst: fc.integer({ min: 2, max: 8 }),
-      calendar: fc.constant({ calendar: 'day' }),
-      maxDebt: fc.constant(undefined),
-      cost: fc.constant(undefined),
-      shadow: fc.constant(false),
-      onlyTool: fc.constant(undefined),
+export function crowdedPlansOf(counts: readonly number[]): fc.Arbitrary<NamedPlan[]> {
+  return fc.tuple(
+    ...[[], ['actor'] as const].map((scope: Scope, place) =>
+      fc
+        .record({
+          count: fc.constantFrom(...counts),
+          perMs: fc.constantFrom(256, 1_024),
+          burst: fc.integer({ min: 2, max: 8 }),
+        })
+        .map(
+          (numbers): NamedPlan => ({
+            ...{ ...crowdedPlan, ...numbers, name: `limit ${place}`, kind: 'rate', scope },
+          }),
+        ),
+    ),
+  );
+}
+
+/** The same, and sometimes a few permits for all, or for each. */
+export function crowdedAndFewOf(counts: readonly number[]): fc.Arbitrary<NamedPlan[]> {
+  const few = fc.option(
+    fc.record({
+      scope: fc.constantFrom<Scope>([], ['actor']),
+      count: fc.integer({ min: 1, max: 3 }),
     }),
-  ),
-);
+    { nil: undefined },
+  );
+  return fc.tuple(crowdedPlansOf(counts), few).map(([plans, permits]) => {
+    if (permits === undefined) return plans;
+    const common = { ...crowdedPlan, perMs: 1, burst: undefined, name: 'few' };
+    return [...plans, { ...common, ...permits, kind: 'concurrency' }];
+  });
+}
 
 export const crowdedRequests: fc.Arbitrary<LimitRequest> = fc.record({
   actor: fc.constantFrom('a', 'b', 'c'),

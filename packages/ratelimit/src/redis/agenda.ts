@@ -20,8 +20,9 @@ export class Agenda {
     this.#clock = clock;
   }
 
-  at(atMs: number, run: () => void): Appointment {
-    const appointment = { atMs, order: this.#made++, run, isOff: false };
+  /** `order`, among what is due at once: as it was arranged, unless it is said. */
+  at(atMs: number, run: () => void, order = this.#made++): Appointment {
+    const appointment = { atMs, order, run, isOff: false };
     this.#push(appointment);
     if (atMs < this.#wakeAt) this.#wake();
     return appointment;

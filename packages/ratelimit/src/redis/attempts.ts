@@ -141,12 +141,15 @@ export class Attempts {
       return { judged };
     }
     for (const place of judged.shadowed) ask.terms[place]!.counted.shadowRefused++;
-    const grant = new Granted(judged, ask, idKey, { reply }, this.#giveBack);
+    // What is booked is told as it will be when it is ready.
+    const readyMs = reply.code === 'booked' ? bookedMs(ask, reply) : 0;
+    const resetMs = Math.max(0, judged.resetMs - readyMs);
+    const grant = new Granted({ ...judged, resetMs }, ask, idKey, { reply }, this.#giveBack);
     const { held } = grant;
     if (held !== undefined && ask.terms.some(({ kind }, at) => kind === 'c' && ask.costs[at]! > 0))
       this.#permits.add(held);
     if (reply.code === 'booked')
-      return { grant, booked: reply, judged: notYet(judged, bookedMs(ask, reply)), gapsMade };
+      return { grant, booked: reply, judged: notYet(judged, readyMs), gapsMade };
     countAllowed(ask);
     return { grant };
   }

@@ -23,3 +23,8 @@ export function msFor(ask: Ask, place: number, tokens: number): number {
   const ms = term.kind === 'r' ? term.msFor(tokens, 0) : 0;
   return ms === Number.POSITIVE_INFINITY ? 0 : ms;
 }
+
+/** Whether it costs more in some limit than there can ever be. */
+export function isNever({ terms, costs }: Ask): boolean {
+  return terms.some(({ shadow, max }, place) => !shadow && costs[place]! > max);
+}

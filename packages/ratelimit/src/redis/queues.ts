@@ -1,7 +1,8 @@
 import type { Clock } from '../clock.js';
 import type { Agenda } from './agenda.js';
 import type { Ask } from './ask.js';
-import { claimedBy, isTakenFrom, msFor } from './claims.js';
+import { claimedBy, isNever, isTakenFrom, msFor } from './claims.js';
+import type { Granted } from './granted.js';
 import type { Judged } from './reply.js';
 import type { Queue, Waiter } from './waiter.js';
 
@@ -24,9 +25,9 @@ export class Queues {
     this.#ask = ask;
   }
 
-  /** What a request is refused with by those who wait for a key of it: who comes now stands behind them. */
+  /** What a request is refused with by those who wait for a key of it: who comes now stands behind them, unless it can never be served. */
   queued(ask: Ask): Judged | undefined {
-    if (this.#byKey.size === 0) return undefined;
+    if (this.#byKey.size === 0 || isNever(ask)) return undefined;
     for (const [place, key] of ask.keys.entries()) {
       const queue = this.#byKey.get(key);
       if (queue === undefined || !isTakenFrom(ask, place)) continue;
@@ -80,7 +81,9 @@ export class Queues {
 
   #schedule(queue: Queue, atMs: number): void {
     this.#agenda.cancel(queue.due);
-    queue.due = this.#agenda.at(atMs, () => this.#turn(queue));
+    // Of those who ask at one time the first to come goes first, and all before anybody is too late.
+    const order = (queue.waiters[0]?.order ?? 0) - Number.MAX_SAFE_INTEGER;
+    queue.due = this.#agenda.at(atMs, () => this.#turn(queue), order);
   }
 
   /** It is time for who is first; where bookings are made everybody asks, in their order. */
@@ -91,12 +94,16 @@ export class Queues {
     }
   }
 
-  /** Somebody of this queue was served: the next is ready when what it costs has come in. */
-  served(queue: Queue): void {
+  /** Somebody of this queue was served: the next is ready when what it lacks then has come in. */
+  served(queue: Queue, { held }: Granted): void {
     const next = queue.waiters[0];
-    if (next === undefined) return;
-    const place = next.ask.keys.indexOf(queue.key);
-    const ms = place === -1 ? 0 : msFor(next.ask, place, next.ask.costs[place]!);
+    if (next === undefined || held === undefined) return;
+    const place = held.ask.keys.indexOf(queue.key);
+    const at = next.ask.keys.indexOf(queue.key);
+    const term = held.ask.terms[place];
+    if (term?.kind !== 'r' || at === -1) return;
+    const lacking = held.reply.marks[place]! / term.perToken - term.max;
+    const ms = msFor(next.ask, at, lacking + next.ask.costs[at]!);
     this.#schedule(queue, this.#clock.now() + ms);
   }
 

@@ -4,7 +4,7 @@ import { Agenda } from './agenda.js';
 import type { Ask } from './ask.js';
 import type { Attempt, Booked } from './attempt.js';
 import { type Booking, Bookings, type Outcome } from './bookings.js';
-import { claimedBy, isTakenFrom, msFor } from './claims.js';
+import { claimedBy, isNever, isTakenFrom, msFor } from './claims.js';
 import { Queues } from './queues.js';
 import type { Judged } from './reply.js';
 import type { Mode } from './store.js';
@@ -66,7 +66,7 @@ export class RedisLine {
 
   /** Whether somebody waits for a key of this request, or has booked of it; what it is refused with then. */
   claimed(ask: Ask): Judged | undefined {
-    if (this.#all.size === 0) return undefined;
+    if (this.#all.size === 0 || isNever(ask)) return undefined;
     const queued = this.#queues.queued(ask);
     if (queued !== undefined) return queued;
     for (const [place, key] of ask.keys.entries()) {
@@ -116,13 +116,18 @@ export class RedisLine {
       signal?.addEventListener('abort', abort, { once: true });
       this.#all.add(waiter);
       if (leftMs !== Number.POSITIVE_INFINITY) {
-        waiter.expiry = this.#agenda.at(waiter.deadline, () =>
-          waiter.finish({ judged: waiter.judged, why: 'deadline' }),
-        );
+        waiter.expiry = this.#agenda.at(waiter.deadline, () => this.#expire(waiter));
       }
       if (booked === undefined) this.#queues.stand(waiter);
       else this.#book(waiter, booked);
     });
+  }
+
+  /** What is there by now, or asked for, is still waited for: for one answer of the store at most. */
+  #expire(waiter: Waiter): void {
+    const { booked, isAsking } = waiter;
+    if (isAsking || (booked !== undefined && booked.booking.readyMs <= waiter.deadline)) return;
+    waiter.finish({ judged: waiter.judged, why: 'deadline' });
   }
 
   /** A booking that nobody wants any more now that it is known: those behind it move forward. */
@@ -188,7 +193,7 @@ export class RedisLine {
       else {
         const { queue } = waiter;
         waiter.finish(got);
-        if (queue !== undefined) this.#queues.served(queue);
+        if (queue !== undefined) this.#queues.served(queue, got.grant);
       }
     } else if ('failed' in got) {
       waiter.finish(got);
@@ -238,7 +243,10 @@ export class RedisLine {
     waiter.judged = judged;
     const leftMs = waiter.deadline - this.#clock.now();
     if (judged.reason === 'never') waiter.finish({ judged });
-    else if (judged.retryAfterMs > leftMs && judged.retryAfterMs !== Number.POSITIVE_INFINITY)
+    else if (
+      leftMs <= 0 ||
+      (judged.retryAfterMs > leftMs && judged.retryAfterMs !== Number.POSITIVE_INFINITY)
+    )
       waiter.finish({ judged, why: 'deadline' });
     else {
       this.#queues.leave(waiter);
