@@ -1,8 +1,8 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'vitest';
-import type { Ran } from '../cli/gatebook.js';
-import { fixture } from '../mcp/gate.js';
+import { type Ran, start } from '../cli/gatebook.js';
+import { fixture, until } from '../mcp/gate.js';
 import type { Desk } from './desk.js';
 import type { Row } from './table.js';
 
@@ -37,6 +37,44 @@ async function inSession(
 }
 
 const same = ['echo', 'ran'];
+
+/** What a client gets that lists the tools of a server with this description, and calls one. */
+async function calledUnder(desk: Desk, text: string, description: string): Promise<string> {
+  await desk.writeUser(`[security.approval]\ntimeout = "100ms"\n[security.policy]\n${text}\n`);
+  const file = join(desk.folder, 'description');
+  await writeFile(file, description);
+  const clientInfo = { name: 'c', version: '1' };
+  const params = { protocolVersion: '2025-11-25', capabilities: {}, clientInfo };
+  const lines = [
+    { id: 1, method: 'initialize', params },
+    { id: 2, method: 'tools/list' },
+    { id: 3, method: 'tools/call', params: { name: 'read', arguments: {} } },
+  ].map((message) => JSON.stringify({ jsonrpc: '2.0', ...message }));
+  const words = ['mcp', '--server', 'rug', '--', process.execPath, fixture('rug-server.mjs'), file];
+  return await inTurn(desk, words, lines);
+}
+
+/** What a command says on stdout that gets each line when the one before is answered. */
+async function inTurn(
+  desk: Desk,
+  args: readonly string[],
+  lines: readonly string[],
+): Promise<string> {
+  const child = start(args, { cwd: desk.cwd, env: desk.env });
+  let text = '';
+  child.stdout.on('data', (chunk: Buffer) => {
+    text += chunk.toString();
+  });
+  child.stderr.resume();
+  const ended = new Promise((resolve) => child.once('close', resolve));
+  for (const [at, line] of lines.entries()) {
+    child.stdin.write(`${line}\n`);
+    await until(() => text.split('\n').length > at + 1);
+  }
+  child.stdin.end();
+  await ended;
+  return text;
+}
 
 /** Whether a client that can show forms was made to ask about a call. */
 async function askedByClient(desk: Desk, elicitation: boolean): Promise<boolean> {
@@ -154,6 +192,25 @@ export const gateRows: readonly Row[] = [
       const missing = await underPolicy(desk, 'files = ["other.cedar"]');
       expect(missing.code).toBe(2);
       expect(missing.stderr).toContain(`${desk.userFile}:4:1: security.policy.files`);
+    },
+  },
+  {
+    name: 'security.policy.on_tool_change',
+    usual: 'ask',
+    file: ['"block"', 'block'],
+    env: ['record', 'record'],
+    bad: '"allow"',
+    effect: async (desk) => {
+      await calledUnder(desk, 'on_tool_change = "ask"', 'as it was');
+      expect(await calledUnder(desk, 'on_tool_change = "ask"', 'changed')).toContain(
+        'approval pending',
+      );
+      expect(await calledUnder(desk, 'on_tool_change = "block"', 'changed')).toContain(
+        'the policy denies it by `pin.changed`',
+      );
+      const passed = await calledUnder(desk, 'on_tool_change = "record"', 'changed');
+      expect(passed).not.toContain('gatebook did not make this call');
+      expect(await rules(desk, 'security_event')).toContain('pin.changed');
     },
   },
   {

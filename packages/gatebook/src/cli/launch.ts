@@ -1,6 +1,7 @@
 import type { AuditEvent } from '@gatebook/audit';
 import type { Loaded } from '../config/load.js';
 import type { GateSettings } from '../gate/settings.js';
+import type { OnToolChange } from '../mcp/tool-pins.js';
 import type { Recording } from '../recording.js';
 import { workingFolder } from './config-choice.js';
 import { type LogChoice, withoutToken } from './log-choice.js';
@@ -24,6 +25,7 @@ export interface McpLaunchOptions extends LaunchOptions {
   readonly loaded: Loaded | undefined;
   readonly serverName?: string | undefined;
   readonly elicitation?: boolean | undefined;
+  readonly onToolChange?: OnToolChange | undefined;
   /** What the gate goes by under another configuration. */
   readonly settingsOf: (loaded: Loaded) => Promise<GateSettings>;
 }

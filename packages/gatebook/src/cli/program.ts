@@ -214,6 +214,7 @@ function addLaunchCommands(program: Command, options: ProgramOptions): void {
           ...launch,
           serverName: flags.server,
           elicitation: loaded?.config.security.approval.elicitation,
+          onToolChange: loaded?.config.security.policy.onToolChange,
           loaded,
           settingsOf: nextSettings,
         });

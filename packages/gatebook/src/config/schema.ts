@@ -10,6 +10,7 @@ import {
   whenEntriesMore,
   whenFalse,
   whenHigher,
+  whenLater,
   whenLess,
   whenLonger,
   whenMore,
@@ -308,6 +309,11 @@ const policy = z.strictObject({
     wanted: 'a list of paths',
     weakens: always,
     path: true,
+  }),
+  on_tool_change: key(z.enum(['record', 'ask', 'block']).default('ask'), {
+    help: 'What becomes of calls to a tool of an MCP server whose description or schema is another than at first sight: it is recorded only, or they are asked about, or denied.',
+    wanted: '"record", "ask" or "block"',
+    weakens: whenLater('when weaker', ['block', 'ask', 'record']),
   }),
 });
 

@@ -49,13 +49,14 @@ export const whenLonger: Weakens = {
   test: (value, held) => !(msOfSpan(String(value)) <= msOfSpan(String(held))),
 };
 
-const risks = ['low', 'medium', 'high', 'critical'];
+/** Of words from the strictest to the weakest. */
+export const whenLater = (words: string, order: readonly string[]): Weakens => ({
+  words,
+  test: (value, held) => order.indexOf(String(value)) > order.indexOf(String(held)),
+});
 
 /** Of the risk from which on something is asked or denied. */
-export const whenHigher: Weakens = {
-  words: 'when higher',
-  test: (value, held) => risks.indexOf(String(value)) > risks.indexOf(String(held)),
-};
+export const whenHigher = whenLater('when higher', ['low', 'medium', 'high', 'critical']);
 
 /** Of a list of what is refused. */
 export const whenEntriesLess: Weakens = {
