@@ -78,12 +78,13 @@ export async function ratelimitRedis({ plan, workspace, random }: Bench): Promis
     await limiter.close();
     const ratio = (peer: string, kind: (typeof kinds)[number]): number =>
       ratioOf(rounds, nameOf(names.own, kind), nameOf(peer, kind), column).median;
-    const limit = 'the client’s share of the processor, of which ids and clocks take some.';
+    const limit = 'what the server writes for each request.';
     return {
       question: 'ratelimit-redis',
       title: 'Decisions over Redis',
       method: [
         `One server, started for this, at a Unix socket on the same machine, without persistence; ${inFlight} calls in flight from one process, ${calls.length.toLocaleString('en')} a round, of ${users.toLocaleString('en')} users in random order. Three levels as in memory, all or none; gatebook with an id for each request.`,
+        'gatebook puts requests that are made at once into one call, 32 at most; the others send one or three for each.',
         'The smallest GCRA script: server time, one MGET and three SETs, no ids and nothing that makes it safe. rate-limiter-flexible’s Union charges the other limits for what one refuses.',
         'Before anything is timed gatebook and the GCRA script decide 3,000 calls alike at limits that some of them meet.',
         `Leased: one common bucket, ${takes.toLocaleString('en')} calls awaited one by one.`,
