@@ -1,4 +1,5 @@
-import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cp } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import {
@@ -63,8 +64,9 @@ beforeAll(async () => {
   older = join(bench.folder, 'older');
   forked = join(bench.folder, 'forked');
   for (const at of [older, forked]) {
-    cpSync(bench.log, join(at, 'log'), { recursive: true });
-    cpSync(bench.keys, join(at, 'keys'), { recursive: true });
+    // Not cpSync, which from Node 22 on makes folders that are open to other users.
+    await cp(bench.log, join(at, 'log'), { recursive: true });
+    await cp(bench.keys, join(at, 'keys'), { recursive: true });
   }
   await record(110);
   witness = await startWitness({

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import type { AuditErrorCode } from './errors.js';
 import { appendEvents, numbered, openDirect, type Told } from './testing/direct-writer.js';
 import { pretendToSync } from './testing/faults.js';
-import { type Folders, segmentFiles, temporaryLog } from './testing/folders.js';
+import { copyFolder, type Folders, segmentFiles, temporaryLog } from './testing/folders.js';
 import type { Writer } from './writer.js';
 
 pretendToSync();
@@ -60,7 +60,7 @@ const losses: [string, RegExp, (log: Folders) => void][] = [
     'the keys folder replaced by a copy',
     /keys was deleted or replaced/,
     (log) => {
-      fs.cpSync(log.keysDir, `${log.keysDir}.copy`, { recursive: true });
+      copyFolder(log.keysDir, `${log.keysDir}.copy`);
       fs.renameSync(log.keysDir, `${log.keysDir}.old`);
       fs.renameSync(`${log.keysDir}.copy`, log.keysDir);
     },

@@ -8,6 +8,7 @@ import type { LogRecord } from './stored-record.js';
 import { appendEvents, audit, numbered, openDirect } from './testing/direct-writer.js';
 import { pretendToSync } from './testing/faults.js';
 import {
+  copyFolder,
   copyOf,
   type Folders,
   foldersIn,
@@ -176,7 +177,7 @@ describe('refused as changed or rolled back', () => {
     const log = copyOf(died);
     openDirect(log).close();
     fs.rmSync(log.dir, { recursive: true });
-    fs.cpSync(old.dir, log.dir, { recursive: true });
+    copyFolder(old.dir, log.dir);
     expect(openCode(log)).toBe('log_rolled_back');
   });
 
@@ -185,7 +186,7 @@ describe('refused as changed or rolled back', () => {
     const log = copyOf(died);
     openDirect(log).close();
     fs.rmSync(log.keysDir, { recursive: true });
-    fs.cpSync(old.keysDir, log.keysDir, { recursive: true });
+    copyFolder(old.keysDir, log.keysDir);
     expect(openCode(log)).toBe('log_rolled_back');
   });
 
@@ -202,7 +203,7 @@ describe('refused as changed or rolled back', () => {
   test('a log folder of another log', () => {
     const log = copyOf(closed);
     fs.rmSync(log.dir, { recursive: true });
-    fs.cpSync(died.dir, log.dir, { recursive: true });
+    copyFolder(died.dir, log.dir);
     expect(openCode(log)).toMatch(/^log_(damaged|rolled_back)$/);
   });
 

@@ -17,6 +17,7 @@ import {
 } from './testing/direct-writer.js';
 import { pretendToSync } from './testing/faults.js';
 import {
+  copyFolder,
   copyOf,
   type Folders,
   foldersIn,
@@ -47,8 +48,8 @@ beforeAll(() => {
   const writer = openDirect(log, { segmentBytesMax: 4_096 });
   for (let n = 0; n < 10; n++) appendEvents(writer, numbered(n, 1));
   early = writer.checkpoint();
-  fs.cpSync(log.dir, earlier.dir, { recursive: true });
-  fs.cpSync(log.keysDir, earlier.keysDir, { recursive: true });
+  copyFolder(log.dir, earlier.dir);
+  copyFolder(log.keysDir, earlier.keysDir);
   for (let n = 10; n < 25; n++) appendEvents(writer, numbered(n, 1));
   writer.close();
   newest = fs.readFileSync(path.join(log.dir, 'checkpoint'), 'utf8');
@@ -116,8 +117,8 @@ test('any changed byte of any record is tampered, named by segment, seq and offs
 function copyTo(name: string): Folders {
   const copy = foldersIn(path.join(folder, `copy-${name}`));
   fs.rmSync(path.dirname(copy.dir), { recursive: true, force: true });
-  fs.cpSync(log.dir, copy.dir, { recursive: true });
-  fs.cpSync(log.keysDir, copy.keysDir, { recursive: true });
+  copyFolder(log.dir, copy.dir);
+  copyFolder(log.keysDir, copy.keysDir);
   return copy;
 }
 

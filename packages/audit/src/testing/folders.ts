@@ -38,9 +38,18 @@ export function temporaryLog(): Folders {
 /** A copy of a log and its keys that a test may spoil. */
 export function copyOf(folders: Folders): Folders {
   const copy = temporaryLog();
-  fs.cpSync(folders.dir, copy.dir, { recursive: true });
-  fs.cpSync(folders.keysDir, copy.keysDir, { recursive: true });
+  copyFolder(folders.dir, copy.dir);
+  copyFolder(folders.keysDir, copy.keysDir);
   return copy;
+}
+
+/** Copies a folder as it is: from Node 22 on `cpSync` alone makes folders that are open to other users. */
+export function copyFolder(from: string, to: string): void {
+  fs.cpSync(from, to, { recursive: true });
+  for (const name of ['', ...fs.readdirSync(from, { recursive: true, encoding: 'utf8' })]) {
+    const stat = fs.lstatSync(path.join(from, name));
+    if (stat.isDirectory()) fs.chmodSync(path.join(to, name), stat.mode);
+  }
 }
 
 export function segmentFiles(dir: string): string[] {
