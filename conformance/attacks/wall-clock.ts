@@ -1,4 +1,4 @@
-import { rename, writeFile } from 'node:fs/promises';
+import { copyFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { repository } from '../cli/gatebook.js';
 
@@ -10,7 +10,9 @@ export interface WallClock {
 }
 
 export async function openWallClock(dir: string): Promise<WallClock> {
-  const preload = join(repository, 'conformance', 'attacks', 'wall-clock.cjs');
+  // Who runs as another user may not be able to look into the repository.
+  const preload = join(dir, 'wall-clock.cjs');
+  await copyFile(join(repository, 'conformance', 'attacks', 'wall-clock.cjs'), preload);
   const file = join(dir, 'wall-clock');
   const set = async (offset: number): Promise<void> => {
     // Whole or not at all: half of a number is another time.
