@@ -44,7 +44,18 @@ const weaker: readonly (readonly [string, string, unknown])[] = [
   ['audit.witness_interval', '"1d"', '60s'],
   ['rate_limiting.requests_per_minute', '61', 60],
   ['rate_limiting.tool_executions_per_minute', '31', 30],
+  ['policy.enabled', 'false', true],
+  ['policy.allow', '["exec:*"]', []],
+  ['policy.ask_at', '"critical"', 'high'],
+  ['policy.files', '["mine.cedar"]', []],
+  ['policy.on_tool_change', '"record"', 'ask'],
+  ['runaway.enabled', 'false', true],
+  ['runaway.identical_calls', '51', 50],
+  ['runaway.failures', '26', 25],
 ];
+
+/** Where these commands do what a policy would ask about. */
+const unrated = { GATEBOOK_SECURITY_POLICY_ENABLED: 'false' };
 
 describe('a project file', () => {
   it('makes things stricter, and no looser', async () => {
@@ -129,15 +140,18 @@ describe('a project file', () => {
       join(desk.cwd, 'below', 'gatebook.toml'),
       '[security.audit]\nlog_commands = false\n',
     );
-    const below = await desk.run([
-      'exec',
-      '--',
-      'sh',
-      '-c',
-      'cd below && "$0" "$1" config show',
-      process.execPath,
-      await bin(),
-    ]);
+    const below = await desk.run(
+      [
+        'exec',
+        '--',
+        'sh',
+        '-c',
+        'cd below && "$0" "$1" config show',
+        process.execPath,
+        await bin(),
+      ],
+      unrated,
+    );
     expect(below.stdout).toContain('log_commands = true');
   });
 
@@ -168,11 +182,11 @@ describe('a project file', () => {
     await mkdir(deep, { recursive: true });
     await writeFile(file, '[security.audit]\nrotate = "daily"\n');
     const show = ['sh', '-c', `cd ${deep} && "$0" "$1" config show`, process.execPath, await bin()];
-    expect((await desk.run(['exec', '--', ...show])).stdout).toContain('rotate = "size"');
+    expect((await desk.run(['exec', '--', ...show], unrated)).stdout).toContain('rotate = "size"');
     await mkdir(join(desk.cwd, '.git'));
-    expect((await desk.run(['exec', '--', ...show])).stdout).toContain('rotate = "daily"');
+    expect((await desk.run(['exec', '--', ...show], unrated)).stdout).toContain('rotate = "daily"');
     await mkdir(join(desk.cwd, 'a', '.git'));
-    expect((await desk.run(['exec', '--', ...show])).stdout).toContain('rotate = "size"');
+    expect((await desk.run(['exec', '--', ...show], unrated)).stdout).toContain('rotate = "size"');
   });
 });
 
