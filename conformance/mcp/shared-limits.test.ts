@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type Bench, openBench } from '../cli/gatebook.js';
-import { callRecords, fixture, type Gate, startGate, toolCall } from './gate.js';
+import { callRecords, fixture, type Gate, initialize, startGate, toolCall } from './gate.js';
 
 /** A client starts one gate for each server: the gates over one log have one set of buckets. */
 
@@ -72,6 +72,37 @@ test('what a gate that was killed had let pass is not known, so it was everythin
   first.child.kill('SIGKILL');
   await first.ended;
   expect(await passed(start('b', '--limit', '4/day'), 2)).toBe(0);
+});
+
+test('a yes for the session that is given in one gate is seen by the others', async () => {
+  const before = ['env', 'GATEBOOK_SECURITY_POLICY_ASK=["tool:tap/echo"]'];
+  const [first, second] = ['a', 'b'].map((tap) => {
+    const server = [process.execPath, fixture('tap-server.mjs'), join(bench.folder, tap)];
+    const gate = startGate(bench, server, { before, options: ['--server', 'tap'] });
+    gates.push(gate);
+    return gate;
+  }) as [Gate, Gate];
+  first.send({
+    ...initialize,
+    params: { ...initialize.params, capabilities: { elicitation: {} } },
+  });
+  await first.answer('init');
+  first.send(toolCall(1, 'echo'));
+  const question = await first.question();
+  const content = { approve: true, reach: 'session' };
+  first.send({ id: question.id, result: { action: 'accept', content } });
+  expect((await first.answer(1)).result?.isError).toBeUndefined();
+  // Here the client cannot even be asked.
+  second.send(initialize);
+  await second.answer('init');
+  second.send(toolCall(1, 'echo', { other: 'arguments' }));
+  expect((await second.answer(1)).result?.isError).toBeUndefined();
+  await end(first, second);
+  const asked = (await callRecords(bench)).filter((each) => each.event_type.startsWith('gate.'));
+  expect(asked.map((each) => each.event_type)).toEqual([
+    'gate.approval_requested',
+    'gate.approval',
+  ]);
 });
 
 test('gates with other limits have buckets of their own', async () => {
