@@ -115,6 +115,8 @@ async function talk(folders: Folders): Promise<Call[]> {
     command: process.execPath,
     args: [gatebook, ...args, folders.files],
     env: {
+      // The server says of its writing tools that they destroy: without this a person would be asked.
+      GATEBOOK_SECURITY_POLICY_ALLOW: '["tool:*", "read:/etc/passwd"]',
       PATH: process.env['PATH'] ?? '',
       GATEBOOK_LOG: folders.log,
       GATEBOOK_KEYS: folders.keys,

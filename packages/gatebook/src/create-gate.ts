@@ -87,7 +87,7 @@ export async function createGate(options: GateOptions = {}): Promise<ProgramGate
   await ledger.open({ passUnavailable: false });
   const { gate } = openGate({
     ledger,
-    settings: await settingsOf({}, loaded, log),
+    settings: await settingsOf({}, loaded, log, cwd),
     allows: onLogFailure === 'allow',
     isOn: () => recording?.().enabled ?? true,
     ask: options.ask ?? nobody,

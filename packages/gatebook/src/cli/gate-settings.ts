@@ -4,7 +4,6 @@ import { userFile } from '../config/files.js';
 import type { Loaded } from '../config/load.js';
 import { rulesOf, type Surroundings } from '../gate/rules.js';
 import type { GateSettings } from '../gate/settings.js';
-import { workingFolder } from './config-choice.js';
 import { codeOf, reasonOf, usageError } from './failure.js';
 import { type LimitFlags, limitOptionsFrom } from './limit-options.js';
 import type { LogChoice } from './log-choice.js';
@@ -18,11 +17,12 @@ export async function settingsOf(
   flags: LimitFlags,
   loaded: Loaded | undefined,
   log: LogChoice,
+  workspace: string | undefined,
 ): Promise<GateSettings> {
   const security = loaded?.config.security;
   const options = await limitOptionsFrom(flags, security?.rateLimiting);
   try {
-    const rules = await rulesOf(security, surroundingsOf(log));
+    const rules = await rulesOf(security, surroundingsOf(log, workspace));
     return { limits: options?.limits ?? [], rules: { ...rules, waitMs: options?.waitMs } };
   } catch (error) {
     if (error instanceof PolicyError) throw usageError(placed(error.message, loaded), error);
@@ -32,10 +32,10 @@ export async function settingsOf(
 }
 
 /** Where the agent works, and what of the gate it must leave alone. */
-export function surroundingsOf(log: LogChoice): Surroundings {
+function surroundingsOf(log: LogChoice, workspace: string | undefined): Surroundings {
   const own = 'socket' in log ? [log.socket] : [log.dir, log.keysDir];
   const gateFiles = [...own, dirname(userFile(process.env))];
-  return { workspace: workingFolder(), gateFiles };
+  return { workspace, gateFiles };
 }
 
 /** Before a fault of the policy, the place of the key that it names first. */

@@ -192,24 +192,27 @@ function addLaunchCommands(program: Command, options: ProgramOptions): void {
         const { settingsOf } = await import('./gate-settings.js');
         const { logChoiceOf } = await import('./log-choice.js');
         const { user, channel, agent, session } = flags;
-        const { configOf, untrustedEventOf } = await import('./config-choice.js');
+        const { configOf, untrustedEventOf, workingFolder } = await import('./config-choice.js');
         const loaded = await configOf();
         const audit = loaded?.config.security.audit;
         const log = await logChoiceOf(command, loaded);
+        // Where a client starts its servers says nothing of where the agent works.
+        const workspace = kind === 'exec' ? workingFolder() : undefined;
         const launch = {
           ...{ user, channel, agent, session },
           onLogFailure: flags.onLogFailure ?? audit?.onLogFailure ?? 'refuse',
           recording: audit === undefined ? undefined : () => audit,
           first: await untrustedEventOf(loaded),
           log,
-          settings: await settingsOf(flags, loaded, log),
+          settings: await settingsOf(flags, loaded, log, workspace),
           command: words,
         };
         if (kind === 'exec') {
           options.outcome.exitCode = await launchExec(launch);
           return;
         }
-        const nextSettings = (next: Loaded): Promise<GateSettings> => settingsOf(flags, next, log);
+        const nextSettings = (next: Loaded): Promise<GateSettings> =>
+          settingsOf(flags, next, log, workspace);
         options.outcome.exitCode = await launchMcp({
           ...launch,
           serverName: flags.server,

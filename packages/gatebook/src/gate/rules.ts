@@ -10,8 +10,8 @@ import type { BreakerRules } from './state/breaker.js';
 
 /** What a policy must know of where the gate stands. */
 export interface Surroundings {
-  /** The folder the agent works in, absolute. */
-  readonly workspace: string;
+  /** The folder the agent works in, absolute; undefined where that is not known, as of what an MCP server is given. */
+  readonly workspace: string | undefined;
   /** Files and folders of the gate itself: the log, its keys, the configuration. */
   readonly gateFiles: readonly string[];
 }
