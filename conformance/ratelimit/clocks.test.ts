@@ -14,7 +14,8 @@ const hour = 3_600;
 const limit = { name: 'all', rate: { count: 20, perMs: 1_000 }, burst: 20 } satisfies RedisLimit;
 const fillMs = 1_000;
 const bucket = { burst: limit.burst, perMs: 0.02 };
-const slackMs = 400;
+/** A machine that has much to do is waited for; who is blocked for an hour is not. */
+const mostMs = 30_000;
 
 /** Closes what a test has opened; several run at once, since they wait most of the time. */
 type Finish = TestContext['onTestFinished'];
@@ -44,6 +45,16 @@ describe.skipIf(redisIsMissing()).concurrent.each(clientKinds)(
       return limiter;
     }
 
+    /** Asks until so many are let in, or for as long as nobody would have to wait. */
+    async function askUntil(taker: Taker, count: number): Promise<GrantRecord[]> {
+      const grants: GrantRecord[] = [];
+      const until = performance.now() + mostMs;
+      while (grants.length < count && performance.now() < until) {
+        grants.push(...(await ask(taker, 20)));
+      }
+      return grants;
+    }
+
     /** Asks for so long, all the time. */
     async function ask(taker: Taker, forMs: number): Promise<GrantRecord[]> {
       const grants: GrantRecord[] = [];
@@ -65,17 +76,14 @@ describe.skipIf(redisIsMissing()).concurrent.each(clientKinds)(
       expect(findExcess(before, bucket)).toBe(undefined);
       await server.setClock(hour);
       const forward = await ask(limiter, 500);
-      expect(forward.length).toBeLessThanOrEqual(limit.burst + 0.5 * 20 + 5);
-      const setMs = performance.now();
       await server.setClock(0);
-      const back = await ask(limiter, fillMs + slackMs);
-      expect(back[0]?.sentMs).toBeLessThan(setMs + fillMs);
+      expect((await limiter.peek({})).retryAfterMs).toBeLessThanOrEqual(fillMs);
+      const back = await askUntil(limiter, 25);
+      expect(back.length).toBeGreaterThanOrEqual(25);
       const all = [...before, ...forward, ...back];
       expect(findExcess(all, { ...bucket, burst: 2 * bucket.burst })).toBe(undefined);
       // What was let in from the step back on is no more than at any other time.
       expect(findExcess(back, bucket)).toBe(undefined);
-      // The rate is what it was.
-      expect(back.length).toBeGreaterThan(0.8 * 20 * ((fillMs + slackMs) / 1_000) - 2);
     });
 
     test('an hour back gives nothing that was not due', async ({ onTestFinished }) => {
@@ -83,9 +91,9 @@ describe.skipIf(redisIsMissing()).concurrent.each(clientKinds)(
       const limiter = limiterOver(onTestFinished, client);
       const before = await ask(limiter, fillMs);
       await server.setClock(-hour);
-      const after = await ask(limiter, fillMs + slackMs);
+      const after = await askUntil(limiter, 15);
       expect(findExcess([...before, ...after], bucket)).toBe(undefined);
-      expect(after.length).toBeGreaterThan(10);
+      expect(after.length).toBeGreaterThanOrEqual(15);
     });
 
     test('there and back again and again adds a burst for each step forward, and no more', async ({
@@ -114,11 +122,9 @@ describe.skipIf(redisIsMissing()).concurrent.each(clientKinds)(
       await limiterOver(onTestFinished, client, prefix).take({});
       await server.setClock(0);
       const limiter = limiterOver(onTestFinished, client, prefix);
-      const begun = performance.now();
-      while (!(await limiter.take({})).allowed) {
-        expect(performance.now() - begun).toBeLessThan(fillMs + slackMs);
-        await sleep(10);
-      }
+      const { retryAfterMs } = await limiter.peek({});
+      expect(retryAfterMs).toBeLessThanOrEqual(fillMs);
+      expect(await askUntil(limiter, 1)).not.toEqual([]);
       await sleep(fillMs);
       const { remaining } = await limiter.peek({});
       const grants = await ask(limiter, 200);
@@ -128,10 +134,12 @@ describe.skipIf(redisIsMissing()).concurrent.each(clientKinds)(
 
     test('a naive store blocks for an hour', async ({ onTestFinished }) => {
       const { server, client } = await start(onTestFinished);
-      const naive = new NaiveStore({ client, limits: [limit] });
-      await ask(naive, 300);
+      // A token comes back in three minutes, so that no pause of this process is long enough for one.
+      const slow = { ...limit, rate: { count: 20, perMs: hour * 1_000 } };
+      const naive = new NaiveStore({ client, limits: [slow], timeoutMs: patientMs });
+      while ((await naive.take({})).allowed);
+      expect((await naive.take({})).retryAfterMs).toBeLessThanOrEqual(180_000);
       await server.setClock(-hour);
-      expect(await ask(naive, fillMs + slackMs)).toEqual([]);
       expect((await naive.take({})).retryAfterMs).toBeGreaterThan(3_500_000);
     });
   },
