@@ -30,6 +30,8 @@ export interface GateBook {
   intent(event: AuditEvent): Promise<string | undefined>;
   /** Records what has happened. Returns whether it was recorded. */
   fact(event: AuditEvent): Promise<boolean>;
+  /** How many records are missing, as far as it is known. */
+  readonly missing: number;
 }
 
 /** What may change while a gate runs. */
@@ -159,7 +161,10 @@ export class Gate {
     digest: string,
     rules: BreakerRules | undefined,
   ): Promise<Refused | undefined> {
-    if (rules === undefined) return undefined;
+    if (rules === undefined) {
+      await this.#tell(this.#state.hello());
+      return undefined;
+    }
     const { sessionId: session } = call;
     const same = `${nameOf(call)} ${digest}`.slice(-512);
     const entered = await this.#state.ask('enter', { session, call: same, rules });
@@ -216,9 +221,10 @@ export class Gate {
     await telling.catch(() => undefined);
   }
 
-  /** Records what was only counted so far. */
+  /** Records what was only counted so far. Where every call has its outcome, the others need not look for them. */
   async close(): Promise<void> {
     await this.#stops.flush();
+    if (this.#book.missing === 0) await this.#tell(this.#state.bye());
   }
 }
 

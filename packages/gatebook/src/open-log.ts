@@ -13,5 +13,8 @@ const doorDelayMs = 250;
 export async function openLog(options: AuditLogOptions | ServedLogOptions): Promise<AuditLog> {
   if ('socket' in options) return await openAuditLog(options);
   // Whoever comes to write the log holds what all gates over it share.
-  return await openAuditLog({ doorDelayMs, hook: gateHook(options.keysDir), ...options });
+  const { dir, keysDir } = options;
+  const hook = gateHook(keysDir, { dir, log: () => opened });
+  const opened = openAuditLog({ doorDelayMs, hook, ...options });
+  return await opened;
 }

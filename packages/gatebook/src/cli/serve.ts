@@ -32,14 +32,15 @@ export async function serve(places: Places, flags: ServeFlags, loaded?: Loaded):
   requireSigningKey(places, loaded);
   // Before the log is opened: a mistake in an option must not leave a record.
   if (http !== undefined) requireSecret(http, prefix);
-  const { log, socket, failed } = await serveAuditLog({
+  const serving = serveAuditLog({
     ...places,
-    hook: gateHook(places.keysDir),
+    hook: gateHook(places.keysDir, { dir: places.dir, log: async () => (await serving).log }),
     ...(await keepingFrom(flags, audit)),
     ...(named === undefined ? {} : { socket: named }),
     ...(group === undefined ? {} : { socketGroup: await groupId(group) }),
     ...(tokenFile === undefined ? {} : { tokenFile }),
   });
+  const { log, socket, failed } = await serving;
   const stop = stopped();
   try {
     warnForwardSecurity(log.forwardSecurity);

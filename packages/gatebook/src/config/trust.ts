@@ -1,6 +1,7 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
+import { syncFolder, writeWhole } from '../whole-file.js';
 import type { Environment } from './environment.js';
 import { readConfigFile, requireOwn, userFolder } from './files.js';
 
@@ -34,21 +35,7 @@ export function trust(env: Environment, file: string, bytes: Uint8Array): void {
   const path = fs.realpathSync(file);
   fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
   requireOwn(folder);
-  const entry = join(folder, sha256(path));
-  const draft = `${entry}.${randomBytes(6).toString('hex')}`;
-  const fd = fs.openSync(draft, 'wx', 0o600);
-  try {
-    // The path is for people who look; nothing reads it.
-    fs.writeFileSync(fd, `${sha256(bytes)}\n${JSON.stringify(path)}\n`);
-    fs.fsyncSync(fd);
-  } finally {
-    fs.closeSync(fd);
-  }
-  fs.renameSync(draft, entry);
-  const folderFd = fs.openSync(folder, 'r');
-  try {
-    fs.fsyncSync(folderFd);
-  } finally {
-    fs.closeSync(folderFd);
-  }
+  // The path is for people who look; nothing reads it.
+  writeWhole(join(folder, sha256(path)), `${sha256(bytes)}\n${JSON.stringify(path)}\n`);
+  syncFolder(folder);
 }

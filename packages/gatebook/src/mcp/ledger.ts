@@ -138,6 +138,11 @@ export class Ledger {
     }
   }
 
+  /** How many records this process could not have written. */
+  get missing(): number {
+    return this.#missing;
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     const book = this.#book;

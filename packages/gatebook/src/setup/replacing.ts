@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import * as fs from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { CliError, codeOf, reasonOf } from '../cli/failure.js';
+import { syncFolder } from '../whole-file.js';
 import { type ClientFile, readClientFile } from './client-file.js';
 
 /** Backups of one file; more are a sign that something goes wrong. */
@@ -83,15 +84,6 @@ function writeNew(path: string, bytes: Buffer, mode: number, owner: fs.Stats): v
 function sameBytes(path: string, bytes: Buffer): boolean {
   const stat = fs.lstatSync(path);
   return stat.isFile() && stat.size === bytes.length && fs.readFileSync(path).equals(bytes);
-}
-
-function syncFolder(folder: string): void {
-  const fd = fs.openSync(folder, 'r');
-  try {
-    fs.fsyncSync(fd);
-  } finally {
-    fs.closeSync(fd);
-  }
 }
 
 function unwritable(file: ClientFile, error: unknown): CliError {

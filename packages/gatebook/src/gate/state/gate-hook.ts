@@ -1,6 +1,8 @@
 import { join } from 'node:path';
 import type { Caller, HookEnd, HookMaker, MessageHook } from '@gatebook/audit';
+import { within } from '../../mcp/delay.js';
 import type { GateState } from './gate-state.js';
+import type { LostCallSearch, SearchedBook } from './lost-call-search.js';
 import type { OperatorDoor } from './operator-door.js';
 import type { Left, StateFolder } from './state-folder.js';
 
@@ -13,24 +15,31 @@ interface Holding {
   readonly state: GateState;
   readonly folder: StateFolder;
   readonly door: OperatorDoor;
+  readonly search: LostCallSearch | undefined;
 }
 
 /**
  * Makes the hook by which the process that writes a log holds what all gates over that log share. Its code is loaded at the first
- * message: most processes that write a log never get one.
+ * message: most processes that write a log never get one. `book`: the log itself, in which calls whose gate has gone are then recorded
+ * as having an unknown outcome.
  */
-export function gateHook(keysDir: string): HookMaker {
-  return () => new GateHook(keysDir);
+export function gateHook(keysDir: string, book?: SearchedBook): HookMaker {
+  return () => new GateHook(keysDir, book);
 }
+
+/** How long the first message waits until the calls that were left without an outcome are recorded; the search goes on without it. */
+const searchMs = 1_000;
 
 class GateHook implements MessageHook {
   readonly #keysDir: string;
+  readonly #book: SearchedBook | undefined;
   #holding: Promise<Holding> | undefined;
   #held: Holding | undefined;
   #closed = false;
 
-  constructor(keysDir: string) {
+  constructor(keysDir: string, book: SearchedBook | undefined) {
     this.#keysDir = keysDir;
+    this.#book = book;
   }
 
   answer(message: string, from: Caller): string | Promise<string> {
@@ -40,15 +49,18 @@ class GateHook implements MessageHook {
   }
 
   left(caller: Caller): void {
-    this.#held?.state.left(caller);
+    const gone = this.#held?.state.left(caller);
+    if (gone?.unsure === true) void this.#held?.search?.run(gone.emitter);
   }
 
   close(how: HookEnd): void {
     this.#closed = true;
     this.#held?.door.close();
-    if (how === 'clean' && this.#held !== undefined) {
-      this.#held.folder.end(this.#held.state.snapshot());
-    }
+    if (this.#held === undefined) return;
+    const { state, folder, search } = this.#held;
+    const unsure = state.hasGates || search?.isDone === false;
+    search?.stop();
+    if (how === 'clean') folder.end(state.snapshot(), unsure);
   }
 
   async #begin(): Promise<Holding> {
@@ -63,9 +75,14 @@ class GateHook implements MessageHook {
     const state = stateAfter(left, GateState);
     state.pins.keepIn(join(place, 'pins.json'));
     const door = new OperatorDoor(place, state);
-    const held = { state, folder, door };
+    const { LostCallSearch } = await import('./lost-call-search.js');
+    const search = this.#book === undefined ? undefined : new LostCallSearch(this.#book, folder);
+    const held = { state, folder, door, search };
     this.#held = held;
     await door.open();
+    if (left.kind === 'lost' || (left.kind === 'snapshot' && left.unsure)) {
+      await within(search?.run() ?? Promise.resolve(), searchMs);
+    }
     return held;
   }
 }

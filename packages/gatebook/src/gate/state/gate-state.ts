@@ -40,8 +40,17 @@ interface Held {
 /** One process that asks. */
 interface Guest {
   readonly pid: number;
+  readonly emitter: string | undefined;
   readonly grants: Map<string, Held>;
   readonly questions: Set<string>;
+}
+
+/** What is known of a process that has gone. */
+export interface Left {
+  /** It had not said that it was done, so calls of its may lack an outcome. */
+  readonly unsure: boolean;
+  /** The name its token proved, where nobody else has it. */
+  readonly emitter: string | undefined;
 }
 
 /** What all gates over one log share, in the process that writes the log. */
@@ -71,8 +80,15 @@ export class GateState {
   }
 
   /** A process has gone. What it took stays taken; its questions stay too, for the next identical call. */
-  left({ client }: Caller): void {
-    this.#guests.delete(client);
+  left({ client, emitter }: Caller): Left {
+    const unsure = this.#guests.delete(client);
+    const others = [...this.#guests.values()].some((guest) => guest.emitter === emitter);
+    return { unsure, emitter: others ? undefined : emitter };
+  }
+
+  /** Whether there are gates that have not said that they are done. */
+  get hasGates(): boolean {
+    return this.#guests.size > 0;
   }
 
   /** The ids of the processes that have a gate, as they say. */
@@ -99,6 +115,11 @@ export class GateState {
   #handle(message: Message, from: Caller): Answer<Op> | Promise<Answer<Op>> {
     const guest = this.#guestOf(from);
     switch (message.op) {
+      case 'hello':
+        return done;
+      case 'bye':
+        this.#guests.delete(from.client);
+        return done;
       case 'limits':
         return { id: this.limits.register(message.specs, message.replaces) };
       case 'enter':
@@ -175,10 +196,10 @@ export class GateState {
     throw new GateError('denied', 'only who asked a question may answer or withdraw it here');
   }
 
-  #guestOf({ client, pid }: Caller): Guest {
+  #guestOf({ client, pid, emitter }: Caller): Guest {
     let guest = this.#guests.get(client);
     if (guest === undefined) {
-      guest = { pid, grants: new Map(), questions: new Set() };
+      guest = { pid, emitter, grants: new Map(), questions: new Set() };
       this.#guests.set(client, guest);
     }
     return guest;

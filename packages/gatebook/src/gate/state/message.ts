@@ -16,6 +16,10 @@ export interface SharedRequest {
 
 /** What a gate asks the process that holds what all gates share, each with what is answered. JSON on the wire. */
 export interface Exchanges {
+  /** There is a gate. Any other message says so too. */
+  hello: [Done, Done];
+  /** The gate is done: all its calls have their outcomes. */
+  bye: [Done, Done];
   /** Makes the limits of a configuration known, perhaps in the place of another's. */
   limits: [{ specs: readonly LimitSpec[]; replaces?: string | undefined }, { id: string }];
   enter: [{ session: string; call: string; rules: BreakerRules }, BreakerAnswer];
@@ -110,6 +114,8 @@ const specsMax = 256;
 const textMax = 48 * 1024;
 
 const checks: Readonly<Record<Op, Check>> = {
+  hello: () => {},
+  bye: () => {},
   limits: (value) => {
     const specs = member(value, 'specs');
     if (!Array.isArray(specs) || specs.length > specsMax) throw bad('specs', specs);

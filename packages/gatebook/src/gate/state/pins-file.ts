@@ -1,5 +1,6 @@
-import { randomBytes } from 'node:crypto';
 import * as fs from 'node:fs';
+import { dirname } from 'node:path';
+import { syncFolder, writeWhole } from '../../whole-file.js';
 import { GateError } from '../errors.js';
 
 export interface StoredServer {
@@ -37,20 +38,8 @@ export class PinsFile {
   }
 
   write(servers: readonly StoredServer[]): void {
-    const draft = `${this.#path}.${randomBytes(6).toString('hex')}`;
-    try {
-      const fd = fs.openSync(draft, 'wx', 0o600);
-      try {
-        fs.writeFileSync(fd, JSON.stringify({ version: 1, servers }));
-        fs.fsyncSync(fd);
-      } finally {
-        fs.closeSync(fd);
-      }
-      fs.renameSync(draft, this.#path);
-    } catch (error) {
-      fs.rmSync(draft, { force: true });
-      throw error;
-    }
+    writeWhole(this.#path, JSON.stringify({ version: 1, servers }));
+    syncFolder(dirname(this.#path));
   }
 }
 

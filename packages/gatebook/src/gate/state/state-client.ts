@@ -12,6 +12,7 @@ export type Consult = (message: string) => Promise<string>;
 /** What one gate asks of all. Holds nothing but the limits of its own configuration, which it makes known where they are not. */
 export class StateClient {
   readonly #consult: Consult;
+  #spoke = false;
   #specs: readonly LimitSpec[];
   #limits: string;
   /** The configuration before this one, whose buckets this one goes on with. */
@@ -37,7 +38,18 @@ export class StateClient {
   }
 
   async ask<O extends Op>(op: O, message: Ask<O>): Promise<Answer<O>> {
+    this.#spoke = true;
     return answerIn<O>(await this.#consult(JSON.stringify({ op, ...message })));
+  }
+
+  /** Says that there is a gate, where nothing else has said it. */
+  async hello(): Promise<void> {
+    if (!this.#spoke) await this.ask('hello', {});
+  }
+
+  /** Says that all calls of this gate have their outcomes. */
+  async bye(): Promise<void> {
+    if (this.#spoke) await this.ask('bye', {});
   }
 
   /** Takes from all limits or from none. `approval`: the one by which the call passes, used up where it was for one call. */
@@ -53,6 +65,7 @@ export class StateClient {
     op: O,
     message: Omit<Ask<O>, 'limits'>,
   ): Promise<LimitAnswer> {
+    this.#spoke = true;
     for (let tries = 0; tries < registrationsMax; tries++) {
       const limits = this.#limits;
       const asked = { op, limits, ...message };

@@ -1,6 +1,6 @@
-import { randomBytes } from 'node:crypto';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
+import { syncFolder, writeWhole } from '../../whole-file.js';
 import type { StateSnapshot } from './gate-state.js';
 
 /** How old the mark of a holder that lives may be. */
@@ -10,7 +10,8 @@ const snapshotBytesMax = 64 * 1024 * 1024;
 /** What the holder before this one left. */
 export type Left =
   | { readonly kind: 'nothing' }
-  | { readonly kind: 'snapshot'; readonly state: StateSnapshot }
+  /** `unsure`: calls may have been left without an outcome. */
+  | { readonly kind: 'snapshot'; readonly state: StateSnapshot; readonly unsure: boolean }
   /** It ended without a word, or its word cannot be read; the time is the last at which it may have lived, in ms since 1970. */
   | { readonly kind: 'lost'; readonly atMs: number };
 
@@ -22,12 +23,14 @@ export class StateFolder {
   readonly #dir: string;
   readonly #mark: string;
   readonly #snapshot: string;
+  readonly #searched: string;
   #markedMs = 0;
 
   constructor(dir: string) {
     this.#dir = dir;
     this.#mark = join(dir, 'holder');
     this.#snapshot = join(dir, 'state.json');
+    this.#searched = join(dir, 'searched');
   }
 
   /** Begins to hold, and says what the one before left. */
@@ -37,6 +40,8 @@ export class StateFolder {
     fs.writeFileSync(this.#mark, `${process.pid}\n`, { mode: 0o600 });
     this.touch();
     fs.rmSync(this.#snapshot, { force: true });
+    // A power loss must not bring the snapshot back, in which nothing of what is let through from now on is used.
+    syncFolder(this.#dir);
     return left;
   }
 
@@ -48,18 +53,24 @@ export class StateFolder {
     this.#markedMs = now;
   }
 
-  /** Ends holding in order. */
-  end(state: StateSnapshot): void {
-    const draft = `${this.#snapshot}.${randomBytes(6).toString('hex')}`;
-    const fd = fs.openSync(draft, 'wx', 0o600);
-    try {
-      fs.writeFileSync(fd, JSON.stringify({ version: 1, state }));
-      fs.fsyncSync(fd);
-    } finally {
-      fs.closeSync(fd);
-    }
-    fs.renameSync(draft, this.#snapshot);
+  /** Ends holding in order. `unsure`: whoever holds next has to look for calls without an outcome. */
+  end(state: StateSnapshot, unsure: boolean): void {
+    writeWhole(this.#snapshot, JSON.stringify({ version: 1, state, unsure }));
     fs.rmSync(this.#mark, { force: true });
+  }
+
+  /** The seq before which no call lacks an outcome; 0 where that is not known. */
+  get searchedTo(): number {
+    try {
+      const seq = Number(fs.readFileSync(this.#searched, 'utf8'));
+      return Number.isSafeInteger(seq) && seq >= 0 ? seq : 0;
+    } catch {
+      return 0;
+    }
+  }
+
+  set searchedTo(seq: number) {
+    writeWhole(this.#searched, `${seq}\n`);
   }
 
   /** What the holder before left, or, while one holds, that it may be lost. */
@@ -71,11 +82,12 @@ export class StateFolder {
     const lost: Left = { kind: 'lost', atMs: found.mtimeMs + markMs };
     if (found.size > snapshotBytesMax) return lost;
     try {
-      const { version, state } = JSON.parse(fs.readFileSync(this.#snapshot, 'utf8')) as {
+      const { version, state, unsure } = JSON.parse(fs.readFileSync(this.#snapshot, 'utf8')) as {
         version?: unknown;
         state: StateSnapshot;
+        unsure?: unknown;
       };
-      return version === 1 ? { kind: 'snapshot', state } : lost;
+      return version === 1 ? { kind: 'snapshot', state, unsure: unsure !== false } : lost;
     } catch {
       return lost;
     }
