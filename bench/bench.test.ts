@@ -56,6 +56,23 @@ test('a quick run answers every question with numbers and leaves nothing behind'
   expect(fs.readdirSync(folder)).toEqual([]);
 }, 120_000);
 
+test('a quick run answers every question about the gate', async () => {
+  const { code, stdout, stderr } = await bench('gate', '--quick', '--dir', folder);
+  expect(code, stderr).toBe(0);
+  const answers = stdout
+    .split('\n')
+    .filter((line) => line.startsWith('{'))
+    .map((line) => JSON.parse(line) as Answer);
+  const targets = answers.map(({ question, targets }) => [question, targets.length]);
+  expect(targets).toEqual([
+    ['gate-policy', 2],
+    ['gate-call', 1],
+    ['gate-mcp', 1],
+  ]);
+  for (const answer of answers) expect(unusable(answer.tables, answer.question)).toEqual([]);
+  expect(fs.readdirSync(folder)).toEqual([]);
+}, 120_000);
+
 test('a quick run answers every question about rate limits, whose contenders decide alike', async () => {
   const { code, stdout, stderr } = await bench('ratelimit', '--quick', '--dir', folder);
   expect(code, stderr).toBe(0);

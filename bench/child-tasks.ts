@@ -18,9 +18,26 @@ export type ChildTask =
       readonly seqs: readonly number[];
       readonly warmUps: number;
     } & LogFolders)
+  | ({ readonly kind: 'gate-call'; readonly calls: number; readonly env: Variables } & LogFolders)
+  | { readonly kind: 'decide'; readonly calls: number; readonly corpus: string }
+  | ({ readonly kind: 'one-by-one'; readonly calls: number } & LogFolders)
   | { readonly kind: 'threads'; readonly threads: number }
   | { readonly kind: 'hash'; readonly files: readonly string[] }
   | { readonly kind: 'keys'; readonly keeper: Keeper; readonly sizes: readonly number[] };
+
+/** Environment variables. */
+export type Variables = Readonly<Record<string, string>>;
+
+/** Microseconds, one a call, after the warm-up. */
+export interface CallTimes {
+  readonly us: readonly number[];
+}
+
+/** What a decision took, in microseconds: of a shell line, and of a call to a tool. */
+export interface DecisionTimes {
+  readonly shellUs: readonly number[];
+  readonly toolUs: readonly number[];
+}
 
 /** Who keeps keys of a rate limit; gatebook first. */
 export const keepers = [names.own, names.limiter, names.flexible, names.fastify] as const;

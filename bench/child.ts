@@ -22,6 +22,7 @@ import type {
 import { keepInFlight } from './drive.js';
 import { event } from './event.js';
 import { fillKeys } from './fill-keys.js';
+import { appendOneByOne, decideCalls, makeGateCalls } from './gate-child.js';
 
 /** Does one task in a process of its own and prints the answer as one line of JSON. */
 
@@ -171,6 +172,15 @@ switch (task.kind) {
     break;
   case 'prove':
     await prove(task);
+    break;
+  case 'gate-call':
+    answer(await makeGateCalls(task));
+    break;
+  case 'decide':
+    answer(await decideCalls(task));
+    break;
+  case 'one-by-one':
+    answer(await appendOneByOne(task));
     break;
   case 'keys':
     answer(await fillKeys(task.keeper, task.sizes));

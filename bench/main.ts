@@ -12,6 +12,9 @@ import { auditProfile } from './audit-profile.js';
 import { auditProve } from './audit-prove.js';
 import { auditVerify } from './audit-verify.js';
 import type { Question } from './bench.js';
+import { gateCall } from './gate-call.js';
+import { gateMcp } from './gate-mcp.js';
+import { gatePolicy } from './gate-policy.js';
 import { describeMachine } from './machine.js';
 import { markdownPage } from './page.js';
 import { fullPlan, type Plan, quickPlan } from './plan.js';
@@ -32,6 +35,9 @@ const questions: ReadonlyMap<string, Question> = new Map([
   ['audit-memory', auditMemory],
   ['audit-prove', auditProve],
   ['audit-open', auditOpen],
+  ['gate-policy', gatePolicy],
+  ['gate-call', gateCall],
+  ['gate-mcp', gateMcp],
   ['ratelimit-take', ratelimitTake],
   ['ratelimit-memory', ratelimitMemory],
   ['ratelimit-wait', ratelimitWait],
@@ -40,18 +46,19 @@ const questions: ReadonlyMap<string, Question> = new Map([
 
 const usage = `usage: npm run bench -- SUITE|QUESTION [--quick] [--rounds N] [--seed N] [--dir DIR] [--write]
 
-  SUITE      audit or ratelimit: all questions that begin with that
+  SUITE      audit, gate or ratelimit: all questions that begin with that
   QUESTION   ${[...questions.keys()].join(', ')}
   --quick    small counts, to see that everything runs
   --rounds   rounds that count, default 5, of ratelimit 9
   --dir      a folder on the disk to be measured, default the system's temporary folder
-  --write    writes docs/benchmarks.md, of ratelimit docs/benchmarks-ratelimit.md; for a whole suite, not with --quick
+  --write    writes docs/benchmarks.md, of the others docs/benchmarks-SUITE.md; for a whole suite, not with --quick
 
 Each answer is printed as one line of JSON, and all of them as Markdown at the end.`;
 
 const docs = path.join(import.meta.dirname, '../../docs');
 const pages: ReadonlyMap<string, string> = new Map([
   ['audit', 'benchmarks.md'],
+  ['gate', 'benchmarks-gate.md'],
   ['ratelimit', 'benchmarks-ratelimit.md'],
 ]);
 

@@ -28,6 +28,8 @@ export interface Plan {
   /** Whether the file system is brought to rest before each measurement. */
   readonly settle: boolean;
   readonly seed: number;
+  /** Calls of a contender in a round that are made one after the other; as many before them do not count. */
+  readonly gateCalls: number;
   readonly ratelimit: {
     readonly users: number;
     /** Calls in a round. */
@@ -56,6 +58,7 @@ export function fullPlan(seed: number, rounds: number): Plan {
     killWithinMs: 100,
     settle: true,
     seed,
+    gateCalls: 2_000,
     ratelimit: {
       users: 100_000,
       takes: 1_000_000,
@@ -84,6 +87,7 @@ export function quickPlan(seed: number): Plan {
     killWithinMs: 20,
     settle: false,
     seed,
+    gateCalls: 20,
     ratelimit: { users: 500, takes: 2_000, keySizes: [1_000, 2_000], waiters: 500 },
   };
 }

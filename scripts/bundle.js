@@ -11,10 +11,17 @@ import { rolldown } from 'rolldown';
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 
-/** The entry points of each package, by the name of their file in the bundle. A thread is one: it is opened by name. */
+/**
+ * The entry points of each package, by the name of their file in the bundle. A thread is one: it is opened by name. `alone`: each has
+ * all it needs in its own file, for no process loads two of them into one thread. `groups`: what is loaded together, though bit by bit, is
+ * one file, with all it needs that no group before it has.
+ *
+ * @type {readonly Bundle[]}
+ */
 const bundles = [
   {
     folder: 'packages/audit/dist',
+    alone: true,
     entries: {
       index: 'index.js',
       'writer-thread': 'writer-thread.js',
@@ -37,11 +44,42 @@ const bundles = [
     },
   },
   { folder: 'packages/policy/dist', entries: { index: 'index.js' } },
-  { folder: 'packages/gatebook/dist', entries: { cli: 'cli/main.js' } },
+  {
+    folder: 'packages/gatebook/dist',
+    entries: { cli: 'cli/main.js' },
+    groups: {
+      cli: /\/dist\/cli\/main\.js$/,
+      shared:
+        /\/dist\/(cli\/(config-choice|log-choice|display-width)|open-log|recording|whole-file|gate\/(defaults|person|call-text|events|tty-question))\.js$/,
+      gate: /\/dist\/(exec\/run|mcp\/run|cli\/(launch|gate-settings)|gate\/state\/(gate-state|state-folder|operator-door|lost-call-search))\.js$/,
+    },
+  },
 ];
 
-/** @param {{ folder: string, entries: Record<string, string> }} wanted */
-async function generate({ folder, entries }) {
+/**
+ * @typedef {object} Bundle
+ * @property {string} folder
+ * @property {Record<string, string>} entries
+ * @property {boolean} [alone]
+ * @property {Record<string, RegExp>} [groups]
+ */
+
+/** @param {Bundle} wanted */
+async function generate({ folder, entries, alone = false, groups = {} }) {
+  if (!alone) return await join(folder, entries, groups);
+  const files = new Map();
+  for (const [name, file] of Object.entries(entries)) {
+    for (const [part, code] of await join(folder, { [name]: file }, groups)) files.set(part, code);
+  }
+  return files;
+}
+
+/**
+ * @param {string} folder
+ * @param {Record<string, string>} entries
+ * @param {Record<string, RegExp>} groups
+ */
+async function join(folder, entries, groups) {
   const build = await rolldown({
     cwd: path.join(root, folder),
     input: Object.fromEntries(
@@ -51,11 +89,23 @@ async function generate({ folder, entries }) {
     // Whatever is not a file of the package itself.
     external: /^[^./]/,
     onLog(level, log) {
+      // What a group joins may be loaded bit by bit in the sources.
+      if (log.code === 'INEFFECTIVE_DYNAMIC_IMPORT') return;
       if (level !== 'info' && level !== 'debug') throw new Error(`bundle: ${log.message}`);
     },
   });
   try {
-    const { output } = await build.generate({ format: 'esm', chunkFileNames: 'part-[hash].js' });
+    const { output } = await build.generate({
+      format: 'esm',
+      chunkFileNames: 'part-[hash].js',
+      codeSplitting: {
+        groups: Object.entries(groups).map(([name, test], at) => ({
+          name,
+          test,
+          priority: 9 - at,
+        })),
+      },
+    });
     return new Map(
       output.map((file) => [file.fileName, file.type === 'chunk' ? file.code : file.source]),
     );

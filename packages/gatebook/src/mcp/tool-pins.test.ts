@@ -108,10 +108,13 @@ test('an approval takes the tool for what it is then, and for nothing that it be
   expect(await relay.call('read')).toBe('passed');
   await until(() => relay.book.events.some(({ eventType }) => eventType === 'gate.tool_accepted'));
   await relay.list([{ ...evil, description: 'worse' }]);
-  void relay.call('read');
-  const requests = (): number =>
-    relay.book.events.filter(({ eventType }) => eventType === 'gate.approval_requested').length;
-  await until(() => requests() === 2);
+  const another = relay.call('read');
+  const requests = () =>
+    relay.book.events.filter(({ eventType }) => eventType === 'gate.approval_requested');
+  await until(() => requests().length === 2);
+  const id = String(requests()[1]?.details?.['approval']);
+  await relay.state.ask('decide', { id, verdict: { ...verdict, approved: false } });
+  expect(await another).toContain('ann has refused it');
 });
 
 test('by the choice of the operator a changed tool is denied, or only recorded', async () => {
