@@ -165,6 +165,7 @@ describe('the end of the client', () => {
     expect((await next.ended).code).toBe(0);
     expect(briefly(await callRecords(bench))).toEqual([
       'intent x',
+      'outcome x unknown',
       'intent echo',
       'outcome echo ok',
     ]);

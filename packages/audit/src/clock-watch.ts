@@ -20,15 +20,24 @@ interface Look {
 export class ClockWatch {
   readonly #clock: Clock;
   #seen: Look;
+  #looked: Look;
 
   constructor(clock: Clock) {
     this.#clock = clock;
     this.#seen = lookAt(clock);
+    this.#looked = this.#seen;
+  }
+
+  /** The time as it was last seen, and what has passed since: no jump is in it that was not noticed. Milliseconds since 1970. */
+  get wallMs(): number {
+    const { wallMs, afterMs } = this.#seen;
+    return Math.round(wallMs + (this.#clock.monotonicMs() - afterMs));
   }
 
   /** The jump since the last look, each one once `seen` was called for it. */
   look(): ClockJump | undefined {
-    const { wallMs: nowMs, beforeMs, afterMs } = lookAt(this.#clock);
+    this.#looked = lookAt(this.#clock);
+    const { wallMs: nowMs, beforeMs, afterMs } = this.#looked;
     const seen = this.#seen;
     const leastMs = seen.wallMs + (beforeMs - seen.afterMs);
     const mostMs = seen.wallMs + (afterMs - seen.beforeMs);
@@ -36,9 +45,9 @@ export class ClockWatch {
     return Math.abs(nowMs - expectedMs) >= clockJumpMs ? { expectedMs, nowMs } : undefined;
   }
 
-  /** Takes both clocks as they are now. */
+  /** Takes both clocks as the last look found them. */
   seen(): void {
-    this.#seen = lookAt(this.#clock);
+    this.#seen = this.#looked;
   }
 }
 

@@ -272,6 +272,44 @@ describe('the clock', () => {
     await expectOk(log);
   });
 
+  test.each([
+    -40 * dayMs,
+    40 * dayMs,
+  ])('one wrong reading of the clock, whichever it is, deletes nothing before its time (%i ms)', (wrongMs) => {
+    class WrongOnce extends FakeClock {
+      readings = 0;
+      readonly #at: number;
+
+      constructor(at: number) {
+        super();
+        this.#at = at;
+      }
+
+      override wallMs(): number {
+        return super.wallMs() + (this.readings++ === this.#at ? wrongMs : 0);
+      }
+    }
+    for (let at = 0, all = 1; at < all; at++) {
+      const log = temporaryLog();
+      const clock = new WrongOnce(at);
+      for (let session = 0; session < 2; session++) {
+        const writer = openDirect(log, options, clock);
+        for (let day = 0; day < 2; day++) {
+          appendEvents(writer, numbered(0, 1));
+          clock.pass(dayMs);
+          writer.tick();
+        }
+        writer.prune({ dryRun: false, confirmClock: false });
+        writer.close();
+      }
+      expect(segmentFiles(log.dir).length, `wrong at reading ${at}`).toBeGreaterThanOrEqual(4);
+      expect(listKept(log.dir), `wrong at reading ${at}`).toEqual([]);
+      fs.rmSync(path.dirname(log.dir), { recursive: true });
+      all = clock.readings;
+      expect(all).toBeGreaterThan(20);
+    }
+  });
+
   test('a month without a session is no jump while the machine runs on', () => {
     const log = temporaryLog();
     const clock = new FakeClock();

@@ -359,7 +359,7 @@ export class Writer {
 
   #pruneView(): PruneView {
     const { head } = this.#publisher;
-    const nowMs = this.#clock.wallMs();
+    const nowMs = this.#clockWatch.wallMs;
     return { state: this.#state, nowMs, seq: this.#seq, bytes: this.#bytes, head };
   }
 
@@ -368,7 +368,7 @@ export class Writer {
     this.#prepare();
     if (!this.#pruning.allows(prepared, this.#pruneView())) return;
     const pruned = { ...prepared, bytes: this.#bytes };
-    this.#writeOwn('log.pruned', prunedDetails(pruned));
+    this.#writeOwn('log.pruned', prunedDetails(pruned), this.#clockWatch.wallMs);
     this.#pruning.recorded(pruned);
     this.#finishPruning();
   }
@@ -544,9 +544,9 @@ export class Writer {
   }
 
   /** Writes one of the log's own records in a group of its own. */
-  #writeOwn(type: LogEventType, details: JsonObject): void {
+  #writeOwn(type: LogEventType, details: JsonObject, wallMs = this.#clock.wallMs()): void {
     this.#ensureSegment();
-    const body = Buffer.from(encodeLogEvent(type, this.#clock.wallMs(), details));
+    const body = Buffer.from(encodeLogEvent(type, wallMs, details));
     this.#addLine(body, 0, body.length);
     const seq = this.#seq;
     const { segment, leaves, bytes } = this.#flush();
@@ -664,10 +664,12 @@ export class Writer {
     if (this.#segment?.periodEnded(this.#options.rotate, this.#clock.wallMs())) this.#sealIfDue();
   }
 
-  /** The tally is durable before the seal that names its root. */
+  /** The tally is durable before the seal that names its root. Retention goes by the seal's time, so a jump is recorded first. */
   #seal(segment: OpenSegment, reason: SealReason): void {
+    this.#checkClock();
     const facts = segment.writeTally(this.#seq);
-    this.#writeOwn('log.sealed', { next_epoch: this.#epoch.number + 1, ...facts, reason });
+    const details = { next_epoch: this.#epoch.number + 1, ...facts, reason };
+    this.#writeOwn('log.sealed', details, this.#clockWatch.wallMs);
     this.#finishMove();
     this.#pruning.ask();
   }

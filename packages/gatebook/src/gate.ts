@@ -162,7 +162,7 @@ export class Gate {
     rules: BreakerRules | undefined,
   ): Promise<Refused | undefined> {
     if (rules === undefined) {
-      await this.#tell(this.#state.hello());
+      void this.#tell(this.#state.hello());
       return undefined;
     }
     const { sessionId: session } = call;

@@ -56,12 +56,12 @@ export async function limitOptionsFrom(
 }
 
 /** Whether a flag puts the limits of the configuration out of force. */
-export function namesLimits({ limit, limitPerUser, limitTool }: LimitFlags): boolean {
+function namesLimits({ limit, limitPerUser, limitTool }: LimitFlags): boolean {
   return limit !== undefined || limitPerUser !== undefined || limitTool !== undefined;
 }
 
 /** A wait that is given as a flag outranks the configured one. */
-export async function configuredOptions(
+async function configuredOptions(
   config: RateLimitingConfig,
   limitWait: number | undefined,
 ): Promise<LimitOptions> {

@@ -35,6 +35,8 @@ class GateHook implements MessageHook {
   readonly #book: SearchedBook | undefined;
   #holding: Promise<Holding> | undefined;
   #held: Holding | undefined;
+  /** Once all that came during the beginning is answered, in its order. */
+  #ready: Holding | undefined;
   #closed = false;
 
   constructor(keysDir: string, book: SearchedBook | undefined) {
@@ -43,7 +45,7 @@ class GateHook implements MessageHook {
   }
 
   answer(message: string, from: Caller): string | Promise<string> {
-    if (this.#held !== undefined) return answered(this.#held, message, from);
+    if (this.#ready !== undefined) return answered(this.#ready, message, from);
     this.#holding ??= this.#begin();
     return this.#holding.then((held) => answered(held, message, from));
   }
@@ -83,6 +85,7 @@ class GateHook implements MessageHook {
     if (left.kind === 'lost' || (left.kind === 'snapshot' && left.unsure)) {
       await within(search?.run() ?? Promise.resolve(), searchMs);
     }
+    this.#ready = held;
     return held;
   }
 }
