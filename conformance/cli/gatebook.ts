@@ -124,9 +124,10 @@ export function linesOf(text: string): string[] {
   return text.split('\n').slice(0, -1);
 }
 
-/** The bytes of all segments, joined in order. */
+/** The bytes of all segments, joined in order; none where there is no log yet. */
 export async function segmentBytes(log: string): Promise<Buffer> {
-  const names = (await readdir(join(log, 'segments'))).filter((name) => name.endsWith('.jsonl'));
+  const found = existsSync(log) ? await readdir(join(log, 'segments')) : [];
+  const names = found.filter((name) => name.endsWith('.jsonl'));
   names.sort();
   return Buffer.concat(
     await Promise.all(names.map((name) => readFile(join(log, 'segments', name)))),

@@ -74,6 +74,15 @@ async function listed(): Promise<Listed> {
 
 /** The id of the question that waits. */
 async function waiting(): Promise<string> {
+  await until(async () => {
+    const records = await told();
+    const idsOf = (type: string): unknown[] =>
+      records
+        .filter((each) => each.event_type === type)
+        .map(({ details }) => details?.['approval']);
+    const answered = new Set(idsOf('gate.approval'));
+    return idsOf('gate.approval_requested').some((id) => !answered.has(id));
+  });
   let pending: Listed['pending'] = [];
   await until(async () => {
     pending = (await listed()).pending;

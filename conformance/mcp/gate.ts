@@ -1,7 +1,7 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Bench, gatebookBin, repository } from '../cli/gatebook.js';
+import { type Bench, gatebookBin, linesOf, repository, segmentBytes } from '../cli/gatebook.js';
 
 export function fixture(name: string): string {
   return join(repository, 'conformance', 'mcp', 'fixtures', name);
@@ -15,7 +15,7 @@ export const everything = modelContextProtocol('server-everything', 'dist', 'ind
 export const filesystem = modelContextProtocol('server-filesystem', 'dist', 'index.js');
 export const inspector = modelContextProtocol('inspector', 'cli', 'build', 'cli.js');
 
-/** A record as `gatebook audit --format json` gives it; the members these tests look at. */
+/** A record as it is stored; the members these tests look at. */
 export interface CallRecord {
   readonly seq: number;
   readonly timestamp: string;
@@ -58,9 +58,10 @@ export async function callRecords(bench: Bench): Promise<CallRecord[]> {
   return (await gateRecords(bench)).filter(({ event_type: type }) => type !== 'gate.tools_pinned');
 }
 
-/** All records but the log's own. */
+/** All records but the log's own, as far as they are written. */
 export async function gateRecords(bench: Bench): Promise<CallRecord[]> {
-  const records = (await bench.records()) as unknown as CallRecord[];
+  const lines = linesOf((await segmentBytes(bench.log)).toString('utf8'));
+  const records = lines.map((line) => JSON.parse(line) as CallRecord);
   return records.filter((record) => !record.event_type.startsWith('log.'));
 }
 
@@ -180,12 +181,13 @@ function parsed(line: string): Message[] {
   }
 }
 
-/** Waits until something holds, at most 90 s. */
+/** Waits until something holds, at most 90 s. Looking may start a program, so no more time goes on it than on waiting. */
 export async function until(what: () => boolean | Promise<boolean>): Promise<void> {
   const deadline = performance.now() + 90_000;
   while (performance.now() < deadline) {
+    const since = performance.now();
     if (await what()) return;
-    await sleep(20);
+    await sleep(Math.max(20, performance.now() - since));
   }
   throw new Error('it did not come to that within 90 s');
 }

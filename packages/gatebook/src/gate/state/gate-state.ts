@@ -61,6 +61,9 @@ export class GateState {
   readonly pins = new Pins();
   /** Why nobody can answer by `gatebook approve`, where it is so. */
   unreachable: string | undefined;
+  /** Before the numbers of grants: what another holder granted is nothing here. */
+  readonly #name = randomBytes(9).toString('base64url');
+  #granted = 0;
   readonly #guests = new Map<string, Guest>();
 
   constructor(options: SharedLimitsOptions = {}) {
@@ -175,7 +178,7 @@ export class GateState {
     const answer = this.limits.take(limits, request);
     if (!answer.allowed) return this.#plain(answer);
     if (given !== undefined) this.approvals.use(given.id);
-    const grant = randomBytes(9).toString('base64url');
+    const grant = `${this.#name}.${++this.#granted}`;
     guest.grants.set(grant, { grant: answer, approval: given });
     if (guest.grants.size > grantsMax) {
       const oldest = guest.grants.keys().next();
