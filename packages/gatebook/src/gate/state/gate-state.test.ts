@@ -1,0 +1,59 @@
+import type { Caller } from '@gatebook/audit';
+import { expect, test } from 'vitest';
+import { GateState } from './gate-state.js';
+import type { Answer, Ask, Op } from './message.js';
+
+const ann: Caller = { client: 'a'.repeat(32), pid: 1 };
+const bob: Caller = { client: 'b'.repeat(32), pid: 2, emitter: 'agent-7' };
+
+function ask<O extends Op>(state: GateState, from: Caller, op: O, message: Ask<O>): Answer<O> {
+  return JSON.parse(state.answer(JSON.stringify({ op, ...message }), from) as string) as Answer<O>;
+}
+
+/** Takes one of two a day; the id of the limits and the grant. */
+function take(state: GateState, from: Caller): { limits: string; grant: string | undefined } {
+  const rate = { count: 2, perMs: 86_400_000 };
+  const { id: limits } = ask(state, from, 'limits', { specs: [{ name: 'all', rate }] });
+  const answer = ask(state, from, 'take', { limits, request: {} });
+  return { limits, grant: 'grant' in answer ? answer.grant : undefined };
+}
+
+function left(state: GateState, limits: string): number | null {
+  const answer = ask(state, ann, 'peek', { limits, request: {} });
+  return 'unknown' in answer ? null : answer.remaining;
+}
+
+test('a grant is given back once, by who has it, to who granted it', () => {
+  const state = new GateState();
+  const { limits, grant } = take(state, ann);
+  const before = left(state, limits);
+  ask(state, bob, 'refund', { grant: grant! });
+  expect(left(state, limits)).toBe(before);
+
+  const other = new GateState();
+  const theirs = take(other, ann);
+  ask(other, ann, 'refund', { grant: grant! });
+  expect(left(other, theirs.limits)).toBe(before);
+
+  ask(state, ann, 'refund', { grant: grant! });
+  ask(state, ann, 'refund', { grant: grant! });
+  expect(left(state, limits)).toBe(before! + 1);
+});
+
+test('who has gone without a word may have left calls, who has said so has not', () => {
+  const state = new GateState();
+  ask(state, ann, 'hello', {});
+  ask(state, bob, 'hello', {});
+  expect(state.hasGates).toBe(true);
+  ask(state, ann, 'bye', {});
+  expect(state.left(ann)).toEqual({ unsure: false, emitter: undefined });
+  expect(state.left(bob)).toEqual({ unsure: true, emitter: 'agent-7' });
+  expect(state.hasGates).toBe(false);
+});
+
+test('a name that somebody else has too has not gone', () => {
+  const state = new GateState();
+  ask(state, bob, 'hello', {});
+  ask(state, { ...bob, client: 'c'.repeat(32) }, 'hello', {});
+  expect(state.left(bob)).toEqual({ unsure: true, emitter: undefined });
+});
