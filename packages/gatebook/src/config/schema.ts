@@ -281,7 +281,7 @@ const policy = z.strictObject({
     weakens: whenEntriesLess,
   }),
   ask: key(patterns.default([]), {
-    help: 'What touches one of them is asked about.',
+    help: 'What touches one of them is asked about, unless its risk denies it.',
     wanted: patternsWanted,
     live: true,
     weakens: whenEntriesLess,

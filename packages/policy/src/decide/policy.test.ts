@@ -75,6 +75,44 @@ describe('lists:', () => {
     expect((await decide({ allow: ['exec:rm -rf ~'] }, 'rm -rf ~')).decision).toBe('allow');
   });
 
+  describe('an entry of ask makes no question of what the risk denies:', () => {
+    const all = ['exec:*', 'path:**', 'tool:*'];
+    const cases: [PolicyOptions, string | ToolCall, string, string][] = [
+      [{ ask: ['exec:git push *'] }, 'git push origin main', 'ask', 'ask[0] exec:git push *'],
+      [{ ask: ['exec:git push *'] }, 'git push origin main; rm -rf ~', 'deny', 'delete-everything'],
+      [{ ask: ['exec:rm -rf ~'] }, 'rm -rf ~', 'deny', 'delete-everything'],
+      [{ ask: all }, 'rm -rf ~', 'deny', 'delete-everything'],
+      [{ ask: all }, 'ls', 'ask', 'ask[0] exec:*'],
+      [
+        { ask: all },
+        { tool: 'run_command', server: 'shell', arguments: { command: 'rm -rf /' } },
+        'deny',
+        'delete-everything',
+      ],
+      [
+        { ask: all, gateFiles: ['/srv/gate'] },
+        { tool: 'write_file', arguments: { path: '/srv/gate/x' } },
+        'deny',
+        'path-gate',
+      ],
+      [{ ask: all, denyAt: 'high' }, 'git push --force', 'deny', 'git-remote-rewrite'],
+      // What an exact entry of allow lets run is asked about, for ask comes before allow.
+      [{ ask: ['exec:rm *'], allow: ['exec:rm -rf ~'] }, 'rm -rf ~', 'ask', 'ask[0] exec:rm *'],
+      [{ ask: ['exec:rm *'], allow: ['exec:rm *'] }, 'rm -rf ~', 'deny', 'delete-everything'],
+    ];
+    test.each(cases)('%j, %j: %s by %s', async (options, call, decision, rule) => {
+      const answer = await decide(options, call);
+      expect([answer.decision, answer.rule]).toEqual([decision, rule]);
+    });
+
+    test('a Cedar file that permits run_after_yes does', async () => {
+      const text = 'permit (principal, action == Action::"run_after_yes", resource);';
+      const options = { files: [{ name: 'my.cedar', text }] };
+      expect((await decide(options, 'rm -rf ~')).decision).toBe('ask');
+      expect((await decide({ ...options, ask: ['exec:rm *'] }, 'rm -rf ~')).decision).toBe('ask');
+    });
+  });
+
   test('a pattern of no known kind says where it stands', async () => {
     await expect(createPolicy({ ask: ['exec:ls', 'shell:ls'] })).rejects.toThrow(
       'ask[1]: "shell:ls" has no known kind; write exec:, read:, write:, path: or tool: before the pattern.',

@@ -11,7 +11,7 @@ import { covers, type Pattern, parsePattern, patternsMax, touches } from './patt
 export interface PolicyOptions extends Surroundings {
   /** Patterns such as `exec:rm *`: what touches one is denied. */
   deny?: readonly string[] | undefined;
-  /** What touches one is asked about. */
+  /** What touches one is asked about, unless its risk denies it. */
   ask?: readonly string[] | undefined;
   /** What is covered by them is allowed, unless it is critical. */
   allow?: readonly string[] | undefined;
@@ -176,6 +176,11 @@ class CompiledPolicy implements Policy {
       : undefined;
     if (second?.decision === 'error') return failed(second);
     if (second?.decision === 'allow') {
+      // An entry of the ask list makes a question of what would be allowed, not of what the risk denies: nobody who lists
+      // `exec:git push *` means what else stands in the same line. Only where `allow` would let it run, it is asked about.
+      const listed = second.reasons.every((id) => isOfAsk(id));
+      const byRisk = this.#byRisk(rating);
+      if (listed && !facts.covered && byRisk.decision === 'deny') return byRisk;
       const rule =
         first.reasons.find((id) => !id.endsWith(' after yes')) ?? second.reasons[0] ?? 'ask';
       return { decision: 'ask', rule: this.#shown(rule), reasons: reasonsOf(rating) };
@@ -209,6 +214,11 @@ class CompiledPolicy implements Policy {
     if (isAtLeast(rating.risk, denyAt)) return { decision: 'deny', rule, reasons };
     return { decision: isAtLeast(rating.risk, askAt) ? 'ask' : 'allow', rule, reasons };
   }
+}
+
+/** Whether a policy stands for an entry of the ask list, and is none of a file. */
+function isOfAsk(id: string): boolean {
+  return /^ask\[\d+\] after yes$/.test(id);
 }
 
 function failed({ reasons }: Verdict): Omit<Decision, 'risk'> {
