@@ -68,6 +68,13 @@ describe('a project file', () => {
     expect(await held('rate_limiting.enabled')).toEqual([true]);
   });
 
+  it('bounds what nothing bounds, and raises no bound that holds', async () => {
+    await writeFile(file, '[security.runaway]\ncalls = 100\nwall_time = "2h"\n');
+    expect(await held('runaway.calls', 'runaway.wall_time')).toEqual([100, '2h']);
+    await desk.writeUser('[security.runaway]\ncalls = 99\nwall_time = "1h"\n');
+    expect(await held('runaway.calls', 'runaway.wall_time')).toEqual([99, '1h']);
+  });
+
   it('sets nothing that would weaken what holds before it is trusted', async () => {
     const lines = weaker.map(([name, value]) => `security.${name} = ${value}\n`);
     await writeFile(file, `security.rate_limiting.enabled = true\n${lines.join('')}`);

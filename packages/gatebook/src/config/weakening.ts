@@ -27,10 +27,10 @@ export const whenTrue: Weakens = {
   test: (value, held) => value === true && held !== true,
 };
 
-/** Of what is counted until something is refused. */
+/** Of what is counted until something is refused; where nothing is said, nothing is refused. */
 export const whenMore: Weakens = {
   words: 'when raised',
-  test: (value, held) => !(Number(value) <= Number(held)),
+  test: (value, held) => held !== undefined && !(Number(value) <= Number(held)),
 };
 
 /** Of what is counted until something is deleted; where nothing is said, nothing is deleted. */
@@ -44,9 +44,10 @@ export const whenValue = (weak: string): Weakens => ({
   test: (value, held) => value === weak && held !== weak,
 });
 
+/** Of a time after which something is done or refused; where none is said, that never comes. */
 export const whenLonger: Weakens = {
   words: 'when longer',
-  test: (value, held) => !(msOfSpan(String(value)) <= msOfSpan(String(held))),
+  test: (value, held) => held !== undefined && !(msOfSpan(String(value)) <= msOfSpan(String(held))),
 };
 
 /** Of words from the strictest to the weakest. */
