@@ -1,6 +1,6 @@
 import type { GateCall } from '../gate/call.js';
 import type { Refused } from '../gate/refused.js';
-import type { Gate } from '../gate.js';
+import type { Admitted, Gate } from '../gate.js';
 import {
   lineBytesMax,
   pendingCallsMax,
@@ -9,7 +9,7 @@ import {
   queueLinesMax,
   refusedPreviewBytes,
 } from './bounds.js';
-import type { Calls } from './calls.js';
+import type { Call, Calls } from './calls.js';
 import {
   type ClientMessage,
   type Refusal,
@@ -37,9 +37,9 @@ import type { ToolPins } from './tool-pins.js';
 
 type Request = Extract<ClientMessage, { kind: 'request' }>;
 
-/** What becomes of a line: it is forwarded (and then this happens), or this is answered. */
+/** What becomes of a line: it is forwarded, which this takes note of unless it gives an answer in its place; or this is answered. */
 type Final =
-  | { readonly forward: () => void; readonly line?: Buffer | undefined }
+  | { readonly forward: () => Promise<Buffer> | undefined; readonly line?: Buffer | undefined }
   | { readonly answer: Buffer };
 
 /** It may also be that a person must be asked first, and that what is behind it goes on. */
@@ -113,7 +113,8 @@ export class ClientSide {
 
   async #pass(line: Buffer, final: Final): Promise<void> {
     if ('answer' in final) return await this.#o.toClient.writeLine(final.answer);
-    final.forward();
+    const instead = final.forward();
+    if (instead !== undefined) return await this.#o.toClient.writeLine(await instead);
     await this.#o.toServer.write(final.line ?? line);
   }
 
@@ -205,7 +206,7 @@ export class ClientSide {
     line: Buffer,
     onHold: () => void,
   ): Promise<Final> {
-    const { calls, elicitation, gate, outcomes, session } = this.#o;
+    const { calls, elicitation, gate, session } = this.#o;
     const { method, id } = request;
     const { call, intent } = calls.begin({ method, id, params });
     call.begun = false;
@@ -239,15 +240,24 @@ export class ClientSide {
     }
     call.limitRemaining = admitted.remaining;
     call.onEnd = (success) => void admitted.ended(success);
-    if (call.giveUp.signal.aborted) {
-      await admitted.notMade();
-      const why = String(call.giveUp.signal.reason);
-      const event = calls.cancel(id.key, why);
-      if (event !== undefined) outcomes.record(event);
-      calls.drop(id.key);
-      return { answer: notMadeLine(request, limitedCode, why) };
-    }
-    return { forward: () => calls.forwarded(call), line: round.line };
+    return { forward: () => this.#forward(request, call, admitted), line: round.line };
+  }
+
+  /** Its lines before may have waited for long, so only now is it certain that nobody has given the call up. */
+  #forward(request: Request, call: Call, admitted: Admitted): Promise<Buffer> | undefined {
+    if (call.giveUp.signal.aborted) return this.#notMade(request, call, admitted);
+    this.#o.calls.forwarded(call);
+    return undefined;
+  }
+
+  async #notMade(request: Request, call: Call, admitted: Admitted): Promise<Buffer> {
+    const { calls, outcomes } = this.#o;
+    await admitted.notMade();
+    const why = String(call.giveUp.signal.reason);
+    const event = calls.cancel(request.id.key, why);
+    if (event !== undefined) outcomes.record(event);
+    calls.drop(request.id.key);
+    return notMadeLine(request, limitedCode, why);
   }
 
   #pinned(method: string, tool: string): Pick<GateCall, 'annotations' | 'pin'> {
@@ -282,7 +292,7 @@ export class ClientSide {
     return key !== undefined && this.#o.calls.giveUp(key);
   }
 
-  #notified(message: Extract<ClientMessage, { kind: 'notification' }>): void {
+  #notified(message: Extract<ClientMessage, { kind: 'notification' }>): undefined {
     const { calls, outcomes } = this.#o;
     const key = cancelledKey(message);
     if (key === undefined) return;

@@ -204,6 +204,43 @@ test('what is cancelled before it is forwarded is not made, and the server hears
   );
 });
 
+test('what is cancelled while the lines before it wait for the server to read is not made', async () => {
+  const rate = { count: 3, perMs: 3_600_000 };
+  const relay = await fixtureRelay({ limited: { limits: [{ name: 'all', rate }] } });
+  const cancel = '{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":2}}\n';
+  const before = toolCall(1, `"${'x'.repeat(100_000)}"`);
+  relay.clientOut.write(before + toolCall(2));
+  await until(() => relay.book.events.length === 2 && relay.serverIn.writableNeedDrain);
+  relay.clientOut.write(cancel);
+  await sleep(20);
+  await until(() => relay.atServer() === before && relay.atClient() !== '');
+  expect(JSON.parse(relay.atClient())).toMatchObject({ id: 2, result: { isError: true } });
+  await relay.outcomes.settled();
+  expect(relay.book.events.slice(2)).toMatchObject([
+    { callId: relay.book.events[1]!.callId, result: { status: 'cancelled' } },
+  ]);
+  // What it took of the limit was given back.
+  relay.clientOut.write(toolCall(3) + toolCall(4) + toolCall(5));
+  await until(() => relay.atClient().includes('limit `all` (3 at once) is used up'));
+  expect(relay.atServer()).toBe(before + toolCall(3) + toolCall(4));
+});
+
+test('what is cancelled while a refusal before it waits for the client to read is not made', async () => {
+  const relay = await fixtureRelay();
+  const cancel = '{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":2}}\n';
+  relay.clientIn.write('x'.repeat(100_000));
+  relay.clientOut.write(`[]\n${toolCall(2)}`);
+  await until(() => relay.book.events.length === 2);
+  await sleep(20);
+  expect(relay.atServer()).toBe('');
+  relay.clientOut.write(cancel);
+  await sleep(20);
+  await until(() => relay.atClient().includes('"id":2'));
+  await relay.outcomes.settled();
+  expect(relay.atServer()).toBe('');
+  expect(relay.book.events.at(-1)).toMatchObject({ result: { status: 'cancelled' } });
+});
+
 test('an answer nobody asked for passes and is recorded, but not without end', async () => {
   const relay = await fixtureRelay();
   relay.clientIn.resume();
