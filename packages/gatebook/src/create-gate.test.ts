@@ -70,6 +70,20 @@ test('a function goes through the gate, and is recorded before and after', async
   ]);
 });
 
+test('what a project’s file is not trusted with is ignored, told and recorded', async () => {
+  told.length = 0;
+  await open('[security.policy]\nenabled = false\ndeny = ["tool:drop_*"]\n');
+  expect(await refusal(gate.tool('drop_table', () => true)({}))).toMatchObject({ code: 'denied' });
+  const file = join(folder, 'gatebook.toml');
+  expect(told).toEqual([
+    `gatebook: ignored, because ${file} is not trusted (look at it, then: gatebook config trust): security.policy.enabled`,
+  ]);
+  expect(await records()).toEqual([
+    'security_event refused',
+    'policy_violation drop_table refused',
+  ]);
+});
+
 test('what the policy denies is not run, and says by which rule', async () => {
   await open('[security.policy]\ndeny = ["tool:drop_*"]\n');
   let ran = false;

@@ -1,8 +1,10 @@
 import { homedir } from 'node:os';
 import type { Actor, AuditEvent, JsonObject } from '@gatebook/audit';
 import type { ToolAnnotations } from '@gatebook/policy';
+import { untrustedEventOf } from './cli/config-choice.js';
 import { settingsOf } from './cli/gate-settings.js';
 import { choosePlaces } from './cli/places.js';
+import { visible } from './cli/visible.js';
 import { isConfigured } from './config/sources.js';
 import { type Asker, nobody } from './gate/asker.js';
 import { GateError } from './gate/errors.js';
@@ -78,6 +80,10 @@ export async function createGate(options: GateOptions = {}): Promise<ProgramGate
   const loaded = isConfigured(env, cwd)
     ? (await import('./config/load.js')).loadConfig({ env, cwd })
     : undefined;
+  if (loaded?.untrusted !== undefined) {
+    const { untrustedText } = await import('./config/untrusted.js');
+    report(`gatebook: ${visible(untrustedText(loaded.untrusted))}`);
+  }
   const audit = loaded?.config.security.audit;
   const configured = { log: audit?.logPath, keys: audit?.keysPath };
   const log = options.log ?? choosePlaces({}, env, homedir(), configured);
@@ -85,6 +91,8 @@ export async function createGate(options: GateOptions = {}): Promise<ProgramGate
   const recording = audit === undefined ? undefined : () => audit;
   const ledger = new Ledger({ open: () => openLog(log), onLogFailure, recording, report });
   await ledger.open({ passUnavailable: false });
+  const first = await untrustedEventOf(loaded);
+  if (first !== undefined) await ledger.fact(first);
   const { gate } = openGate({
     ledger,
     settings: await settingsOf({}, loaded, log, cwd),
