@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { type Bench, gatebookBin, openBench } from '../cli/gatebook.js';
+import { type Bench, gatebookBin, openBench, segmentBytes } from '../cli/gatebook.js';
 import {
   briefly,
   type CallRecord,
@@ -25,9 +25,14 @@ interface Run {
   stdout(): string;
 }
 
-function exec(command: readonly string[], options: readonly string[] = [], input = ''): Run {
+function exec(
+  command: readonly string[],
+  options: readonly string[] = [],
+  input = '',
+  env: NodeJS.ProcessEnv = {},
+): Run {
   const child = spawn(process.execPath, [gatebookBin, 'exec', ...options, '--', ...command], {
-    env: { ...process.env, GATEBOOK_LOG: bench.log, GATEBOOK_KEYS: bench.keys },
+    env: { ...process.env, GATEBOOK_LOG: bench.log, GATEBOOK_KEYS: bench.keys, ...env },
   });
   let stdout = '';
   let stderr = '';
@@ -91,6 +96,30 @@ test('a signal to us reaches the command', async () => {
   await until(() => run.stdout().includes('up'));
   run.kill('SIGTERM');
   expect(await run.ended).toMatchObject({ code: 7, signal: null });
+});
+
+test.each([
+  ['SIGTERM', { code: null, signal: 'SIGTERM' }],
+  ['SIGINT', { code: null, signal: 'SIGINT' }],
+  ['SIGQUIT', { code: 131, signal: null }],
+] as const)('%s while the intent is being written ends us, and nothing is run', async (name, end) => {
+  const mark = join(bench.folder, 'mark');
+  const touch = [process.execPath, '-e', `require('fs').writeFileSync('${mark}', 'x')`];
+  const NODE_OPTIONS = `--require=${fixture('slow-disk.cjs')}`;
+  const run = exec(touch, ['--limit', '1/d'], '', { NODE_OPTIONS });
+  await until(async () => {
+    const written = await segmentBytes(bench.log).catch(() => '');
+    return written.includes('"phase":"intent"');
+  });
+  run.kill(name);
+  const ended = await run.ended;
+  expect(ended).toMatchObject(end);
+  expect(ended.stderr).toContain(`not run: ${name} came before it was started`);
+  await expect(readFile(mark)).rejects.toThrow();
+  const [, outcome] = await both();
+  expect(outcome.result).toMatchObject({ success: false, status: 'cancelled' });
+  // What it took of the limit was given back.
+  expect((await exec(touch, ['--limit', '1/d']).ended).code).toBe(0);
 });
 
 test('a command that cannot be started is recorded too', async () => {

@@ -2,12 +2,11 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { basename } from 'node:path';
 import { isatty } from 'node:tty';
 import type { AuditEvent, AuditLogOptions, Result, ServedLogOptions } from '@gatebook/audit';
+import type { GateCall } from '../gate/call.js';
 import { openGate } from '../gate/open-gate.js';
-import type { Refused } from '../gate/refused.js';
 import { clientSession } from '../gate/session-id.js';
 import type { GateSettings } from '../gate/settings.js';
 import { terminalAsker } from '../gate/terminal-asker.js';
-import type { Admitted, Gate } from '../gate.js';
 import { passOn } from '../mcp/exit-status.js';
 import { newCallId } from '../mcp/ids.js';
 import { Ledger, type OnLogFailure, reasonOf } from '../mcp/ledger.js';
@@ -44,7 +43,7 @@ export interface ExecOptions {
 /**
  * Runs a command with our stdio and records it: an intent on disk before the start, an outcome after the end. Returns
  * the exit code to end with: the command's own; 127 or 126 when it could not be started; 1 when it was not run because
- * it could not be recorded. When the command dies of a signal, this process dies of the same.
+ * it could not be recorded. When the command dies of a signal, or one comes before it is started, this process dies of the same.
  */
 export async function runExec(options: ExecOptions): Promise<number> {
   const report = options.report ?? ((line: string) => void process.stderr.write(`${line}\n`));
@@ -71,21 +70,27 @@ export async function runExec(options: ExecOptions): Promise<number> {
     ask: terminalAsker(),
     report,
   });
-  const admitted = await admit(gate, frame, options);
+  const told = new Told();
+  const admitted = await gate.admit(callOf(frame, options, told.giveUp));
   if (!admitted.allowed) {
+    told.end();
     report(`gatebook: not run: ${admitted.reason}`);
     await gate.close();
     await ledger.close();
+    if (told.signal !== undefined) return passOn({ code: null, signal: told.signal });
     return admitted.code === 'log_unavailable' ? 1 : refusedExit;
   }
   const since = performance.now();
-  const ended = await runToEnd(options);
+  const ended = told.signal === undefined ? await runToEnd(options) : new NotRun(told.signal);
+  told.end();
   const durationMs = Math.round((performance.now() - since) * 1000) / 1000;
+  if (ended instanceof NotRun) await admitted.notMade();
   const result = resultOf(ended);
   await ledger.fact(outcomeOf(frame, options, { ...result, durationMs }));
   await admitted.ended(result.success === true);
   await gate.close();
   await ledger.close();
+  if (ended instanceof NotRun) report(`gatebook: not run: ${ended.reason}`);
   if (!(ended instanceof StartError)) return passOn(ended);
   report(`gatebook: ${ended.message}`);
   return ended.exitCode;
@@ -94,24 +99,58 @@ export async function runExec(options: ExecOptions): Promise<number> {
 /** As shells give it for what is there and may not be run. */
 const refusedExit = 126;
 
-/** A signal that comes before the command runs ends the wait for it. */
-async function admit(gate: Gate, frame: Frame, options: ExecOptions): Promise<Admitted | Refused> {
-  const giveUp = new AbortController();
-  const onSignal = (signal: NodeJS.Signals): void => giveUp.abort(`${signal} came`);
-  for (const signal of forwarded) process.on(signal, onSignal);
-  try {
-    return await gate.admit({
-      actor: frame.actor ?? {},
-      sessionId: frame.sessionId ?? '',
-      name: 'exec',
-      isTool: true,
-      arguments: { argv: options.command },
-      intent: intentOf(frame, options),
-      signal: giveUp.signal,
-    });
-  } finally {
-    for (const signal of forwarded) process.off(signal, onSignal);
+/** Listens to the signals that come before the command runs: they end the wait for it, and it is not started then. */
+class Told {
+  readonly #giveUp = new AbortController();
+  #signal: NodeJS.Signals | undefined;
+  readonly #onSignal = (signal: NodeJS.Signals): void => {
+    this.#signal ??= signal;
+    this.#giveUp.abort(`${signal} came`);
+  };
+
+  constructor() {
+    for (const signal of forwarded) process.on(signal, this.#onSignal);
   }
+
+  get giveUp(): AbortSignal {
+    return this.#giveUp.signal;
+  }
+
+  /** The first one that came. */
+  get signal(): NodeJS.Signals | undefined {
+    return this.#signal;
+  }
+
+  /** From now on they do what they do to any process. */
+  end(): void {
+    for (const signal of forwarded) process.off(signal, this.#onSignal);
+  }
+}
+
+/** What was let through and not started, for a signal came before. This process ends as the command would have. */
+class NotRun implements Exit {
+  readonly code = null;
+  readonly signal: NodeJS.Signals;
+
+  constructor(signal: NodeJS.Signals) {
+    this.signal = signal;
+  }
+
+  get reason(): string {
+    return `${this.signal} came before it was started`;
+  }
+}
+
+function callOf(frame: Frame, options: ExecOptions, signal: AbortSignal): GateCall {
+  return {
+    actor: frame.actor ?? {},
+    sessionId: frame.sessionId ?? '',
+    name: 'exec',
+    isTool: true,
+    arguments: { argv: options.command },
+    intent: intentOf(frame, options),
+    signal,
+  };
 }
 
 type Frame = Pick<AuditEvent, 'actor' | 'sessionId' | 'callId' | 'source'>;
@@ -158,6 +197,7 @@ function workingDirectory(): string {
 }
 
 function resultOf(ended: Exit | StartError): Result {
+  if (ended instanceof NotRun) return { success: false, status: 'cancelled', error: ended.reason };
   if (ended instanceof StartError) {
     return { success: false, status: 'not_started', error: ended.message };
   }
