@@ -74,6 +74,17 @@ test('what a gate that was killed had let pass is not known, so it was everythin
   expect(await passed(start('b', '--limit', '4/day'), 2)).toBe(0);
 });
 
+test('it is everything also where the gate after the one that was killed had no limit', async () => {
+  const first = start('a', '--limit', '4/day');
+  expect(await passed(first, 1)).toBe(1);
+  first.child.kill('SIGKILL');
+  await first.ended;
+  const second = start('b');
+  expect(await passed(second, 1)).toBe(1);
+  await end(second);
+  expect(await passed(start('c', '--limit', '4/day'), 2)).toBe(0);
+});
+
 test('a yes for the session that is given in one gate is seen by the others', async () => {
   const before = ['env', 'GATEBOOK_SECURITY_POLICY_ASK=["tool:tap/echo"]'];
   const [first, second] = ['a', 'b'].map((tap) => {

@@ -1,7 +1,7 @@
 import { ManualClock } from '@gatebook/ratelimit';
 import { expect, test } from 'vitest';
 import type { LimitSpec } from '../../limits.js';
-import { limitsMax, SharedLimits } from './shared-limits.js';
+import { type LimitsSnapshot, limitsMax, SharedLimits } from './shared-limits.js';
 
 const day = 86_400_000;
 
@@ -68,6 +68,74 @@ test('after a holder that was lost every bucket is empty as of then', () => {
   // A reset makes them full, whatever was unknown.
   expect(limits.reset()).toBe(2);
   expect(passed(limits, id, 9, { actor: 'cid' })).toBe(2);
+});
+
+/** The next holder, after this one has ended in order. */
+function next(limits: SharedLimits, clock: ManualClock): SharedLimits {
+  const stored = JSON.parse(JSON.stringify(limits.snapshot())) as LimitsSnapshot;
+  const after = new SharedLimits({ clock });
+  after.restore(stored);
+  return after;
+}
+
+test('what was unknown to a holder that ended in order is unknown to the next one too', () => {
+  const clock = new ManualClock(0, 10 * day);
+  const lost = { clock, emptyAtMs: 10 * day };
+  const limit4 = limit('all', 4, { scope: ['actor'] });
+  const seen = new SharedLimits(lost);
+  passed(seen, seen.register([limit4]), 1, { actor: 'ann' });
+  // The one in the middle had the limit and met one actor, or did not even hear of the limit.
+  for (const middle of [seen, new SharedLimits(lost)]) {
+    const after = next(next(middle, clock), clock);
+    const id = after.register([limit4]);
+    expect(passed(after, id, 9, { actor: 'ann' })).toBe(0);
+    expect(passed(after, id, 9, { actor: 'bob' })).toBe(0);
+  }
+  clock.advance(day / 2);
+  const later = next(seen, clock);
+  const id = later.register([limit4]);
+  expect(passed(later, id, 1, { actor: 'ann' })).toBe(1);
+  // What is met again has used what was taken since, and not what is unknown once more.
+  const last = next(later, clock);
+  last.register([limit4]);
+  expect(passed(last, id, 9, { actor: 'ann' })).toBe(1);
+  expect(passed(last, id, 9, { actor: 'bob' })).toBe(2);
+});
+
+test('what a reset has filled, and what has come back, is not unknown to the next holder', () => {
+  const clock = new ManualClock(0, 10 * day);
+  const limits = new SharedLimits({ clock, emptyAtMs: 10 * day });
+  limits.register([limit('all', 4), limit('few', 2, { tool: 'w' })]);
+  limits.reset('all');
+  const after = next(limits, clock);
+  const id = after.register([limit('all', 4), limit('few', 2, { tool: 'w' })]);
+  expect(passed(after, id, 9, { tool: 'w' })).toBe(0);
+  expect(passed(after, id, 9)).toBe(4);
+  clock.advance(day);
+  const last = next(after, clock);
+  last.register([limit('all', 4), limit('few', 2, { tool: 'w' })]);
+  expect(passed(last, id, 9, { tool: 'w' })).toBe(2);
+});
+
+test('a limit that replaces another one of a lost holder has used all it can', () => {
+  const clock = new ManualClock(0, 10 * day);
+  const limits = new SharedLimits({ clock, emptyAtMs: 10 * day });
+  const before = limits.register([limit('all', 5)]);
+  expect(passed(limits, before, 9)).toBe(0);
+  expect(passed(limits, limits.register([limit('all', 9)], before), 9)).toBe(0);
+});
+
+test('a snapshot in which what is unknown is damaged is none', () => {
+  const clock = new ManualClock(0, 10 * day);
+  const limits = new SharedLimits({ clock, emptyAtMs: 10 * day });
+  limits.register([limit('all', 4)]);
+  const stored = limits.snapshot();
+  for (const bad of [{ emptyAtMs: 'x' }, { floors: [{ used: null, atMs: 0 }] }]) {
+    const after = new SharedLimits({ clock });
+    expect(() => after.restore({ ...stored, ...bad } as unknown as LimitsSnapshot)).toThrow(
+      /no number/,
+    );
+  }
 });
 
 test('a limit for some tools is empty too when its holder was lost', () => {

@@ -6,6 +6,7 @@ import {
   type Limit,
   Limiter,
   type LimitRequest,
+  RateLimitError,
   type Refusal,
   type Snapshot,
   systemClock,
@@ -17,7 +18,7 @@ import { GateError } from '../errors.js';
 export const limitsMax = 256;
 /** One that nobody used for so long may be forgotten for another, once its buckets are full again. */
 const idleMs = 3_600_000;
-/** Buckets of which is remembered that they counted as empty when the holder before was lost. */
+/** Buckets of which is remembered that what counts as used of them is used. */
 const metMax = 100_000;
 
 /** A request among the limits of several configurations, of which only its own apply. */
@@ -27,13 +28,21 @@ interface OwnRequest extends LimitRequest {
   readonly spend?: number | undefined;
 }
 
+/** What counts as used of every bucket of a limit, at a time in ms since 1970; it comes back from then on. */
+interface Floor {
+  readonly used: number;
+  readonly atMs: number;
+}
+
 interface Shared {
   /** What it says, as a digest: its name in the limiter. */
   readonly id: string;
   readonly spec: LimitSpec;
   usedMs: number;
-  /** False while it must be assumed that all was used before the last holder was lost. */
-  known: boolean;
+  /** Where what was used is not known: of buckets that nobody has met yet too. Undefined once all of it has come back. */
+  floor: Floor | undefined;
+  /** The buckets of which so much is used by now. */
+  readonly met: Set<string>;
 }
 
 interface Configuration {
@@ -44,6 +53,10 @@ interface Configuration {
 export interface LimitsSnapshot {
   readonly specs: readonly LimitSpec[];
   readonly used: Snapshot;
+  /** Of each of the specs. */
+  readonly floors?: readonly (Floor | null)[] | undefined;
+  /** As in the options: what limits that are in none of the specs begin with. */
+  readonly emptyAtMs?: number | undefined;
 }
 
 export interface SharedLimitsOptions {
@@ -72,11 +85,10 @@ function idOf({ name, rate, burst, scope = [], tool, cost, shadow }: LimitSpec):
  */
 export class SharedLimits {
   readonly #clock: Clock;
-  readonly #emptyAtMs: number | undefined;
+  #emptyAtMs: number | undefined;
   readonly #limiter: Limiter;
   readonly #shared = new Map<string, Shared>();
   readonly #configurations = new Map<string, Configuration>();
-  readonly #met = new Set<string>();
 
   constructor({ clock = systemClock, emptyAtMs }: SharedLimitsOptions = {}) {
     this.#clock = clock;
@@ -133,7 +145,7 @@ export class SharedLimits {
     const meant = all.filter(({ spec }) => name === undefined || spec.name === name);
     this.#setLimits(all.filter((shared) => !meant.includes(shared)));
     this.#setLimits(all);
-    for (const shared of meant) shared.known = true;
+    for (const shared of meant) setFloor(shared, undefined);
     return meant.length;
   }
 
@@ -147,14 +159,25 @@ export class SharedLimits {
   }
 
   snapshot(): LimitsSnapshot {
-    const specs = this.#limiter.limits.map(({ name }) => this.#shared.get(name)!.spec);
-    return { specs, used: this.#limiter.snapshot() };
+    const all = this.#limiter.limits.map(({ name }) => this.#shared.get(name)!);
+    return {
+      specs: all.map(({ spec }) => spec),
+      used: this.#limiter.snapshot(),
+      floors: all.map((shared) => (this.#floorOf(shared) === 0 ? null : (shared.floor ?? null))),
+      emptyAtMs: this.#emptyAtMs,
+    };
   }
 
   /** Goes on from a snapshot, at the beginning. */
-  restore({ specs, used }: LimitsSnapshot): void {
-    for (const spec of specs) {
+  restore({ specs, used, floors = [], emptyAtMs }: LimitsSnapshot): void {
+    this.#emptyAtMs = emptyAtMs === undefined ? undefined : finite(emptyAtMs);
+    for (const [place, spec] of specs.entries()) {
       const shared = this.#sharedOf(spec);
+      const floor = floors[place];
+      setFloor(
+        shared,
+        floor == null ? undefined : { used: finite(floor.used), atMs: finite(floor.atMs) },
+      );
       this.#shared.set(shared.id, shared);
     }
     this.#setLimits([...this.#shared.values()]);
@@ -163,8 +186,11 @@ export class SharedLimits {
 
   #sharedOf(spec: LimitSpec): Shared {
     const id = idOf(spec);
-    const known = this.#emptyAtMs === undefined;
-    return this.#shared.get(id) ?? { id, spec, usedMs: this.#clock.now(), known };
+    const atMs = this.#emptyAtMs;
+    const floor = atMs === undefined ? undefined : { used: burstOf(spec), atMs };
+    return (
+      this.#shared.get(id) ?? { id, spec, usedMs: this.#clock.now(), floor, met: new Set<string>() }
+    );
   }
 
   #setLimits(all: readonly Shared[]): void {
@@ -192,7 +218,7 @@ export class SharedLimits {
       this.buckets().flatMap(({ spec, used }) => (used.length === 0 ? [idOf(spec)] : [])),
     );
     const idle = [...this.#shared.values()].filter(
-      ({ id, usedMs, known }) => usedMs < before && full.has(id) && known,
+      (shared) => shared.usedMs < before && full.has(shared.id) && this.#floorOf(shared) === 0,
     );
     if (idle.length < excess) {
       throw new GateError(
@@ -214,29 +240,61 @@ export class SharedLimits {
     const now = this.#clock.now();
     for (const shared of found.limits) {
       shared.usedMs = now;
-      if (!shared.known) this.#spendUnknown(shared, request);
+      if (shared.floor !== undefined) this.#useFloor(shared, request);
     }
     return { ...request, own: found.own };
   }
 
-  /** What was used before the last holder was lost is unknown, so it was all: it has come back only since then. */
-  #spendUnknown(shared: Shared, request: LimitRequest): void {
-    const { id, spec } = shared;
-    const { rate, burst = Math.max(1, rate.count), scope = [] } = spec;
-    const sinceMs = Math.max(0, this.#clock.wall() - (this.#emptyAtMs ?? 0));
-    const spend = burst - (sinceMs * rate.count) / rate.perMs;
-    if (spend <= 0) {
-      shared.known = true;
-      return;
-    }
-    const key = JSON.stringify([id, ...scope.map((member) => request[member] ?? null)]);
-    if (this.#met.has(key)) return;
-    if (this.#met.size >= metMax) {
+  /** What counts as used of every bucket by now; what has come back altogether is forgotten. */
+  #floorOf(shared: Shared): number {
+    const { floor, spec } = shared;
+    if (floor === undefined) return 0;
+    const passedMs = Math.max(0, this.#clock.wall() - floor.atMs);
+    const used = floor.used - (passedMs * spec.rate.count) / spec.rate.perMs;
+    if (used > 0) return used;
+    setFloor(shared, undefined);
+    return 0;
+  }
+
+  /** Before a bucket is met for the first time: no less is used of it than counts as used of all. */
+  #useFloor(shared: Shared, request: LimitRequest): void {
+    const used = this.#floorOf(shared);
+    if (used === 0) return;
+    const { scope = [] } = shared.spec;
+    const key = JSON.stringify(scope.map((member) => request[member] ?? null));
+    if (shared.met.has(key)) return;
+    const met = [...this.#shared.values()].reduce((sum, each) => sum + each.met.size, 0);
+    if (met >= metMax) {
       throw new GateError('too_many_limits', `more than ${metMax} buckets are of unknown state`);
     }
-    this.#met.add(key);
-    this.#limiter.take({ ...request, own: new Set([id]), spend } as OwnRequest);
+    if (this.#raise(shared, request, used)) shared.met.add(key);
   }
+
+  /** Has so much be used of a bucket where it is less. Returns false where there is no room for the bucket. */
+  #raise({ id, spec }: Shared, request: LimitRequest, used: number): boolean {
+    const { count, perMs } = spec.rate;
+    const own = new Set([id]);
+    const look: OwnRequest = { ...request, own, spend: 0 };
+    if ((this.#limiter.peek(look).resetMs * count) / perMs >= used) return true;
+    this.#limiter.reset(id, request);
+    const spend: OwnRequest = { ...request, own, spend: used };
+    return this.#limiter.take(spend).allowed;
+  }
+}
+
+function burstOf({ rate, burst = Math.max(1, rate.count) }: LimitSpec): number {
+  return burst;
+}
+
+function setFloor(shared: Shared, floor: Floor | undefined): void {
+  shared.floor = floor;
+  shared.met.clear();
+}
+
+/** @throws RateLimitError `bad_snapshot` */
+function finite(value: number): number {
+  if (Number.isFinite(value)) return value;
+  throw new RateLimitError('bad_snapshot', 'what counts as used of a limit is no number');
 }
 
 function shapeOf({ name, scope = [], tool }: LimitSpec): string {
