@@ -126,7 +126,8 @@ export function linesOf(text: string): string[] {
 
 /** The bytes of all segments, joined in order; none where there is no log yet. */
 export async function segmentBytes(log: string): Promise<Buffer> {
-  const found = existsSync(log) ? await readdir(join(log, 'segments')) : [];
+  const segments = join(log, 'segments');
+  const found = existsSync(segments) ? await readdir(segments) : [];
   const names = found.filter((name) => name.endsWith('.jsonl'));
   names.sort();
   return Buffer.concat(

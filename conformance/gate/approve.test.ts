@@ -126,6 +126,8 @@ test('a call waits until a person has read it and said yes, which is in the book
   expect(yes.text).toMatch(/^arguments +\d+ bytes, SHA-256 [0-9a-f]+$/m);
   expect(yes.text).toContain(`asked by   process ${gate.child.pid}`);
   expect(passed(await gate.answer(1))).toBe(true);
+  // The outcome is recorded after the answer has passed.
+  await until(async () => (await told()).length > 3);
   const records = await told();
   expect(records.map(({ event_type }) => event_type)).toEqual([
     'gate.approval_requested',
@@ -167,6 +169,27 @@ test('a yes reaches as far as it says, and can be taken back', async () => {
   expect((await terminal('y\n', '--revoke')).code).toBe(0);
   gate.send(toolCall(4, 'echo', { n: 3 }));
   await waiting();
+});
+
+test('a yes for the session lets nothing pass that another rule asks about', async () => {
+  const gate = start(fixture('tap-server.mjs'));
+  gate.send(toolCall(1, 'exec', { command: 'frobnicate x' }));
+  expect((await terminal('y\n', await waiting(), '--session')).code).toBe(0);
+  await gate.answer(1);
+  gate.send(toolCall(2, 'exec', { command: 'frobnicate x; git push --force' }));
+  const id = await waiting();
+  const [asked] = (await told()).filter(({ details }) => details?.['approval'] === id);
+  expect(asked?.details?.['rules']).toEqual(['git-remote-rewrite', 'unknown-program']);
+  const seen = await terminal('y\n', id, '--session');
+  expect(seen.text).toMatch(/^rule +git-remote-rewrite$/m);
+  expect(seen.text).toMatch(/^rule +unknown-program$/m);
+  await gate.answer(2);
+  // Each of the two alone is less than both.
+  gate.send(toolCall(3, 'exec', { command: 'git push --force' }));
+  gate.send(toolCall(4, 'exec', { command: 'frobnicate y' }));
+  await gate.answer(3);
+  await gate.answer(4);
+  expect((await listed()).pending).toEqual([]);
 });
 
 test('what runs behind a gate answers nothing', async () => {

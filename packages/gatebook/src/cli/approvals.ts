@@ -1,3 +1,4 @@
+import { type AskedRules, otherRules } from '../gate/asked-rules.js';
 import { actorText } from '../gate/call-text.js';
 import { spanText } from '../gate/events.js';
 import { personName } from '../gate/person.js';
@@ -53,9 +54,10 @@ function jsonOf({ kept, answer: found }: Seen<'approvals'>): unknown {
 }
 
 function pendingJson(pending: Pending): unknown {
-  const { id, session, tool, rule, digest, risk, reasons, text, bytes, pid, askedMs } = pending;
+  const { id, session, tool, rule, rules, digest, risk, reasons, text, bytes, pid, askedMs } =
+    pending;
   return {
-    ...{ id, session, actor: actorText(pending.actor), tool, rule, risk, reasons, pid },
+    ...{ id, session, actor: actorText(pending.actor), tool, rule, rules, risk, reasons, pid },
     arguments_beginning: text,
     arguments_bytes: bytes,
     arguments_sha256: digest,
@@ -69,6 +71,7 @@ function approvalJson({
   actor,
   tool,
   rule,
+  rules,
   digest,
   reach,
   by,
@@ -76,7 +79,7 @@ function approvalJson({
   givenMs,
 }: Approval): unknown {
   return {
-    ...{ id, session, actor: actorText(actor), tool, rule, by, how },
+    ...{ id, session, actor: actorText(actor), tool, rule, rules, by, how },
     arguments_sha256: digest,
     reach: typeof reach === 'string' ? reach : 'until',
     until: typeof reach === 'string' ? undefined : new Date(reach.untilMs).toISOString(),
@@ -84,17 +87,21 @@ function approvalJson({
   };
 }
 
+function rulesText(asked: AskedRules): string {
+  return [asked.rule, ...otherRules(asked)].join(', ');
+}
+
 const argumentsShown = 60;
 
 function textOf({ pending, pendingCount, approvals, approvalsCount }: ApprovalsView): string {
   const now = Date.now();
   const age = (ms: number): string => spanText(Math.max(0, now - ms));
-  const waiting = pending.map(({ id, askedMs, tool, risk, rule, actor, text }) => [
-    ...[id, age(askedMs), tool, risk, rule, actorText(actor)],
+  const waiting = pending.map(({ id, askedMs, tool, risk, actor, text, ...asked }) => [
+    ...[id, age(askedMs), tool, risk, rulesText(asked), actorText(actor)],
     text.length > argumentsShown ? `${text.slice(0, argumentsShown)}…` : text,
   ]);
-  const given = approvals.map(({ id, givenMs, tool, rule, actor, reach, by }) => [
-    ...[id, age(givenMs), tool, rule, actorText(actor)],
+  const given = approvals.map(({ id, givenMs, tool, actor, reach, by, ...asked }) => [
+    ...[id, age(givenMs), tool, rulesText(asked), actorText(actor)],
     typeof reach === 'string' ? reach : `until ${new Date(reach.untilMs).toISOString()}`,
     by,
   ]);

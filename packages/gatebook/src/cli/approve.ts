@@ -24,13 +24,17 @@ export async function approve(places: Places, options: ApproveOptions): Promise<
   if (found === undefined) throw new CliError(1, nothingWaits(places, kept));
   const { pending } = found;
   if (pending === undefined) throw new CliError(1, gone(id));
-  const question = approved ? `Allow it ${reachText(options.reach)}? [y/N] ` : 'Deny it? [y/N] ';
+  const question = approved
+    ? `Allow it ${reachText(options.reach, pending.rules)}? [y/N] `
+    : 'Deny it? [y/N] ';
   if (!(await confirmed(`${callText(pending, process.stdout.columns)}${question}`))) {
     say(`${id} is left as it is${approved ? '; --deny refuses it' : ''}`);
     return 1;
   }
   await decide(places, pending, approved, reachOf(options.reach));
-  say(`${id} is ${approved ? `allowed ${reachText(options.reach)}` : 'denied'}, and recorded`);
+  say(
+    `${id} is ${approved ? `allowed ${reachText(options.reach, pending.rules)}` : 'denied'}, and recorded`,
+  );
   return 0;
 }
 
@@ -40,7 +44,7 @@ async function decide(
   approved: boolean,
   reach: Reach,
 ): Promise<void> {
-  const { id, session, actor, tool, rule, digest } = pending;
+  const { id, session, actor, tool, rule, rules, digest } = pending;
   const by = personName();
   const verdict = { approved, reach, by, how: 'command' };
   const answer: Approval = {
@@ -48,6 +52,7 @@ async function decide(
     actor,
     tool,
     rule,
+    rules,
     digest,
     id,
     givenMs: Date.now(),
@@ -80,11 +85,12 @@ function reachOf(reach: ApproveOptions['reach']): Reach {
   return typeof reach === 'string' ? reach : { untilMs: Date.now() + reach.forMs };
 }
 
-function reachText(reach: ApproveOptions['reach']): string {
+function reachText(reach: ApproveOptions['reach'], rules: readonly string[]): string {
   if (reach === 'once') return 'once';
-  if (reach === 'session') return 'and whatever this rule asks of this tool in this session';
+  const whatever = rules.length === 1 ? 'this rule asks' : `these ${rules.length} rules ask`;
+  if (reach === 'session') return `and whatever ${whatever} of this tool in this session`;
   const until = new Date(Date.now() + reach.forMs).toISOString();
-  return `and whatever this rule asks of this tool for this actor until ${until}`;
+  return `and whatever ${whatever} of this tool for this actor until ${until}`;
 }
 
 function gone(id: string): string {

@@ -57,8 +57,9 @@ function jsonOf({ rating, ...rest }: Explanation): string {
   return `${JSON.stringify({ ...rest, kind, complete, findings, commands, paths })}\n`;
 }
 
-function textOf({ decision, risk, rule, matches, covered, rating }: Explanation): string {
+function textOf({ decision, risk, rule, asks, matches, covered, rating }: Explanation): string {
   const lines = [`decision  ${decision}`, `risk      ${risk}`, `rule      ${visible(rule)}`];
+  if (asks.length > 1) lines.push(`asks      ${visible(asks.join(', '))}`);
   if (matches.length > 0) lines.push(`matches   ${visible(matches.join(', '))}`);
   if (covered) lines.push('covered   by the allow list');
   if (rating.commands.length > 0) lines.push('', ...commandLines(rating.commands));

@@ -1,5 +1,6 @@
 import type { AuditEvent } from '@gatebook/audit';
 import type { Decision } from '@gatebook/policy';
+import { askedRules } from './asked-rules.js';
 import type { Asker } from './asker.js';
 import { actorOf, type GateCall, nameOf } from './call.js';
 import { GateError } from './errors.js';
@@ -34,14 +35,14 @@ export async function ask(
     session: call.sessionId,
     actor: actorOf(call.actor),
     tool: nameOf(call),
-    rule: decision.binds === undefined ? decision.rule : `${decision.rule} ${decision.binds}`,
+    ...askedRules(decision),
     digest,
   };
   const before = await state.ask('find', { question });
   if (before.approval !== undefined) return before.approval;
   const { id, unreachable } = await state.ask('ask', { question, shown: shownOf(call, decision) });
   const askedMs = Date.now();
-  await book.fact(askedEvent(call.intent, decision, id));
+  await book.fact(askedEvent(call.intent, decision, question.rules, id));
   call.onHold?.();
   const approval = await answerOf(parts, call, decision, id, patienceMs);
   if (call.signal.aborted) {
@@ -87,7 +88,7 @@ function pendingText(id: string, unreachable: string | undefined): string {
 async function answerOf(
   { state, ask }: ApprovalParts,
   call: GateCall,
-  decision: Decision,
+  decision: PinnedDecision,
   id: string,
   patienceMs: number,
 ): Promise<Approval | 'later' | undefined> {

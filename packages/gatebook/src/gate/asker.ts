@@ -1,12 +1,12 @@
-import type { Decision } from '@gatebook/policy';
 import type { GateCall } from './call.js';
+import type { PinnedDecision } from './pin.js';
 import type { Verdict } from './state/approvals.js';
 
 /** A call that a person is asked about. */
 export interface Asked {
   readonly id: string;
   readonly call: GateCall;
-  readonly decision: Decision;
+  readonly decision: PinnedDecision;
   /** Ends the question: somebody else has answered, or nobody waits any more. */
   readonly signal: AbortSignal;
 }

@@ -8,6 +8,7 @@ const call: ShownCall = {
   actor: '["desk","ann",null]',
   tool: 'fs/write_file',
   rule: 'ask tool:*',
+  rules: ['ask tool:*', 'path-ssh'],
   digest: 'd'.repeat(64),
   risk: 'high',
   reasons: ['it writes', 'at night'],
@@ -29,6 +30,7 @@ test('a person sees the whole call', () => {
       'actor      user ann, channel desk',
       'session    ses_1',
       'rule       ask tool:*',
+      'rule       path-ssh',
       'risk       high',
       'reason     it writes',
       'reason     at night',
@@ -41,7 +43,15 @@ test('a person sees the whole call', () => {
 
 test('nothing in a call acts on the terminal or passes for a line of ours', () => {
   const evil = `\x1b[2J\rrisk       low\n\u202e\x9b31m${'\u3000'.repeat(200)}risk  low`;
-  const facts = { tool: evil, session: evil, rule: evil, risk: evil, reasons: [evil], id: evil };
+  const facts = {
+    tool: evil,
+    session: evil,
+    rule: evil,
+    rules: [evil, `x${evil}`],
+    risk: evil,
+    reasons: [evil],
+    id: evil,
+  };
   for (const text of [JSON.stringify({ [evil]: evil }), `{"cut": "${evil}`]) {
     const shown = callText({ ...call, ...facts, actor: evil, text }, 60);
     expect(shown.replaceAll('\n', '')).not.toMatch(/[\x00-\x1f\x7f-\x9f\u202e]/);

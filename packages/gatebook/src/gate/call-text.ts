@@ -1,5 +1,6 @@
 import { displayWidth } from '../cli/display-width.js';
 import { visible } from '../cli/visible.js';
+import { otherRules } from './asked-rules.js';
 import { spanText } from './events.js';
 import type { Pending } from './state/approvals.js';
 
@@ -29,6 +30,7 @@ export function callText(
     ['actor', actorText(call.actor)],
     ['session', call.session],
     ['rule', call.rule],
+    ...otherRules(call).map((rule) => ['rule', rule] as const),
     ['risk', call.risk],
     ...call.reasons.map((reason) => ['reason', reason] as const),
     ['asked by', `process ${call.pid}${age}`],

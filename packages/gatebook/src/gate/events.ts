@@ -137,20 +137,30 @@ export function undecidedEvent(intent: AuditEvent, reason: string): AuditEvent {
 }
 
 /** A person is asked. */
-export function askedEvent(intent: AuditEvent, { risk, rule }: Decision, id: string): AuditEvent {
+export function askedEvent(
+  intent: AuditEvent,
+  { risk, rule }: Decision,
+  rules: readonly string[],
+  id: string,
+): AuditEvent {
   const { phase: _, ...action } = intent.action ?? {};
   return {
     ...intent,
     eventType: 'gate.approval_requested',
     action: { ...action, riskLevel: risk },
     security: { ...intent.security, rule },
-    details: { ...intent.details, approval: id },
+    details: { ...intent.details, approval: id, ...severalOf(rules) },
   };
+}
+
+/** One rule stands in `security` already. */
+function severalOf(rules: readonly string[]): JsonObject {
+  return rules.length > 1 ? { rules: [...rules] } : {};
 }
 
 /** A person has answered. */
 export function answeredEvent(
-  question: Pick<Pending, 'session' | 'tool' | 'rule' | 'digest' | 'askedMs'>,
+  question: Pick<Pending, 'session' | 'tool' | 'rule' | 'rules' | 'digest' | 'askedMs'>,
   { id, approved, reach, by, how, givenMs }: Approval,
   frame: Pick<AuditEvent, 'actor' | 'callId' | 'source'> = {},
 ): AuditEvent {
@@ -166,6 +176,7 @@ export function answeredEvent(
       how,
       reach: typeof reach === 'string' ? reach : 'until',
       ...(typeof reach === 'string' ? {} : { until: new Date(reach.untilMs).toISOString() }),
+      ...severalOf(question.rules),
       arguments_sha256: question.digest,
       waited_ms: Math.max(0, Math.round(givenMs - question.askedMs)),
     },

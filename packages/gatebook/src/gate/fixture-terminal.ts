@@ -14,7 +14,7 @@ const verdict = await terminalAsker()({
     risk: 'high',
     rule: 'ask tool:*',
     reasons: ['it writes'],
-    parts: [],
+    asks: ['ask tool:*'],
   },
   call: {
     actor: { userId: 'ann' },

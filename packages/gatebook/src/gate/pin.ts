@@ -13,7 +13,7 @@ export interface ToolPin {
 }
 
 export interface PinnedDecision extends Decision {
-  /** What an approval is bound to besides the rule. */
+  /** What an approval is bound to besides the rule; `asks` has the two together. */
   readonly binds?: string | undefined;
 }
 
@@ -28,6 +28,7 @@ export function withPin(
     risk: decision?.risk ?? 'medium',
     rule: pin.rule,
     reasons: [pin.reason, ...(decision?.reasons ?? [])],
+    asks: [`${pin.rule} ${pin.hash}`, ...(decision?.asks ?? [])],
     binds: pin.hash,
   };
 }

@@ -144,7 +144,8 @@ class World {
 
   #decide(call: { annotations?: unknown }): Decision {
     const { decision, tool } = this.#deciding.get(idIn(call))!;
-    return { decision, risk: 'medium', rule: `${decision}-${tool}`, reasons: [] };
+    const rule = `${decision}-${tool}`;
+    return { decision, risk: 'medium', rule, reasons: [], asks: [rule] };
   }
 
   async take(steps: readonly Step[]): Promise<void> {

@@ -1,4 +1,5 @@
 import { visible } from '../cli/visible.js';
+import { askedRules } from './asked-rules.js';
 import type { Asked } from './asker.js';
 import { nameOf } from './call.js';
 
@@ -15,11 +16,14 @@ export function questionText({ id, call, decision }: Asked): string {
   const { agent, userId, channel } = call.actor;
   const who = [agent, userId && `for ${userId}`, channel && `on ${channel}`];
   const named = who.filter((word) => word !== undefined && word !== '').join(' ');
+  const { rule, rules } = askedRules(decision);
+  const all = rules.length > 1 ? [`Rules that ask: ${rules.map(word).join(', ')}`] : [];
   const lines = [
     'An agent wants to make a call that needs your approval.',
     `Tool: ${word(nameOf(call))}`,
     `Agent: ${named === '' ? 'unknown' : word(named)}`,
-    `Risk: ${decision.risk} (rule ${word(decision.rule)})`,
+    `Risk: ${decision.risk} (rule ${word(rule)})`,
+    ...all,
     ...decision.reasons.slice(0, reasonsMax).map((reason) => `Why: ${word(reason)}`),
     ...argumentLines(JSON.stringify(call.arguments) ?? ''),
     `Question ${id} of gatebook`,

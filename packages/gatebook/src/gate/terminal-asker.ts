@@ -1,5 +1,6 @@
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { ReadStream, WriteStream } from 'node:tty';
+import { askedRules } from './asked-rules.js';
 import type { Asked, Asker } from './asker.js';
 import { actorOf, argumentsDigest, nameOf } from './call.js';
 import { callText } from './call-text.js';
@@ -47,7 +48,7 @@ function shownOf({ id, call, decision }: Asked): Parameters<typeof callText>[0] 
     session: call.sessionId,
     actor: actorOf(call.actor),
     tool: nameOf(call),
-    rule: decision.rule,
+    ...askedRules(decision),
     digest: argumentsDigest(call),
     risk: decision.risk,
     reasons: decision.reasons,

@@ -24,7 +24,8 @@ const requestedSchema = {
     reach: {
       type: 'string',
       title: 'Reach',
-      description: 'This call once, or all that the rule asks of this tool in this session',
+      description:
+        'This call once, or all that the rules named above ask of this tool in this session',
       enum: ['once', 'session'],
       default: 'once',
     },

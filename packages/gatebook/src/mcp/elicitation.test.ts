@@ -6,7 +6,13 @@ import { fixtureRelay, until } from './fixture-relay.js';
 
 /** A policy that asks about every call. */
 const policy: Policy = {
-  decide: () => ({ decision: 'ask', risk: 'high', rule: 'ask:tool:*', reasons: ['it is asked'] }),
+  decide: () => ({
+    decision: 'ask',
+    risk: 'high',
+    rule: 'ask:tool:*',
+    reasons: ['it is asked'],
+    asks: ['ask:tool:*'],
+  }),
   explain: () => {
     throw new Error('not used');
   },

@@ -182,7 +182,7 @@ test('what a tool says of itself is told to the policy', async () => {
   const policy = {
     decide: (call: { annotations?: unknown }) => {
       told.push(call.annotations);
-      return { decision: 'allow', risk: 'low', rule: 'r', reasons: [] } as const;
+      return { decision: 'allow', risk: 'low', rule: 'r', reasons: [], asks: [] } as const;
     },
   };
   const relay = await setUp({ rules: { policy: policy as never } });

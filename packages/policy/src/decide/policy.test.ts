@@ -120,6 +120,59 @@ describe('lists:', () => {
   });
 });
 
+describe('all that makes a question of a call is named:', () => {
+  const cedar = [
+    {
+      name: 'own.cedar',
+      text: `@id("no-prod") forbid (principal, action == Action::"run", resource)
+when { context.command like "*prod*" };
+@id("no-night") forbid (principal, action == Action::"run", resource)
+when { context.command like "*night*" };
+@id("may") permit (principal, action == Action::"run_after_yes", resource)
+when { context.command like "*prod*" };`,
+    },
+  ];
+  const ask = ['exec:git push *', 'exec:git *'];
+  const cases: [PolicyOptions, string | ToolCall, string[]][] = [
+    [{}, 'frobnicate x', ['unknown-program']],
+    [{}, 'frobnicate x; git push --force', ['git-remote-rewrite', 'unknown-program']],
+    [{ ask: ['exec:git push *'] }, 'git push', ['ask[0] exec:git push *']],
+    [{ ask }, 'git push', ['ask[0] exec:git push *', 'ask[1] exec:git *']],
+    [{ ask, askAt: 'critical' }, 'git fetch; frobnicate', ['ask[1] exec:git *']],
+    [
+      { ask, allow: ['exec:frobnicate *'] },
+      'git fetch; frobnicate x; rm -rf ..',
+      ['ask[1] exec:git *', 'delete-broad', 'unknown-program'],
+    ],
+    [{ files: cedar }, 'echo prod', ['no-prod']],
+    [{ files: cedar }, 'frobnicate prod night', ['no-night', 'no-prod', 'unknown-program']],
+    [
+      { files: cedar, allow: ['exec:echo *'] },
+      `echo ${'x'.repeat(5_000)}`,
+      ['allow', 'policy-unseen'],
+    ],
+    [{ files: cedar, askAt: 'high' }, `ls ${'x'.repeat(5_000)}`, ['policy-unseen', 'risk']],
+    [{ askAt: 'medium' }, 'npm test; frobnicate x', ['risk', 'unknown-program']],
+    [
+      { askAt: 'medium' },
+      { tool: 't', annotations: { destructiveHint: true } },
+      ['risk', 'tool-destructive'],
+    ],
+    [{}, 'git status', []],
+    [{ denyAt: 'high' }, 'frobnicate', []],
+  ];
+  test.each(cases)('case %#', async (options, call, asks) => {
+    const around = { workspace: '/work', home: '/home/ada' };
+    expect((await decide({ ...around, ...options }, call)).asks).toEqual(asks);
+  });
+
+  test('also behind more findings than are kept', async () => {
+    const many = Array.from({ length: 900 }, (_, at) => `frobnicate > /etc/x${at}`).join('; ');
+    const { asks } = await decide({}, `${many}; git push --force`);
+    expect(asks).toContain('git-remote-rewrite');
+  });
+});
+
 describe('tools:', () => {
   const cases: [ToolCall, string, string][] = [
     [{ tool: 'search', server: 'web' }, 'medium', 'allow'],

@@ -30,6 +30,17 @@ export interface Decision {
   rule: string;
   /** Sentences for a person, the weightiest first. */
   reasons: string[];
+  /**
+   * All that makes a question of the call, sorted, `rule` among it: rules of findings from `askAt` on, entries of `ask`, Cedar policies that
+   * forbid to run it unasked. A yes that is to reach beyond this call reaches no further than they do. Empty where nobody is asked.
+   */
+  asks: string[];
+}
+
+/** What decided, before it is known what else would have asked. */
+interface Outcome extends Omit<Decision, 'risk' | 'asks'> {
+  /** What asks besides `rule` and the findings, by its name. */
+  alsoAsks?: readonly string[] | undefined;
 }
 
 /** A decision with all that led to it. */
@@ -130,8 +141,8 @@ class CompiledPolicy implements Policy {
   }
 
   decide(call: ToolCall): Decision {
-    const { decision, risk, rule, reasons } = this.explain(call);
-    return { decision, risk, rule, reasons };
+    const { decision, risk, rule, reasons, asks } = this.explain(call);
+    return { decision, risk, rule, reasons, asks };
   }
 
   explain(call: ToolCall): Explanation {
@@ -147,7 +158,9 @@ class CompiledPolicy implements Policy {
     ];
     const covered = allow.length > 0 && covers(allow, name, rating, this.#around);
     const outcome = this.#outcome(call, rating, { matches, covered });
-    return { ...outcome, risk: rating.risk, rating, matches, covered };
+    const { decision, rule, reasons } = outcome;
+    const asks = decision === 'ask' ? this.#asks(outcome, rating) : [];
+    return { decision, risk: rating.risk, rule, reasons, asks, rating, matches, covered };
   }
 
   close(): void {
@@ -156,7 +169,11 @@ class CompiledPolicy implements Policy {
     this.#closed = true;
   }
 
-  #outcome(call: ToolCall, rating: CallRating, facts: Facts): Omit<Decision, 'risk'> {
+  #asks({ rule, alsoAsks = [] }: Outcome, rating: CallRating): string[] {
+    return [...new Set([rule, ...alsoAsks, ...rulesFrom(rating, this.#thresholds.askAt)])].sort();
+  }
+
+  #outcome(call: ToolCall, rating: CallRating, facts: Facts): Outcome {
     if (this.#closed)
       return { decision: 'deny', rule: 'policy-closed', reasons: ['the policy is closed'] };
     const engine = this.#engine;
@@ -169,7 +186,8 @@ class CompiledPolicy implements Policy {
     if (first.decision === 'allow') {
       // What a policy could not see whole it may not wave through.
       const decision = !engine.hasFiles || fitsContext(rating) ? 'allow' : 'ask';
-      return { decision, rule: first.reasons[0] ?? 'allow', reasons: reasonsOf(rating) };
+      const rule = first.reasons[0] ?? 'allow';
+      return { decision, rule, reasons: reasonsOf(rating), alsoAsks: [unseenRule] };
     }
     const second = this.#needsSecond(engine, first)
       ? engine.evaluate('run_after_yes', call, rating, facts)
@@ -183,7 +201,9 @@ class CompiledPolicy implements Policy {
       if (listed && !facts.covered && byRisk.decision === 'deny') return byRisk;
       const rule =
         first.reasons.find((id) => !id.endsWith(' after yes')) ?? second.reasons[0] ?? 'ask';
-      return { decision: 'ask', rule: this.#shown(rule), reasons: reasonsOf(rating) };
+      const asking = first.reasons.length > 0 ? first.reasons : second.reasons;
+      const alsoAsks = asking.map((id) => this.#shown(id));
+      return { decision: 'ask', rule: this.#shown(rule), reasons: reasonsOf(rating), alsoAsks };
     }
     const forbidding = second?.reasons[0] ?? first.reasons[0];
     if (forbidding !== undefined) {
@@ -191,7 +211,7 @@ class CompiledPolicy implements Policy {
     }
     const byRisk = this.#byRisk(rating);
     const unseen = engine.hasFiles && !fitsContext(rating) && byRisk.decision === 'allow';
-    return unseen ? { ...byRisk, decision: 'ask' } : byRisk;
+    return unseen ? { ...byRisk, decision: 'ask', alsoAsks: [unseenRule] } : byRisk;
   }
 
   /** Where nothing was said to `run`, only a policy that tells the actions apart can say more to `run_after_yes`. */
@@ -207,7 +227,7 @@ class CompiledPolicy implements Policy {
     return pattern === undefined ? id : `${list[0]} ${pattern.text}`;
   }
 
-  #byRisk(rating: CallRating): Omit<Decision, 'risk'> {
+  #byRisk(rating: CallRating): Outcome {
     const { askAt, denyAt } = this.#thresholds;
     const reasons = reasonsOf(rating);
     const rule = rating.rule ?? 'risk';
@@ -221,7 +241,21 @@ function isOfAsk(id: string): boolean {
   return /^ask\[\d+\] after yes$/.test(id);
 }
 
-function failed({ reasons }: Verdict): Omit<Decision, 'risk'> {
+/** Asks where a call is too large for a policy to see it whole. */
+const unseenRule = 'policy-unseen';
+
+/** The rules of findings of at least that risk; `risk` for commands, or a tool, that reach it by themselves. */
+function rulesFrom({ findings, commands, kind }: CallRating, askAt: Risk): string[] {
+  const asks = (each: { risk: Risk }): boolean => isAtLeast(each.risk, askAt);
+  const bare =
+    kind === 'exec'
+      ? commands.some((command) => asks(command) && !command.findings.some(asks))
+      : isAtLeast('medium', askAt);
+  const rules = findings.filter(asks).map(({ rule }) => rule);
+  return bare ? [...rules, 'risk'] : rules;
+}
+
+function failed({ reasons }: Verdict): Outcome {
   return { decision: 'deny', rule: 'policy-error', reasons };
 }
 

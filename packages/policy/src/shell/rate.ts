@@ -108,10 +108,25 @@ function programOf(command: SimpleCommand): string {
 }
 
 function summary(commands: RatedCommand[], all: readonly Finding[]): Omit<ShellRating, 'places'> {
-  const findings = distinct(all).slice(0, shellLimits.commands);
+  const findings = bounded(distinct(all));
   const base = commands.reduce<Risk>((risk, command) => worse(risk, command.risk), 'low');
   const risk = findings.reduce((worst, finding) => worse(worst, finding.risk), base);
   return { risk, rule: worstFinding(findings)?.rule, findings, commands };
+}
+
+/** The first of each rule before all others, so that a long line hides no rule from who decides by them. */
+function bounded(findings: readonly Finding[]): Finding[] {
+  const max = shellLimits.commands;
+  if (findings.length <= max) return [...findings];
+  const firsts = new Map<string, Finding>();
+  for (const finding of findings) {
+    const first = firsts.get(finding.rule);
+    if (first === undefined || riskLevel(finding.risk) > riskLevel(first.risk)) {
+      firsts.set(finding.rule, finding);
+    }
+  }
+  const kept = new Set(firsts.values());
+  return [...kept, ...findings.filter((finding) => !kept.has(finding))].slice(0, max);
 }
 
 /** Each rule once for a subject, with the highest risk it was found at. */

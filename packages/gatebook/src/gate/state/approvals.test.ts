@@ -15,6 +15,7 @@ const question: Question = {
   actor: 'ann',
   tool: 'fs/write',
   rule: 'ask[0] tool:fs/*',
+  rules: ['ask[0] tool:fs/*', 'path-ssh'],
   digest: 'd1',
 };
 const shown = { risk: 'high', reasons: [], text: '{}', bytes: 2, pid: 1 };
@@ -50,13 +51,48 @@ test('a yes for one call binds session, actor, tool and arguments, and is used u
   expect(approvals.find(question)?.id).toBe(id);
 });
 
-test('a yes for the session binds rule and tool, in that session', () => {
+test('a yes for the session binds rules and tool, in that session', () => {
   const approvals = setUp();
   const id = allow(approvals, 'session');
   approvals.use(id);
   expect(approvals.find({ ...question, digest: 'd2' })?.id).toBe(id);
-  expect(approvals.find({ ...question, rule: 'high' })).toBeUndefined();
   expect(approvals.find({ ...question, session: 't' })).toBeUndefined();
+});
+
+test('a wide yes covers what some of its rules ask, and nothing that another rule asks too', () => {
+  const approvals = setUp();
+  const { id } = approvals.ask(question, shown);
+  approvals.decide(id, verdict(true, 'session'));
+  const asked = (...rules: string[]): Question => ({ ...question, digest: 'd2', rules });
+  expect(approvals.find(asked('path-ssh'))?.id).toBe(id);
+  expect(approvals.find(asked(...question.rules))?.id).toBe(id);
+  // The rule that counts most is the same.
+  expect(approvals.find(asked(...question.rules, 'unknown-program'))).toBeUndefined();
+  expect(approvals.find(asked('unknown-program'))).toBeUndefined();
+  expect(approvals.find(asked())).toBeUndefined();
+  // Two yeses do not add up to one.
+  const other = approvals.ask(asked('unknown-program'), shown);
+  approvals.decide(other.id, verdict(true, 'session'));
+  expect(approvals.find(asked('path-ssh', 'unknown-program'))).toBeUndefined();
+});
+
+test('a yes for one call is for what asked about it then', () => {
+  const approvals = setUp();
+  allow(approvals, 'once');
+  expect(approvals.find({ ...question, rules: ['path-ssh'] })).toBeUndefined();
+  expect(approvals.find({ ...question, rules: [...question.rules, 'x'] })).toBeUndefined();
+  expect(approvals.find(question)).toBeDefined();
+});
+
+test('what is not known by all its rules is not taken over', () => {
+  const before = setUp();
+  allow(before, 'session');
+  const { given, pending } = before.snapshot();
+  const { rules: _, ...older } = given[0]!;
+  const after = setUp();
+  after.restore({ given: [older as (typeof given)[0]], pending });
+  expect(after.find(question)).toBeUndefined();
+  expect(after.given()).toEqual([]);
 });
 
 test('a yes until a time holds in every session of the same actor, and no longer', () => {

@@ -8,8 +8,10 @@ export interface Question {
   readonly actor: string;
   /** `server/tool`, or the tool alone. */
   readonly tool: string;
-  /** The rule that asks. */
+  /** The rule that asks, or of several the one that counts most. */
   readonly rule: string;
+  /** All that ask, sorted, `rule` among them. */
+  readonly rules: readonly string[];
   /** Hex SHA-256 of the arguments. */
   readonly digest: string;
 }
@@ -32,7 +34,7 @@ export interface Pending extends Question, Shown {
   readonly askedMs: number;
 }
 
-/** How far a yes reaches: this call once, all that the rule asks of this tool in the session, or until a time. */
+/** How far a yes reaches: this call once, all that these rules and no others ask of this tool in the session, or until a time. */
 export type Reach = 'once' | 'session' | { readonly untilMs: number };
 
 export interface Verdict {
@@ -142,8 +144,18 @@ export class Approvals {
       throw new GateError('denied', `${approvalsMax} approvals are in force; reset some`);
     }
     this.#pending.delete(id);
-    const { session, actor, tool, rule, digest } = pending;
-    const approval = { session, actor, tool, rule, digest, id, givenMs: this.#wall(), ...verdict };
+    const { session, actor, tool, rule, rules, digest } = pending;
+    const approval = {
+      session,
+      actor,
+      tool,
+      rule,
+      rules,
+      digest,
+      id,
+      givenMs: this.#wall(),
+      ...verdict,
+    };
     this.#decided.set(id, approval);
     if (verdict.approved) this.#approvals.set(id, approval);
     this.#wake(id);
@@ -193,8 +205,10 @@ export class Approvals {
   }
 
   restore({ pending, given }: StoredApprovals): void {
-    for (const question of pending.slice(0, pendingMax)) this.#pending.set(question.id, question);
-    for (const approval of given.slice(0, approvalsMax)) {
+    for (const question of pending.filter(bindsAll).slice(0, pendingMax)) {
+      this.#pending.set(question.id, question);
+    }
+    for (const approval of given.filter(bindsAll).slice(0, approvalsMax)) {
       this.#approvals.set(approval.id, approval);
     }
     this.#expire();
@@ -229,6 +243,8 @@ function sameCall(a: Question, b: Question): boolean {
     a.actor === b.actor &&
     a.tool === b.tool &&
     a.rule === b.rule &&
+    within(a.rules, b.rules) &&
+    within(b.rules, a.rules) &&
     a.digest === b.digest
   );
 }
@@ -237,6 +253,16 @@ function covers(approval: Approval, question: Question): boolean {
   if (approval.actor !== question.actor || approval.tool !== question.tool) return false;
   const { reach } = approval;
   if (reach === 'once') return sameCall(approval, question);
-  if (approval.rule !== question.rule) return false;
+  // Whoever said yes has seen these rules and no others: one more makes another question.
+  if (!within(question.rules, approval.rules)) return false;
   return reach !== 'session' || approval.session === question.session;
+}
+
+function within(rules: readonly string[], others: readonly string[]): boolean {
+  return rules.length > 0 && rules.every((rule) => others.includes(rule));
+}
+
+/** What an older gate has left names one rule only, and it is not known what else asked. */
+function bindsAll({ rules }: Question): boolean {
+  return Array.isArray(rules);
 }

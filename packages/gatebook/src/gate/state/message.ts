@@ -200,6 +200,7 @@ function checkRequest(value: unknown): void {
 
 function checkQuestion(question: unknown): void {
   for (const name of ['session', 'actor', 'tool', 'rule', 'digest']) long(question, name);
+  texts(question, 'rules');
 }
 
 export function checkVerdict(verdict: unknown): void {

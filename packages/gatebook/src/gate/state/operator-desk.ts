@@ -12,6 +12,8 @@ import {
 
 /** Of each list, the newest so many; the rest is only counted. */
 export const listedMax = 1_000;
+/** Of the rules of one question in a list. */
+const listedRulesMax = 6;
 /** Of a text in a list. */
 const listedCharsMax = 256;
 
@@ -80,14 +82,21 @@ function approvalsView(state: GateState): OperatorAnswer<'approvals'> {
   };
 }
 
-function listed({ session, actor, tool, rule, digest }: Question): Question {
+function listed({ session, actor, tool, rule, rules, digest }: Question): Question {
   return {
     session: cut(session),
     actor: cut(actor),
     tool: cut(tool),
     rule: cut(rule),
+    rules: cutRules(rules),
     digest: cut(digest),
   };
+}
+
+function cutRules(rules: readonly string[]): string[] {
+  const shown = rules.slice(0, listedRulesMax).map(cut);
+  const more = rules.length - shown.length;
+  return more === 0 ? shown : [...shown, `and ${more} more`];
 }
 
 function cut(text: string): string {

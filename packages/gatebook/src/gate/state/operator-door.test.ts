@@ -14,6 +14,7 @@ const question: Question = {
   actor: '["desk","ann",null]',
   tool: 'fs/write_file',
   rule: 'ask tool:*',
+  rules: ['ask tool:*'],
   digest: 'd'.repeat(64),
 };
 const shown = { risk: 'high', reasons: ['it writes'], text: '{"path":"a"}', bytes: 12 };
