@@ -50,6 +50,8 @@ interface Pending {
   readonly method: string;
   /** Of a request that is only watched, the page of a list that it asks for. */
   readonly cursor?: string | undefined;
+  /** Of a request for tools, that its client may have been shown other ones than its answer says. */
+  spoiled?: boolean;
 }
 
 /** What an answer turned out to be, and the event that says so. */
@@ -58,7 +60,9 @@ export interface Answered {
   /** Whether a request was waiting for it. */
   readonly expected: boolean;
   /** The request, where it asked for tools. */
-  readonly toolList?: { readonly cursor: string | undefined } | undefined;
+  readonly toolList?:
+    | { readonly cursor: string | undefined; readonly spoiled: boolean }
+    | undefined;
 }
 
 /** The requests that wait for an answer, and what must be recorded of them. Holds no stream and no log. */
@@ -150,13 +154,13 @@ export class Calls {
     // Of a call that still waits for a limit the server knows nothing.
     const key = keys.find((candidate) => this.#isAsked(candidate));
     if (key === undefined) return { event: undefined, expected: false };
-    const { call, method, cursor } = this.#pending.get(key)!;
+    const { call, method, cursor, spoiled = false } = this.#pending.get(key)!;
     this.#remove(key);
     if (call === undefined) {
       if (method === 'initialize' || method === 'server/discover') {
         this.#session.learnFromServer(facts());
       }
-      const toolList = method === 'tools/list' ? { cursor } : undefined;
+      const toolList = method === 'tools/list' ? { cursor, spoiled } : undefined;
       return { event: undefined, expected: true, toolList };
     }
     const read = facts();
@@ -166,6 +170,17 @@ export class Calls {
       this.#continuations.remember(call.callId, call.method, call.subject, read);
     }
     return { event: this.#answered(call, read), expected: true };
+  }
+
+  /** The client may have read something else as the answer to its requests for tools. Returns whether any wait for one. */
+  spoilToolLists(): boolean {
+    let any = false;
+    for (const pending of this.#pending.values()) {
+      if (pending.method !== 'tools/list') continue;
+      pending.spoiled = true;
+      any = true;
+    }
+    return any;
   }
 
   /** The outcomes of all calls that will not be answered any more. */

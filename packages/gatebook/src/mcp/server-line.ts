@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import { scanObject } from '@gatebook/audit';
 import { errorCharsMax } from './bounds.js';
 import { indexMembers, innerMembers, type Members, rawText, stringValue } from './json-member.js';
+import { guard, laxName } from './member-name.js';
 
 /** A JSON-RPC response found in what the server wrote. */
 export interface Answer {
@@ -36,6 +37,8 @@ export interface ServerLine {
   readonly answers: readonly Answer[];
   /** The ids of requests, as JSON text. */
   readonly requests: readonly string[];
+  /** Whether it is one request or notification to every client. */
+  readonly plain: boolean;
 }
 
 /**
@@ -49,7 +52,15 @@ export function readServerLine(line: Buffer): ServerLine {
     requests: messages.flatMap(({ top }) =>
       top.byName.has('method') ? (rawText(top, 'id') ?? []) : [],
     ),
+    plain: messages.length === 1 && messages.every((message) => isPlain(message)),
   };
+}
+
+const resultGuard = guard(['result']);
+
+function isPlain({ top, fault }: Answer): boolean {
+  if (fault !== undefined || !top.byName.has('method')) return false;
+  return ![...top.byName.keys()].some((name) => resultGuard.has(laxName(name)));
 }
 
 function messagesIn(line: Buffer): Answer[] {

@@ -8,6 +8,7 @@ import type { LineOutlet, Outlet } from './outlet.js';
 import { droppedEvent, errorLine, unexpectedEvent } from './refusals.js';
 import { readFacts, readServerLine } from './server-line.js';
 import type { Session } from './session.js';
+import { mayHoldTools } from './tool-list.js';
 import type { ToolPins } from './tool-pins.js';
 
 export interface ServerSideOptions {
@@ -66,18 +67,29 @@ export class ServerSide {
   }
 
   #wholePasses(line: Buffer): boolean {
-    const { answers, requests } = readServerLine(line);
+    const { answers, requests, plain } = readServerLine(line);
     const reserved = requests.find((id) => isOwnId(id));
     if (reserved !== undefined) {
       this.#refuse(reserved, line);
       return false;
     }
+    let known = plain;
     for (const answer of answers) {
       const answered = this.#o.calls.answer(answer.keys, () => readFacts(answer));
-      if (answered.toolList !== undefined) this.#o.pins.listed(answer, answered.toolList.cursor);
+      if (answered.expected) known = true;
+      const { toolList } = answered;
+      if (toolList !== undefined) this.#o.pins.listed(answer, toolList.cursor, toolList.spoiled);
       this.#settle(answered, answer.keys, line.length);
     }
+    if (!known) this.#doubt(line);
     return true;
+  }
+
+  /** It answers nothing that anybody waits for; a client that reads it otherwise than we do may think that it does. */
+  #doubt(line: Buffer): void {
+    const { calls, pins } = this.#o;
+    if (!mayHoldTools(line) || !calls.spoilToolLists()) return;
+    pins.unreadable('a line that may pass for a list of tools came while one was waited for');
   }
 
   /** A client could take such a request for one of the gate's. Answers are not waited for, so there are only so many. */
@@ -99,9 +111,10 @@ export class ServerSide {
     const long = this.#long;
     this.#long = undefined;
     const keys = long.keys();
-    if (keys.length === 0) return;
     const answered = this.#o.calls.answer(keys, () => long.facts());
-    if (answered.toolList !== undefined) {
+    const mayBeList =
+      answered.toolList !== undefined || (!answered.expected && this.#o.calls.spoilToolLists());
+    if (mayBeList) {
       this.#o.pins.unreadable(`a line of ${long.bytes} bytes; at most ${lineBytesMax} are read`);
     }
     this.#settle(answered, keys, long.bytes);

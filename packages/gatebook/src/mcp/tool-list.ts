@@ -28,12 +28,15 @@ const toolGuard = guard(['name']);
  */
 export function readToolPage(answer: Answer): ToolPage | { readonly fault: string } | undefined {
   const { top } = answer;
-  if (top.byName.has('error')) return undefined;
+  const fault = answer.fault ?? variantIn(top.byName.keys(), topGuard);
+  if (fault !== undefined) return { fault };
+  if (top.byName.has('error')) {
+    // Some clients go by the one, some by the other, and to many an error that is null is none.
+    return top.byName.has('result') ? { fault: 'a result and an error in one answer' } : undefined;
+  }
   const result = innerMembers(top, 'result');
-  if (answer.fault !== undefined) return { fault: answer.fault };
   if (result === undefined) return undefined;
-  const variant =
-    variantIn(top.byName.keys(), topGuard) ?? variantIn(result.byName.keys(), pageGuard);
+  const variant = variantIn(result.byName.keys(), pageGuard);
   if (variant !== undefined) return { fault: variant };
   const shown: unknown = JSON.parse(rawText(result, 'tools') ?? '[]');
   if (!Array.isArray(shown)) return { fault: '"tools" is no list' };
@@ -54,6 +57,15 @@ export function readToolPage(answer: Answer): ToolPage | { readonly fault: strin
     });
   }
   return { tools, nextCursor: stringValue(result, 'nextCursor') };
+}
+
+/**
+ * Whether some client could take a line for a list of tools that nothing was found in: it may write the names in another case or with
+ * escapes, and not be JSON at all, as with a `NaN` in it.
+ */
+export function mayHoldTools(line: Buffer): boolean {
+  const text = line.toString('latin1');
+  return text.includes('{') && /result|\\u/i.test(text) && /tools|\\u/i.test(text);
 }
 
 export function sha256(text: string): string {

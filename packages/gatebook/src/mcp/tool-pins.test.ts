@@ -156,6 +156,14 @@ test.each([
     'a list that is nested too deeply',
     `"result":{"tools":${'['.repeat(20_000)}${']'.repeat(20_000)}}}`,
   ],
+  [
+    'a list beside an error that is null',
+    `"result":{"tools":[${JSON.stringify(evil)}]},"error":null}`,
+  ],
+  ['a list beside an error', `"error":{"code":1,"message":"m"},"result":{"tools":[]}}`],
+  ['a list beside an error, under another case', `"error":null,"Result":{"tools":[]}}`],
+  ['a list beside no result, under another case', `"result":null,"Result":{"tools":[]}}`],
+  ['an error twice', `"error":{"code":1,"message":"m"},"error":null}`],
   ['a list that is too long', `"result":{"tools":[],"x":"${'x'.repeat(lineBytesMax)}"}}`],
 ])('%s, which a client may read otherwise, makes its tools be asked about', async (_, line) => {
   const relay = await setUp();
@@ -164,6 +172,50 @@ test.each([
   expect(await relay.call('read')).toContain('approval pending');
   expect(relay.found().map(([rule]) => rule)).toContain('pin.unread');
   await relay.list([read]);
+  expect(await relay.call('read')).toBe('passed');
+});
+
+test.each([
+  ['no JSON to most', '"result":{"tools":[{"name":"read","x":NaN}]}}'],
+  ['a list under another case only', '"Result":{"tools":[{"name":"read"}]}}'],
+  ['an answer with another id too', '"ID":99,"id":99,"result":{"tools":[]}}'],
+  ['names in escapes', '"\\u0052esult":{"\\u0074ools":[]}}'],
+  ['a request that is a result as well', '"method":"x","Result":{"tools":[]}}'],
+  [
+    'a line that is too long',
+    `"result":{"tools":[NaN]},"x":"${'x'.repeat(lineBytesMax)}","id":98}`,
+  ],
+])('%s, before the list that the gate reads, makes its tools be asked about', async (_, line) => {
+  const relay = await setUp();
+  await relay.list([read]);
+  const list = JSON.stringify({ result: { tools: [read], _meta: { answers: 2 } } }).slice(1);
+  await relay.list(`${line}\n{"jsonrpc":"2.0","id":2,${list}`);
+  expect(await relay.call('read')).toContain('approval pending');
+  expect(relay.found().map(([rule]) => rule)).toContain('pin.unread');
+  await relay.list([read]);
+  expect(await relay.call('read')).toBe('passed');
+});
+
+test('what no client takes for a list raises no doubt of the list behind it', async () => {
+  const relay = await setUp();
+  await relay.list([read]);
+  const list = JSON.stringify({ result: { tools: [read], _meta: { answers: 2 } } }).slice(1);
+  const lines = [
+    '"method":"notifications/message","params":{"data":"the result of the tools: {}"}}',
+    'the server has 3 tools and no result',
+    '{ port: 1 }',
+    list,
+  ];
+  const [first, ...others] = lines.slice(0, 3);
+  await relay.list(`${first}\n${others.join('\n')}\n{"jsonrpc":"2.0","id":2,${list}`);
+  expect(await relay.call('read')).toBe('passed');
+  expect(relay.found().map(([rule]) => rule)).not.toContain('pin.unread');
+});
+
+test('an error is no list and raises no doubt', async () => {
+  const relay = await setUp();
+  await relay.list([read]);
+  await relay.list('"error":{"code":-32603,"message":"not now"}}');
   expect(await relay.call('read')).toBe('passed');
 });
 

@@ -49,8 +49,11 @@ export class ToolPins {
     this.#o = options;
   }
 
-  /** The client is about to read an answer to `tools/list`, the first page where there is no cursor. */
-  listed(answer: Answer, cursor: string | undefined): void {
+  /**
+   * The client is about to read an answer to `tools/list`, the first page where there is no cursor. Where it is `spoiled`, the client may go
+   * by something else that it has read before.
+   */
+  listed(answer: Answer, cursor: string | undefined, spoiled = false): void {
     const page = readToolPage(answer);
     if (page === undefined) return;
     if ('fault' in page) {
@@ -58,7 +61,7 @@ export class ToolPins {
       return;
     }
     if (cursor === undefined) {
-      this.#unread = undefined;
+      if (!spoiled) this.#unread = undefined;
       this.#overflow = false;
     }
     const listing = this.#listingAt(cursor);
