@@ -1,17 +1,22 @@
 import type { AuditEvent } from '@gatebook/audit';
 import type { Decision } from '@gatebook/policy';
+import { reasonOf } from '../mcp/ledger.js';
 import { askedRules } from './asked-rules.js';
 import type { Asker } from './asker.js';
 import { actorOf, type GateCall, nameOf } from './call.js';
 import { GateError } from './errors.js';
-import { answeredEvent, askedEvent, givenUpEvent, unapprovedEvent } from './events.js';
+import { answeredEvent, askedEvent, givenUpEvent, unapprovedEvent, voidedEvent } from './events.js';
 import type { PinnedDecision } from './pin.js';
 import { type Refused, refused } from './refused.js';
-import type { Approval, Question } from './state/approvals.js';
+import type { Approval, Question, Verdict } from './state/approvals.js';
 import type { StateClient } from './state/state-client.js';
 
 export interface ApprovalParts {
-  readonly book: { fact(event: AuditEvent): Promise<boolean> };
+  readonly book: {
+    /** Records what must be on disk before something happens. Returns why it must not happen, or undefined. */
+    intent(event: AuditEvent): Promise<string | undefined>;
+    fact(event: AuditEvent): Promise<boolean>;
+  };
   readonly state: StateClient;
   readonly ask: Asker;
 }
@@ -44,7 +49,12 @@ export async function ask(
   const askedMs = Date.now();
   await book.fact(askedEvent(call.intent, decision, question.rules, id));
   call.onHold?.();
-  const approval = await answerOf(parts, call, decision, id, patienceMs);
+  const heard = await firstAnswer(parts, call, decision, id, patienceMs);
+  const approval =
+    typeof heard === 'object' && 'verdict' in heard
+      ? await decided(parts, call, { ...question, id, askedMs }, heard.verdict)
+      : heard;
+  if (typeof approval === 'object' && 'allowed' in approval) return approval;
   if (call.signal.aborted) {
     await state.ask('withdraw', { id }).catch(() => undefined);
     const why = `${String(call.signal.reason)} while it waited for an approval`;
@@ -55,11 +65,6 @@ export async function ask(
     return refused('approval_pending', pendingText(id, unreachable), { rule: decision.rule });
   }
   if (approval === undefined) return await pending(parts, call, decision, id, unreachable);
-  // Who answers by `gatebook approve` records it there.
-  if (approval.how !== 'command') {
-    const { actor, callId, source } = call.intent;
-    await book.fact(answeredEvent({ ...question, askedMs }, approval, { actor, callId, source }));
-  }
   if (approval.approved) return approval;
   const reason = `${approval.by} has refused it`;
   await book.fact(unapprovedEvent(call.intent, decision, reason, id));
@@ -84,21 +89,65 @@ function pendingText(id: string, unreachable: string | undefined): string {
   return `approval pending ${id}: a person has to approve it (${how}); once that is done the same call passes, within 10 minutes`;
 }
 
+/**
+ * What this gate's own person has said takes effect: first it is in the book, as with `gatebook approve`, and nothing cuts that short any
+ * more. Where it has no effect after all, the book says so, and somebody else's answer counts, if there is one.
+ */
+async function decided(
+  { book, state }: ApprovalParts,
+  call: GateCall,
+  asked: Question & { readonly id: string; readonly askedMs: number },
+  verdict: Verdict,
+): Promise<Approval | Refused | undefined> {
+  const { askedMs, ...question } = asked;
+  const { id } = asked;
+  const { actor, callId, source } = call.intent;
+  const frame = { actor, callId, source };
+  const answer: Approval = { ...question, givenMs: Date.now(), ...verdict };
+  const failure = await book.intent(answeredEvent(asked, answer, frame));
+  if (failure !== undefined) {
+    const reason = `the answer of ${verdict.by} could not be recorded in the audit log (${failure})`;
+    return refused('log_unavailable', reason);
+  }
+  const voided = async (reason: string): Promise<void> => {
+    await book.fact(voidedEvent(asked, answer, reason, frame));
+  };
+  if (call.signal.aborted) {
+    await voided('the call was given up meanwhile');
+    return undefined;
+  }
+  try {
+    const { approval } = await state.ask('decide', { id, verdict });
+    if (approval !== undefined) return approval;
+  } catch (error) {
+    // It may have come through all the same.
+    const { approval } = await state
+      .ask('find', { question })
+      .catch(() => ({ approval: undefined }));
+    if (approval?.id === id) return approval;
+    await voided(reasonOf(error));
+    throw error;
+  }
+  await voided('somebody else has answered, or nobody waited for the answer any more');
+  const news = await state.ask('news', { id });
+  return news.state === 'decided' ? news.approval : undefined;
+}
+
 /** The first answer, whoever gives it; undefined where none comes in time. */
-async function answerOf(
+async function firstAnswer(
   { state, ask }: ApprovalParts,
   call: GateCall,
   decision: PinnedDecision,
   id: string,
   patienceMs: number,
-): Promise<Approval | 'later' | undefined> {
+): Promise<Approval | { readonly verdict: Verdict } | 'later' | undefined> {
   const over = new AbortController();
   const signal = AbortSignal.any([call.signal, over.signal]);
   const timer = setTimeout(() => over.abort(), patienceMs);
   try {
     return await Promise.race([
       byOthers(state, id, signal),
-      byOwn(state, ask({ id, call, decision, signal }), id, signal),
+      byOwn(ask({ id, call, decision, signal }), signal),
       aborted(signal),
     ]);
   } finally {
@@ -123,17 +172,15 @@ async function byOthers(
 }
 
 async function byOwn(
-  state: StateClient,
   answer: ReturnType<Asker>,
-  id: string,
   signal: AbortSignal,
-): Promise<Approval | 'later' | undefined> {
+): Promise<{ readonly verdict: Verdict } | 'later' | undefined> {
   const verdict = await answer;
   // Nobody can be asked here: others may answer still.
   if (verdict === undefined) return await aborted(signal);
   if (verdict === 'nobody') return undefined;
   if (verdict === 'later') return verdict;
-  return (await state.ask('decide', { id, verdict })).approval;
+  return { verdict };
 }
 
 async function aborted(signal: AbortSignal): Promise<undefined> {

@@ -230,6 +230,18 @@ class World {
     return Math.max(0, without.length - counted);
   }
 
+  /** Approvals that are in force though the book does not say that somebody gave them. */
+  unrecorded(): string[] {
+    const recorded = this.book.events.filter(
+      ({ eventType, result }) => eventType === 'gate.approval' && result === undefined,
+    );
+    const ids = new Set(recorded.map(({ details }) => details?.['approval']));
+    return this.book.state.approvals
+      .given()
+      .map(({ id }) => id)
+      .filter((id) => !ids.has(id));
+  }
+
   used(): number {
     let used = 0;
     for (const bucket of this.book.state.limits.buckets()) {
@@ -249,6 +261,7 @@ test('nothing runs unrecorded, is refused unseen, or keeps a token for nothing',
       const world = new World();
       await world.take(steps);
       expect(world.unseen()).toBe(0);
+      expect(world.unrecorded()).toEqual([]);
       // What could not be given back because the log was away counts as spent; so does what was taken by a limit that was replaced meanwhile.
       const failed = steps.some((each) => each.kind === 'fail' && each.failing === 'all');
       const changed = steps.some((each) => each.kind === 'change');

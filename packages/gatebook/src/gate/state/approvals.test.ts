@@ -32,7 +32,7 @@ function setUp(): Approvals {
 
 /** Asks, and says yes so far. */
 function allow(approvals: Approvals, reach: Reach): string {
-  const { id } = approvals.ask(question, shown);
+  const { id } = approvals.ask(question, shown, 'gate');
   approvals.decide(id, verdict(true, reach));
   return id;
 }
@@ -61,7 +61,7 @@ test('a yes for the session binds rules and tool, in that session', () => {
 
 test('a wide yes covers what some of its rules ask, and nothing that another rule asks too', () => {
   const approvals = setUp();
-  const { id } = approvals.ask(question, shown);
+  const { id } = approvals.ask(question, shown, 'gate');
   approvals.decide(id, verdict(true, 'session'));
   const asked = (...rules: string[]): Question => ({ ...question, digest: 'd2', rules });
   expect(approvals.find(asked('path-ssh'))?.id).toBe(id);
@@ -71,7 +71,7 @@ test('a wide yes covers what some of its rules ask, and nothing that another rul
   expect(approvals.find(asked('unknown-program'))).toBeUndefined();
   expect(approvals.find(asked())).toBeUndefined();
   // Two yeses do not add up to one.
-  const other = approvals.ask(asked('unknown-program'), shown);
+  const other = approvals.ask(asked('unknown-program'), shown, 'gate');
   approvals.decide(other.id, verdict(true, 'session'));
   expect(approvals.find(asked('path-ssh', 'unknown-program'))).toBeUndefined();
 });
@@ -107,7 +107,7 @@ test('a yes until a time holds in every session of the same actor, and no longer
 test('a yes that nobody uses, and a question that nobody answers, is gone after ten minutes', () => {
   const approvals = setUp();
   allow(approvals, 'once');
-  const { id } = approvals.ask({ ...question, digest: 'd2' }, shown);
+  const { id } = approvals.ask({ ...question, digest: 'd2' }, shown, 'gate');
   now += patienceMs + 1;
   expect(approvals.find(question)).toBeUndefined();
   expect(approvals.state(id)).toEqual({ state: 'gone' });
@@ -116,41 +116,43 @@ test('a yes that nobody uses, and a question that nobody answers, is gone after 
 
 test('a no lets nothing pass, and the next call asks again', () => {
   const approvals = setUp();
-  const { id } = approvals.ask(question, shown);
+  const { id } = approvals.ask(question, shown, 'gate');
   approvals.decide(id, verdict(false));
   expect(approvals.state(id)).toMatchObject({ state: 'decided', approval: { approved: false } });
   expect(approvals.find(question)).toBeUndefined();
-  expect(approvals.ask(question, shown).id).not.toBe(id);
+  expect(approvals.ask(question, shown, 'gate').id).not.toBe(id);
 });
 
 test('the same call is one question, and a session has ten at most', () => {
   const approvals = setUp();
-  const { id } = approvals.ask(question, shown);
-  expect(approvals.ask(question, shown).id).toBe(id);
+  const { id } = approvals.ask(question, shown, 'gate');
+  expect(approvals.ask(question, shown, 'gate').id).toBe(id);
   for (let at = 1; at < pendingPerSession; at++) {
-    approvals.ask({ ...question, digest: `more ${at}` }, shown);
+    approvals.ask({ ...question, digest: `more ${at}` }, shown, 'gate');
   }
-  expect(() => approvals.ask({ ...question, digest: 'one too many' }, shown)).toThrow(
+  expect(() => approvals.ask({ ...question, digest: 'one too many' }, shown, 'gate')).toThrow(
     /10 calls of this session wait/,
   );
-  expect(approvals.ask({ ...question, session: 't' }, shown).session).toBe('t');
+  expect(approvals.ask({ ...question, session: 't' }, shown, 'gate').session).toBe('t');
   approvals.withdraw(id);
-  expect(approvals.ask({ ...question, digest: 'one more' }, shown).digest).toBe('one more');
+  expect(approvals.ask({ ...question, digest: 'one more' }, shown, 'gate').digest).toBe('one more');
 });
 
 test('who waits for news hears it at once', async () => {
   const approvals = setUp();
-  const { id } = approvals.ask(question, shown);
+  const { id } = approvals.ask(question, shown, 'gate');
   const news = approvals.news(id, 60_000);
   approvals.decide(id, verdict(true));
   expect(await news).toMatchObject({ state: 'decided' });
-  expect(await approvals.news(approvals.ask(question, shown).id, 1)).toEqual({ state: 'pending' });
+  expect(await approvals.news(approvals.ask(question, shown, 'gate').id, 1)).toEqual({
+    state: 'pending',
+  });
 });
 
 test('the next holder has the questions and approvals of this one', () => {
   const before = setUp();
   const yes = allow(before, 'session');
-  const { id } = before.ask({ ...question, digest: 'd2', session: 't' }, shown);
+  const { id } = before.ask({ ...question, digest: 'd2', session: 't' }, shown, 'gate');
   const after = setUp();
   after.restore(JSON.parse(JSON.stringify(before.snapshot())));
   expect(after.find(question)?.id).toBe(yes);

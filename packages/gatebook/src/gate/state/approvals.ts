@@ -34,6 +34,12 @@ export interface Pending extends Question, Shown {
   readonly askedMs: number;
 }
 
+/** A question as it is held. */
+interface Held extends Pending {
+  /** The clients that have asked it, as they name themselves to the log: only they know these names, and keep them when the holder changes. */
+  readonly askers: readonly string[];
+}
+
 /** How far a yes reaches: this call once, all that these rules and no others ask of this tool in the session, or until a time. */
 export type Reach = 'once' | 'session' | { readonly untilMs: number };
 
@@ -57,7 +63,7 @@ export type QuestionState =
   | { readonly state: 'gone' };
 
 export interface StoredApprovals {
-  readonly pending: readonly Pending[];
+  readonly pending: readonly (Pending & { readonly askers?: readonly string[] | undefined })[];
   readonly given: readonly Approval[];
 }
 
@@ -67,13 +73,15 @@ export const pendingPerSession = 10;
 export const pendingMax = 1_000;
 /** A yes that nobody has used by then, and a question that nobody has answered, is forgotten. */
 export const patienceMs = 600_000;
+/** Gates that have asked one question, the newest. */
+const askersMax = 32;
 /** The approvals that are in force. */
 const approvalsMax = 10_000;
 
 /** What persons were asked and said. A yes binds what was asked; a no ends the question and nothing else. */
 export class Approvals {
   readonly #wall: () => number;
-  readonly #pending = new Map<string, Pending>();
+  readonly #pending = new Map<string, Held>();
   readonly #approvals = new Map<string, Approval>();
   /** Answers that the asker has not heard yet. */
   readonly #decided = new Map<string, Approval>();
@@ -104,17 +112,17 @@ export class Approvals {
   }
 
   /**
-   * Asks, or returns the same question where it is asked already.
+   * Asks, or returns the same question where it is asked already. `asker` may answer and withdraw it then.
    *
    * @throws GateError `denied` where too many wait
    */
-  ask(question: Question, shown: Shown): Pending {
+  ask(question: Question, shown: Shown, asker: string): Pending {
     this.#expire();
     let ofSession = 0;
     for (const pending of this.#pending.values()) {
       if (pending.session !== question.session) continue;
       ofSession++;
-      if (sameCall(pending, question)) return pending;
+      if (sameCall(pending, question)) return this.#askedBy(pending, asker);
     }
     if (ofSession >= pendingPerSession || this.#pending.size >= pendingMax) {
       throw new GateError(
@@ -125,8 +133,20 @@ export class Approvals {
     }
     const id = randomBytes(5).toString('hex');
     const pending = { ...question, ...shown, id, askedMs: this.#wall() };
-    this.#pending.set(id, pending);
+    this.#pending.set(id, { ...pending, askers: [asker] });
     return pending;
+  }
+
+  #askedBy(held: Held, asker: string): Pending {
+    const others = held.askers.filter((each) => each !== asker);
+    this.#pending.set(held.id, { ...held, askers: [...others, asker].slice(-askersMax) });
+    return plain(held);
+  }
+
+  /** Whether somebody else's question waits under the id. */
+  isOfOthers(id: string, client: string): boolean {
+    const held = this.#pending.get(id);
+    return held !== undefined && !held.askers.includes(client);
   }
 
   /** Nobody waits for the answer any more. */
@@ -190,7 +210,7 @@ export class Approvals {
 
   pending(): Pending[] {
     this.#expire();
-    return [...this.#pending.values()];
+    return [...this.#pending.values()].map(plain);
   }
 
   /** Those in force. */
@@ -206,7 +226,7 @@ export class Approvals {
 
   restore({ pending, given }: StoredApprovals): void {
     for (const question of pending.filter(bindsAll).slice(0, pendingMax)) {
-      this.#pending.set(question.id, question);
+      this.#pending.set(question.id, { ...question, askers: question.askers ?? [] });
     }
     for (const approval of given.filter(bindsAll).slice(0, approvalsMax)) {
       this.#approvals.set(approval.id, approval);
@@ -235,6 +255,11 @@ export class Approvals {
       if (over) this.#approvals.delete(id);
     }
   }
+}
+
+/** Without what only the asker may know. */
+function plain({ askers: _, ...pending }: Held): Pending {
+  return pending;
 }
 
 function sameCall(a: Question, b: Question): boolean {

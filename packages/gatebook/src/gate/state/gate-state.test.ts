@@ -57,3 +57,24 @@ test('a name that somebody else has too has not gone', () => {
   ask(state, { ...bob, client: 'c'.repeat(32) }, 'hello', {});
   expect(state.left(bob)).toEqual({ unsure: true, emitter: undefined });
 });
+
+test('who asked answers and withdraws, nobody else does, also where the holder has changed', () => {
+  const question = { session: 's', actor: 'a', tool: 't', rule: 'r', rules: ['r'], digest: 'd' };
+  const shown = { risk: 'high', reasons: [], text: '{}', bytes: 2 };
+  const verdict = { approved: true, reach: 'once', by: 'ann', how: 'terminal' } as const;
+  const before = new GateState();
+  const { id } = ask(before, ann, 'ask', { question, shown });
+  const state = new GateState();
+  state.restore(JSON.parse(JSON.stringify(before.snapshot())));
+  const theirs = ask(state, bob, 'decide', { id, verdict });
+  expect(theirs).toMatchObject({ error: { message: expect.stringContaining('only who asked') } });
+  expect(ask(state, bob, 'withdraw', { id })).toMatchObject({ error: { code: 'denied' } });
+  expect(JSON.stringify(state.approvals.pending())).not.toContain(ann.client);
+  expect(ask(state, ann, 'decide', { id, verdict })).toMatchObject({ approval: { id } });
+
+  // Whoever asks the same is one of those who asked.
+  const both = ask(before, bob, 'ask', { question, shown });
+  expect(both.id).toBe(id);
+  expect(ask(before, bob, 'withdraw', { id })).toEqual({});
+  expect(ask(before, ann, 'decide', { id, verdict })).toEqual({});
+});

@@ -42,7 +42,6 @@ interface Guest {
   readonly pid: number;
   readonly emitter: string | undefined;
   readonly grants: Map<string, Held>;
-  readonly questions: Set<string>;
 }
 
 /** What is known of a process that has gone. */
@@ -142,19 +141,18 @@ export class GateState {
       case 'find':
         return { approval: this.approvals.find(message.question) };
       case 'ask': {
-        const { id } = this.approvals.ask(message.question, { ...message.shown, pid: from.pid });
-        guest.questions.add(id);
+        const shown = { ...message.shown, pid: from.pid };
+        const { id } = this.approvals.ask(message.question, shown, from.client);
         return { id, unreachable: this.unreachable };
       }
       case 'news':
         return this.approvals.news(message.id, newsMs);
       case 'decide':
-        this.#requireOwn(message.id, guest);
+        this.#requireOwn(message.id, from);
         return { approval: this.approvals.decide(message.id, message.verdict) };
       case 'withdraw':
-        this.#requireOwn(message.id, guest);
+        this.#requireOwn(message.id, from);
         this.approvals.withdraw(message.id);
-        guest.questions.delete(message.id);
         return done;
       case 'pins':
         return this.pins.see(message.server, message.tools, message.complete);
@@ -194,15 +192,15 @@ export class GateState {
     if (held?.approval !== undefined) this.approvals.giveBack(held.approval);
   }
 
-  #requireOwn(question: string, guest: Guest): void {
-    if (guest.questions.has(question)) return;
+  #requireOwn(question: string, { client }: Caller): void {
+    if (!this.approvals.isOfOthers(question, client)) return;
     throw new GateError('denied', 'only who asked a question may answer or withdraw it here');
   }
 
   #guestOf({ client, pid, emitter }: Caller): Guest {
     let guest = this.#guests.get(client);
     if (guest === undefined) {
-      guest = { pid, emitter, grants: new Map(), questions: new Set() };
+      guest = { pid, emitter, grants: new Map() };
       this.#guests.set(client, guest);
     }
     return guest;
