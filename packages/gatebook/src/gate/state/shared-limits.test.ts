@@ -16,6 +16,14 @@ function passed(limits: SharedLimits, id: string, count: number, request = {}): 
   return through;
 }
 
+/** The next holder, after this one has ended in order. */
+function next(limits: SharedLimits, clock: ManualClock): SharedLimits {
+  const stored = JSON.parse(JSON.stringify(limits.snapshot())) as LimitsSnapshot;
+  const after = new SharedLimits({ clock });
+  after.restore(stored);
+  return after;
+}
+
 test('equal limits are one bucket, others are not', () => {
   const limits = new SharedLimits({ clock: new ManualClock(0, 0) });
   const one = limits.register([limit('all', 5)]);
@@ -41,6 +49,45 @@ test('a limit that replaces another one begins with what is used of it', () => {
   const after = limits.register([limit('all', 6, { scope: ['actor'] })], before);
   expect(passed(limits, after, 9, { actor: 'ann' })).toBe(2);
   expect(passed(limits, after, 9, { actor: 'bob' })).toBe(6);
+});
+
+test('an edit that is taken back fills no bucket', () => {
+  const limits = new SharedLimits({ clock: new ManualClock(0, 0) });
+  const six = limits.register([limit('all', 6)]);
+  passed(limits, six, 3);
+  const five = limits.register([limit('all', 5)], six);
+  expect(passed(limits, five, 9)).toBe(2);
+  expect(limits.register([limit('all', 6)], five)).toBe(six);
+  expect(passed(limits, six, 9)).toBe(1);
+  expect(limits.register([limit('all', 5)], six)).toBe(five);
+  expect(passed(limits, five, 9)).toBe(0);
+});
+
+test('in another scope every bucket has used what all of them have together', () => {
+  const clock = new ManualClock(0, 0);
+  const limits = new SharedLimits({ clock });
+  const each = limits.register([limit('all', 6, { scope: ['actor'] })]);
+  passed(limits, each, 3, { actor: 'ann' });
+  passed(limits, each, 2, { actor: 'bob' });
+  const all = limits.register([limit('all', 6)], each);
+  expect(passed(limits, all, 9)).toBe(1);
+  limits.register([limit('all', 6, { scope: ['actor'] })], all);
+  for (const actor of ['ann', 'bob', 'cid']) expect(passed(limits, each, 9, { actor })).toBe(0);
+  clock.advance(day / 3);
+  expect(passed(limits, each, 9, { actor: 'ann' })).toBe(2);
+  expect(passed(limits, each, 9, { actor: 'dan' })).toBe(2);
+  // What the next holder is left says so too.
+  const after = next(limits, clock);
+  expect(after.register([limit('all', 6, { scope: ['actor'] })])).toBe(each);
+  expect(passed(after, each, 9, { actor: 'eve' })).toBe(2);
+});
+
+test('for other tools than before a limit goes on with what was used', () => {
+  const limits = new SharedLimits({ clock: new ManualClock(0, 0) });
+  const before = limits.register([limit('some', 4, { tool: 'a*' })]);
+  passed(limits, before, 3, { tool: 'ab' });
+  const after = limits.register([limit('some', 4, { tool: '*' })], before);
+  expect(passed(limits, after, 9, { tool: 'ab' })).toBe(1);
 });
 
 test('the next holder goes on where this one stood, with what has come back since', () => {
@@ -69,14 +116,6 @@ test('after a holder that was lost every bucket is empty as of then', () => {
   expect(limits.reset()).toBe(2);
   expect(passed(limits, id, 9, { actor: 'cid' })).toBe(2);
 });
-
-/** The next holder, after this one has ended in order. */
-function next(limits: SharedLimits, clock: ManualClock): SharedLimits {
-  const stored = JSON.parse(JSON.stringify(limits.snapshot())) as LimitsSnapshot;
-  const after = new SharedLimits({ clock });
-  after.restore(stored);
-  return after;
-}
 
 test('what was unknown to a holder that ended in order is unknown to the next one too', () => {
   const clock = new ManualClock(0, 10 * day);
@@ -156,6 +195,15 @@ test('there is a bound to the limits of all configurations, and room is made by 
   expect(limits.knows(limits.register([limit('more', 1)]))).toBe(true);
   // The one that is in use has stayed.
   expect(passed(limits, ids[0]!, 3)).toBe(1);
+});
+
+test('no room is made by a limit of the configuration that needs it', () => {
+  const clock = new ManualClock(0, 0);
+  const limits = new SharedLimits({ clock });
+  for (let at = 0; at < limitsMax; at++) limits.register([limit(`l${at}`, 2)]);
+  clock.advance(3_600_001);
+  const both = limits.register([limit('l0', 2), limit('more', 9)]);
+  expect(passed(limits, both, 5)).toBe(2);
 });
 
 test('what is not registered is unknown', () => {

@@ -101,23 +101,27 @@ export class SharedLimits {
   }
 
   /**
-   * Makes a configuration's limits known and returns its name. Where it `replaces` another one, a limit that differs from one there in
-   * its numbers only begins with what is used of that one: an edit fills no bucket.
+   * Makes a configuration's limits known and returns its name. Where it `replaces` another one, what is used of a limit there is used
+   * of the one of the same name here too, which may be known already: an edit fills no bucket, nor does taking it back.
    *
    * @throws RateLimitError `bad_limit`, `duplicate_limit`; GateError `too_many_limits`; nothing has changed then
    */
   register(specs: readonly LimitSpec[], replaces?: string): string {
     const name = configurationId(specs);
-    if (this.#configurations.has(name)) return name;
+    const before = this.#configurations.get(replaces ?? '');
+    const limits = this.#configurations.get(name)?.limits ?? this.#add(name, specs);
+    if (before !== undefined) this.#inherit(limits, before.limits);
+    return name;
+  }
+
+  #add(name: string, specs: readonly LimitSpec[]): readonly Shared[] {
     const limits = specs.map((spec) => this.#sharedOf(spec));
     const added = limits.filter(({ id }) => !this.#shared.has(id));
-    this.#makeRoom(added);
+    this.#makeRoom(added, limits);
     this.#setLimits([...this.#shared.values(), ...added]);
     for (const shared of added) this.#shared.set(shared.id, shared);
-    const before = this.#configurations.get(replaces ?? '');
-    if (before !== undefined) this.#inherit(added, before.limits);
     this.#configurations.set(name, { own: new Set(limits.map(({ id }) => id)), limits });
-    return name;
+    return limits;
   }
 
   /**
@@ -197,20 +201,39 @@ export class SharedLimits {
     this.#limiter.setLimits(all.map(ownLimit));
   }
 
-  #inherit(added: readonly Shared[], before: readonly Shared[]): void {
-    const { limits, ...rest } = this.#limiter.snapshot();
+  /**
+   * A limit of the same scope has the same buckets, and each has used what it has there. Where the scope is another, nobody can tell which
+   * bucket stands for which: each has used what all of them have together.
+   */
+  #inherit(limits: readonly Shared[], before: readonly Shared[]): void {
+    const { limits: all, ...rest } = this.#limiter.snapshot();
     const placeOf = new Map(this.#limiter.limits.map(({ name }, place) => [name, place]));
-    const inherited = added.flatMap(({ id, spec }) => {
-      const from = before.find((old) => shapeOf(old.spec) === shapeOf(spec));
-      if (from === undefined) return [];
-      const { used } = limits[placeOf.get(from.id)!]!;
-      return [{ shape: limits[placeOf.get(id)!]!.shape, used }];
-    });
+    const inherited: Snapshot['limits'][number][] = [];
+    for (const shared of limits) {
+      const from = before.find(({ spec }) => spec.name === shared.spec.name);
+      const place = placeOf.get(from?.id ?? '');
+      // One that had to make room was full.
+      if (from === undefined || from.id === shared.id || place === undefined) continue;
+      const { used } = all[place]!;
+      const floor = this.#floorOf(from);
+      if (scopeOf(from.spec) === scopeOf(shared.spec)) {
+        inherited.push({ shape: all[placeOf.get(shared.id)!]!.shape, used });
+        this.#raiseFloor(shared, floor);
+      } else {
+        const together = used.reduce((sum, [, amount]) => sum + amount, 0);
+        this.#raiseFloor(shared, Math.max(floor, together));
+      }
+    }
     this.#limiter.restore({ ...rest, limits: inherited });
   }
 
+  #raiseFloor(shared: Shared, least: number): void {
+    const used = Math.min(least, burstOf(shared.spec));
+    if (used > this.#floorOf(shared)) setFloor(shared, { used, atMs: this.#clock.wall() });
+  }
+
   /** Forgets limits that nobody has used for a long time and whose buckets are full, where there are too many. */
-  #makeRoom(added: readonly Shared[]): void {
+  #makeRoom(added: readonly Shared[], wanted: readonly Shared[]): void {
     const excess = this.#shared.size + added.length - limitsMax;
     if (excess <= 0) return;
     const before = this.#clock.now() - idleMs;
@@ -218,7 +241,11 @@ export class SharedLimits {
       this.buckets().flatMap(({ spec, used }) => (used.length === 0 ? [idOf(spec)] : [])),
     );
     const idle = [...this.#shared.values()].filter(
-      (shared) => shared.usedMs < before && full.has(shared.id) && this.#floorOf(shared) === 0,
+      (shared) =>
+        shared.usedMs < before &&
+        full.has(shared.id) &&
+        this.#floorOf(shared) === 0 &&
+        !wanted.includes(shared),
     );
     if (idle.length < excess) {
       throw new GateError(
@@ -297,8 +324,8 @@ function finite(value: number): number {
   throw new RateLimitError('bad_snapshot', 'what counts as used of a limit is no number');
 }
 
-function shapeOf({ name, scope = [], tool }: LimitSpec): string {
-  return JSON.stringify([name, scope, tool ?? null]);
+function scopeOf({ scope = [] }: LimitSpec): string {
+  return JSON.stringify(scope);
 }
 
 /** The limit as one among those of other configurations. */

@@ -15,8 +15,8 @@ export class StateClient {
   #spoke = false;
   #specs: readonly LimitSpec[];
   #limits: string;
-  /** The configuration before this one, whose buckets this one goes on with. */
-  #replaces: string | undefined;
+  /** The limits before these, whose buckets these go on with; undefined once the holder was told. */
+  #replaced: readonly LimitSpec[] | undefined;
 
   constructor(consult: Consult, specs: readonly LimitSpec[]) {
     this.#consult = consult;
@@ -28,11 +28,13 @@ export class StateClient {
     return this.#specs.length > 0;
   }
 
-  /** Other limits from now on; those that differ in their numbers only go on with what was used. */
+  /** Other limits from now on; those of the same name go on with what was used, also where the holder knows them already. */
   change(specs: readonly LimitSpec[]): void {
     const next = configurationId(specs);
     if (next === this.#limits) return;
-    this.#replaces = this.#limits;
+    // Of limits that the holder was not told of nothing is used.
+    this.#replaced ??= this.#specs;
+    if (configurationId(this.#replaced) === next) this.#replaced = undefined;
     this.#specs = specs;
     this.#limits = next;
   }
@@ -67,19 +69,27 @@ export class StateClient {
   ): Promise<LimitAnswer> {
     this.#spoke = true;
     for (let tries = 0; tries < registrationsMax; tries++) {
+      // Without limits nothing is taken, so those before are kept for the next ones.
+      while (this.#replaced !== undefined && this.hasLimits) await this.#tell(this.#replaced);
       const limits = this.#limits;
       const asked = { op, limits, ...message };
       const answer = answerIn<O>(await this.#consult(JSON.stringify(asked)));
       if (!('unknown' in answer)) return answer;
-      await this.ask('limits', {
-        specs: this.#specs,
-        ...(this.#replaces === undefined ? {} : { replaces: this.#replaces }),
-      });
+      await this.ask('limits', { specs: this.#specs });
     }
     throw new GateError(
       'state_unavailable',
       'the holder of the limits changes too often; try again',
     );
+  }
+
+  /** The limits before are told too: the holder may have changed, and knows what is used of them by what they say. */
+  async #tell(replaced: readonly LimitSpec[]): Promise<void> {
+    const limits = this.#limits;
+    const specs = this.#specs;
+    const { id: replaces } = await this.ask('limits', { specs: replaced });
+    await this.ask('limits', { specs, replaces });
+    if (limits === this.#limits) this.#replaced = undefined;
   }
 }
 

@@ -1,0 +1,90 @@
+import { expect, test } from 'vitest';
+import type { LimitSpec } from '../../limits.js';
+import { GateState } from './gate-state.js';
+import { ownState, StateClient } from './state-client.js';
+
+const perMs = 86_400_000;
+
+function limit(count: number, more: Partial<LimitSpec> = {}): LimitSpec[] {
+  return [{ name: 'all', rate: { count, perMs }, ...more }];
+}
+
+/** How many of so many calls are let through. */
+async function passed(client: StateClient, count: number): Promise<number> {
+  let through = 0;
+  for (let at = 0; at < count; at++) {
+    if ((await client.take({ actor: 'ann' })).allowed) through++;
+  }
+  return through;
+}
+
+function clientOf(state: GateState): StateClient {
+  return new StateClient(ownState(state), limit(6));
+}
+
+test('limits that change to and fro, or are off between, are as one', async () => {
+  const client = clientOf(new GateState());
+  expect(await passed(client, 3)).toBe(3);
+  client.change(limit(5));
+  expect(await passed(client, 1)).toBe(1);
+  client.change(limit(6));
+  expect(await passed(client, 1)).toBe(1);
+  client.change([]);
+  await client.take({}, undefined);
+  client.change(limit(5, { scope: ['actor'] }));
+  expect(await passed(client, 9)).toBe(0);
+  client.change(limit(6));
+  expect(await passed(client, 9)).toBe(1);
+  client.change(limit(5, { scope: ['actor'] }));
+  expect(await passed(client, 9)).toBe(0);
+});
+
+test('of a change that nobody was told of nothing is left', async () => {
+  const client = clientOf(new GateState());
+  expect(await passed(client, 5)).toBe(5);
+  client.change(limit(50));
+  client.change(limit(6));
+  expect(await passed(client, 9)).toBe(1);
+  client.change(limit(50));
+  client.change(limit(5));
+  expect(await passed(client, 9)).toBe(0);
+});
+
+test('another gate that has the changed limits already has no bucket to spare', async () => {
+  const state = new GateState();
+  const other = clientOf(state);
+  other.change(limit(5));
+  expect((await other.peek({})).allowed).toBe(true);
+  const client = clientOf(state);
+  expect(await passed(client, 6)).toBe(6);
+  client.change(limit(5));
+  expect(await passed(client, 9)).toBe(0);
+  expect(await passed(other, 9)).toBe(0);
+});
+
+test('a holder that took over has what was used of the limits that are replaced', async () => {
+  const before = new GateState();
+  let holder = ownState(before);
+  const client = new StateClient((message) => holder(message), limit(6));
+  expect(await passed(client, 6)).toBe(6);
+  const after = new GateState();
+  after.restore(JSON.parse(JSON.stringify(before.snapshot())) as ReturnType<GateState['snapshot']>);
+  holder = ownState(after);
+  client.change(limit(5));
+  expect(await passed(client, 9)).toBe(0);
+});
+
+test('a change that the holder could not be told of is told with the next call', async () => {
+  const state = ownState(new GateState());
+  let away = false;
+  const client = new StateClient(async (message) => {
+    if (away) throw new Error('away');
+    return await state(message);
+  }, limit(6));
+  expect(await passed(client, 6)).toBe(6);
+  client.change(limit(5));
+  away = true;
+  await expect(client.take({})).rejects.toThrow('away');
+  away = false;
+  expect(await passed(client, 9)).toBe(0);
+});
