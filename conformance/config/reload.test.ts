@@ -132,7 +132,7 @@ it('takes no looser limits from a project file until it is trusted', async () =>
   await edit(file, '[security.rate_limiting]\ntool_executions_per_minute = 1000\n');
   await said(`ignored, because ${file} is not trusted`);
   expect(await passes()).toBe(false);
-  expect((await desk.run(['config', 'trust'])).code).toBe(0);
+  expect((await desk.run(['config', 'trust', '--yes'])).code).toBe(0);
   await said('the configuration has changed');
   expect([await passes(), await passes()]).toEqual([true, true]);
   const [attempt, ...more] = await ended('security_event');

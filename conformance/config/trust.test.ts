@@ -84,7 +84,7 @@ describe('a project file', () => {
     expect(before.stderr.trim().split(': ').at(-1)?.split(', ').sort()).toEqual(names.sort());
     const usual = Object.fromEntries(weaker.map(([name, , held]) => [`security.${name}`, held]));
     expect(JSON.parse(before.stdout)).toMatchObject(usual);
-    expect(await desk.run(['config', 'trust'])).toMatchObject({ code: 0 });
+    expect(await desk.run(['config', 'trust', '--yes'])).toMatchObject({ code: 0 });
     const after = await desk.run(['config', 'show', '--json']);
     const values = JSON.parse(after.stdout) as Record<string, unknown>;
     for (const name of names) expect(values[name], name).not.toEqual(usual[name]);
@@ -135,7 +135,7 @@ describe('a project file', () => {
 
   it('is trusted as it is, and where it is, and not when it has changed', async () => {
     await writeFile(file, '[security.audit]\nlog_commands = false\n');
-    const ran = await desk.run(['config', 'trust']);
+    const ran = await desk.run(['config', 'trust', '--yes']);
     expect(ran.stderr).toContain(`${file}:2:1: security.audit.log_commands = false`);
     expect(await held('audit.log_commands')).toEqual([false]);
     await appendFile(file, '#\n');
@@ -164,7 +164,7 @@ describe('a project file', () => {
 
   it('is trusted by a file that only this user can write', async () => {
     await writeFile(file, '[security.audit]\nlog_commands = false\n');
-    await desk.run(['config', 'trust']);
+    await desk.run(['config', 'trust', '--yes']);
     const folder = join(desk.userFile, '..', 'trust');
     const [entry = ''] = await readdir(folder);
     expect((await readdir(folder)).length).toBe(1);
@@ -178,7 +178,7 @@ describe('a project file', () => {
 
   it('is not trusted while it is wrong', async () => {
     await writeFile(file, '[security.audit]\nlog_commands = 0\n');
-    const ran = await desk.run(['config', 'trust']);
+    const ran = await desk.run(['config', 'trust', '--yes']);
     expect(ran.code).toBe(2);
     expect(ran.stderr).toContain(`${file}:2:16: `);
     expect((await desk.run(['exec', '--', 'echo', 'ran'])).code).toBe(2);

@@ -391,7 +391,7 @@ describe('gatebook doctor', () => {
       what: expect.stringMatching(/ignored: security\.audit\.enabled$/),
     });
     expect(untrusted.of('enforced.audit')).toBeUndefined();
-    expect((await home.run(['config', 'trust'])).code).toBe(0);
+    expect((await home.run(['config', 'trust', '--yes'])).code).toBe(0);
     const trusted = await look();
     expect(trusted.of('config.trust')).toMatchObject({
       level: 'ok',

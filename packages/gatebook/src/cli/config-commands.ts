@@ -1,5 +1,11 @@
 import type { Command } from 'commander';
 import type { Outcome } from './outcome.js';
+import { withPlaces } from './place-options.js';
+
+interface TrustFlags {
+  readonly revoke?: boolean;
+  readonly yes?: boolean;
+}
 
 export function addConfig(program: Command, outcome: Outcome): void {
   const config = program.command('config').description('what is configured, and where');
@@ -20,13 +26,16 @@ export function addConfig(program: Command, outcome: Outcome): void {
       const { checkConfig } = await import('./config-check.js');
       outcome.exitCode = await checkConfig(file);
     });
-  config
-    .command('trust')
+  withPlaces(config.command('trust'))
     .description('let a project file, as it is now, set keys that weaken what holds here')
     .argument('[file]', 'the file; by default the one of this project')
-    .action(async (file: string | undefined) => {
-      const { trustConfig } = await import('./config-trust.js');
-      outcome.exitCode = await trustConfig(file);
+    .option('--revoke', 'trust it no more')
+    .option('--yes', 'ask nobody')
+    .action(async (file: string | undefined, flags: TrustFlags, command: Command) => {
+      const { revokeTrust, trustConfig } = await import('./config-trust.js');
+      const { revoke = false, yes = false } = flags;
+      const act = revoke ? revokeTrust : trustConfig;
+      outcome.exitCode = await act({ command, named: file, yes });
     });
   config
     .command('import')

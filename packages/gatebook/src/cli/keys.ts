@@ -14,6 +14,7 @@ import { openLog } from '../open-log.js';
 import { outputFile, standardOutput, withDestination, writeStdout } from './destination.js';
 import { CliError, codeOf, reasonOf, usageError } from './failure.js';
 import { requireLog } from './log-folder.js';
+import { requireUngatedHere } from './operator.js';
 import type { Places } from './places.js';
 import { forwardSecurityText, say, warnForwardSecurity } from './talk.js';
 import { visible } from './visible.js';
@@ -76,6 +77,7 @@ export async function exportKey(command: ExportCommand): Promise<number> {
     what === 'public'
       ? `${await readPublicKeyFile(join(places.keysDir, 'public-key'))}\n`
       : await initialKey(places);
+  if (what === 'hmac') await requireUngatedHere(places, 'gatebook keys export --hmac');
   if (what === 'hmac') await refuseOnScreen(places, output);
   const destination =
     output === undefined ? standardOutput() : await outputFile(output, places, 'new');
@@ -111,6 +113,7 @@ async function initialKey(places: Places): Promise<string> {
 
 /** `gatebook keys rotate`: signs with a new key from here on. */
 export async function rotateKey(places: Places, options: KeyRotationOptions): Promise<number> {
+  await requireUngatedHere(places, 'gatebook keys rotate');
   return await withLog(places, async (log) => {
     const publicKey = await log.rotateSigningKey(options);
     const { keys } = await logKeys(places);
@@ -131,6 +134,7 @@ export async function rotateKey(places: Places, options: KeyRotationOptions): Pr
 
 /** `gatebook keys retire`: ends an overlap. */
 export async function retireKey(places: Places): Promise<number> {
+  await requireUngatedHere(places, 'gatebook keys retire');
   return await withLog(places, (log) => log.retireSigningKey());
 }
 

@@ -58,11 +58,32 @@ export function requireUngated(gates: readonly number[], what: string): void {
   if (unchecked !== undefined) say(unchecked);
 }
 
+/**
+ * As `requireUngated`, of a command that decides nothing for a gate that runs but changes what the next one goes by. Where nobody can
+ * find out who started it (a system that hides the processes of others), it is done all the same.
+ */
+export async function requireUngatedHere(places: Places | undefined, what: string): Promise<void> {
+  const gates = places === undefined ? [] : await gatesOver(places);
+  const { because, unsure } = gated({ gates, env: process.env });
+  if (because === undefined || unsure === true) return;
+  throw new CliError(1, `${what} is for people, not for what runs behind a gate: ${because}`);
+}
+
+/** The processes that have a gate over this log, where one answers for them; all that they start has the mark besides. */
+export async function gatesOver(places: Places): Promise<readonly number[]> {
+  try {
+    return (await seen(places, 'approvals', {})).answer?.gates ?? [];
+  } catch {
+    return [];
+  }
+}
+
 /** A person who reads must be there to answer. */
-export function requireTerminal(what: string): void {
+export function requireTerminal(what: string, otherwise?: string): void {
   if (process.stdin.isTTY === true && process.stdout.isTTY === true) return;
   const which = process.stdin.isTTY === true ? 'stdout' : 'stdin';
-  throw usageError(`${what} asks a person and needs a terminal, but ${which} is none`);
+  const hint = otherwise === undefined ? '' : `; ${otherwise}`;
+  throw usageError(`${what} asks a person and needs a terminal, but ${which} is none${hint}`);
 }
 
 /** Has an operator's decision recorded, and does it then. */

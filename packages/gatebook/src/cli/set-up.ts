@@ -11,6 +11,7 @@ import { workingFolder } from './config-choice.js';
 import { writeStdout } from './destination.js';
 import { CliError, usageError } from './failure.js';
 import { type Choices, describeLog, init } from './init.js';
+import { requireUngatedHere } from './operator.js';
 import { choosePlaces, type Environment, given, type Places } from './places.js';
 import { say } from './talk.js';
 import { visible } from './visible.js';
@@ -34,6 +35,7 @@ export interface SetUp {
  */
 export async function setUp(options: SetUp): Promise<number> {
   const { places, socket, keys, dryRun } = options;
+  if (!dryRun) await requireUngatedHere(places, 'gatebook init');
   const wiring = wiringOf(options);
   let code = 0;
   if (socket !== undefined) await writeStdout(`log         behind ${visible(socket)}\n`);

@@ -6,6 +6,7 @@ import { readBackups } from '../setup/replacing.js';
 import { changeOf, clientOf, fileOf, finish, ownFileOf } from './client-change.js';
 import { writeStdout } from './destination.js';
 import { describeFailure, exitCodeOf } from './failure.js';
+import { requireUngatedHere } from './operator.js';
 import type { Places } from './places.js';
 import { say } from './talk.js';
 import { visible } from './visible.js';
@@ -23,6 +24,8 @@ export async function uninstall(
   placesOf: () => Promise<Places>,
 ): Promise<number> {
   const { client, file, dryRun } = options;
+  if (!dryRun)
+    await requireUngatedHere(await placesOf().catch(() => undefined), 'gatebook uninstall');
   const names = client === undefined ? clientNames.filter(hasFile) : [client];
   if (names.length === 0) say('there is no client’s file here; name one with --client and --file');
   let code = 0;

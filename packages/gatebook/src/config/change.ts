@@ -19,6 +19,12 @@ export function changesBetween(before: Loaded, after: Loaded): Change[] {
 
 const masked = '(not shown)';
 
+/** A value as others may see it. */
+export function shownValue({ key, value }: Pick<Setting, 'key' | 'value'>): JsonValue {
+  if (value === undefined) return null;
+  return key.secret === true ? masked : wellFormed(value as JsonValue);
+}
+
 /** The record of changes in a running gate. What may hold a secret is not shown. */
 export function changeEvent(changes: readonly Change[]): AuditEvent {
   return {
@@ -29,14 +35,10 @@ export function changeEvent(changes: readonly Change[]): AuditEvent {
 }
 
 function changeObject({ key, from, to }: Change): JsonObject {
-  const show = ({ value }: Setting): JsonValue => {
-    if (value === undefined) return null;
-    return key.secret === true ? masked : wellFormed(value as JsonValue);
-  };
   return {
     key: key.name,
-    from: show(from),
-    to: show(to),
+    from: shownValue(from),
+    to: shownValue(to),
     origin: to.origin,
     ...(to.source === undefined ? {} : { source: to.source.toWellFormed() }),
     in_force: key.live === true ? 'now' : 'at the next start',

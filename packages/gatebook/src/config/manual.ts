@@ -54,10 +54,16 @@ less be seen, than what would hold without the file ("needs trust" below) are ig
 \`\`\`
 $ gatebook config trust
 gatebook: /work/gatebook.toml:2:1: security.audit.enabled = false
+Let the file set this? [y/N] y
 gatebook: /work/gatebook.toml is trusted as it is now, sha256 5f0c…
 \`\`\`
 
-The hash of the file is kept in \`$XDG_CONFIG_HOME/gatebook/trust\` (mode 0600); when the file changes, it is not trusted any more. Until then each command that reads the
+The hash of the file is kept in \`$XDG_CONFIG_HOME/gatebook/trust\` (mode 0600); when the file changes, it is not trusted any more.
+\`gatebook config trust --revoke [FILE]\` takes trust back. Both show what it is about (values that may hold a secret are not shown) and ask a person at a terminal; with \`--yes\` nobody is asked. Both
+are refused to what runs behind a gate, as [\`gatebook approve\`](cli.md#gatebook-approve) is, with \`--yes\` too. They are in the book as a \`config_change\` record with \`by\` and \`trusted\` or \`untrusted\`, before
+they have an effect; where the log cannot take it, nothing is done. Where there is no log yet, where such records are switched off, or where trust is to be taken back under a wrong configuration, it is done and said not to be recorded.
+
+Until a file is trusted each command that reads the
 configuration names the ignored keys on stderr, and \`mcp\`, \`exec\`, \`record\` and \`serve\` record them as a \`security_event\` with the rule \`config.untrusted\`. What would hold without
 the file is told from defaults and user file. An agent that may run commands as this user can say yes for you: keep the user's folder out of its reach, or run it as another user.
 `;

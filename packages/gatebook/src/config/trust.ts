@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { syncFolder, writeWhole } from '../whole-file.js';
 import type { Environment } from './environment.js';
 import { readConfigFile, requireOwn, userFolder } from './files.js';
@@ -27,6 +27,22 @@ export function isTrusted(env: Environment, file: string, bytes: Uint8Array): bo
   requireOwn(folder);
   requireOwn(entry);
   return stored.toString('utf8').split('\n')[0] === sha256(bytes);
+}
+
+/** Trusts the file no more; returns whether it was trusted, as it is or as it was. The file itself may be gone. */
+export function untrust(env: Environment, file: string): boolean {
+  const folder = trustFolder(env);
+  const entry = join(folder, sha256(placeOf(file)));
+  if (!fs.existsSync(entry)) return false;
+  fs.rmSync(entry);
+  syncFolder(folder);
+  return true;
+}
+
+function placeOf(file: string): string {
+  if (fs.existsSync(file)) return fs.realpathSync(file);
+  const folder = dirname(file);
+  return fs.existsSync(folder) ? join(fs.realpathSync(folder), basename(file)) : file;
 }
 
 /** Trusts the file as these bytes are; replaces the entry whole or not at all (mode 0600). */

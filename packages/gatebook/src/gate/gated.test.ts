@@ -45,6 +45,8 @@ test('who was started with the mark is behind a gate, and who has an ancestor wi
 test('ancestors that cannot be read are not taken for harmless', () => {
   fs.rmSync(join(proc, '10'), { recursive: true });
   expect(because([])).toMatch('process 10, which has started this, cannot be read');
+  expect(gated({ gates: [], env: {}, proc, pid: 30 }).unsure).toBe(true);
+  expect(gated({ gates: [20], env: {}, proc, pid: 30 }).unsure).toBeUndefined();
 });
 
 test('without /proc it is said that nothing was checked, and the mark counts', () => {

@@ -15,6 +15,8 @@ export interface GatedOptions {
 export interface Gated {
   /** Why this process must not answer for the operator; undefined where it may. */
   readonly because?: string | undefined;
+  /** That is only because it could not be found out. */
+  readonly unsure?: boolean | undefined;
   /** What could not be checked. */
   readonly unchecked?: string | undefined;
 }
@@ -44,6 +46,7 @@ export function gated({ gates, env, proc = '/proc', pid = process.pid }: GatedOp
     const parent = parentOf(proc, at);
     if (parent === undefined) {
       return {
+        unsure: true,
         because: `process ${at}, which has started this, cannot be read in ${proc}, so whether a gate has started it is not known`,
       };
     }
