@@ -3,7 +3,7 @@ import type { Decision } from '@gatebook/policy';
 import { reasonOf } from '../mcp/ledger.js';
 import { askedRules } from './asked-rules.js';
 import type { Asker } from './asker.js';
-import { actorOf, type GateCall, nameOf } from './call.js';
+import { actorOf, type GateCall, nameOf, shownArguments } from './call.js';
 import { GateError } from './errors.js';
 import { answeredEvent, askedEvent, givenUpEvent, unapprovedEvent, voidedEvent } from './events.js';
 import type { PinnedDecision } from './pin.js';
@@ -194,7 +194,7 @@ function shownOf(
   call: GateCall,
   { risk, reasons }: Decision,
 ): { risk: string; reasons: string[]; text: string; bytes: number } {
-  const text = JSON.stringify(call.arguments) ?? '';
+  const text = shownArguments(call);
   return {
     risk,
     reasons: reasons.slice(0, 10).map((reason) => reason.slice(0, 500).toWellFormed()),

@@ -18,6 +18,12 @@ const call: ShownCall = {
   askedMs: 1_000,
 };
 
+test('a person sees every digit of a number', () => {
+  const text = '{"n":9007199254740993,"m":1e999}';
+  const lines = callText({ ...call, text }, 100, 1_000).split('\n');
+  expect(lines.slice(1, 3)).toEqual(['  |   "n": 9007199254740993,', '  |   "m": 1e999']);
+});
+
 test('a person sees the whole call', () => {
   expect(callText(call, 100, 13_500)).toBe(
     [

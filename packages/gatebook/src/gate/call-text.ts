@@ -2,6 +2,7 @@ import { displayWidth } from '../cli/display-width.js';
 import { visible } from '../cli/visible.js';
 import { otherRules } from './asked-rules.js';
 import { spanText } from './events.js';
+import { marked, unmarked } from './exact-json.js';
 import type { Pending } from './state/approvals.js';
 
 /** What a person is told of a call that waits for an answer. */
@@ -69,7 +70,7 @@ function argumentsText({ text, bytes, digest }: ShownCall): string {
 /** Indented where they are whole; else as far as they go. */
 function argumentLines(text: string): string[] {
   try {
-    return JSON.stringify(JSON.parse(text), null, 2).split('\n');
+    return unmarked(JSON.stringify(marked(text), null, 2)).split('\n');
   } catch {
     return text === '' ? ['(none)'] : text.split('\n');
   }

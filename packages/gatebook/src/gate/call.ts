@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Actor, AuditEvent } from '@gatebook/audit';
 import type { ToolAnnotations } from '@gatebook/policy';
 import type { Asker } from './asker.js';
+import { marked, readJson, unmarked } from './exact-json.js';
 import type { ToolPin } from './pin.js';
 
 /** A call on its way to a tool. */
@@ -15,6 +16,8 @@ export interface GateCall {
   /** Whether limits of tools count it. Programs are tools too. */
   readonly isTool: boolean;
   readonly arguments: unknown;
+  /** Where `arguments` has the text of numbers that a double does not hold: the same as canonical JSON, with these as numbers. */
+  readonly exactArguments?: string | undefined;
   /** What must be recorded before it is made; the gate adds what it found. */
   readonly intent: AuditEvent;
   readonly annotations?: ToolAnnotations | undefined;
@@ -40,14 +43,36 @@ export function actorOf({ channel, userId, agent }: Actor): string {
   return JSON.stringify([channel ?? null, userId ?? null, agent ?? null]);
 }
 
+/** Arguments as JSON says them, with every digit. */
+export function argumentsFrom(text: string): Pick<GateCall, 'arguments' | 'exactArguments'> {
+  const { value, exact } = readJson(text);
+  return exact
+    ? { arguments: value }
+    : { arguments: value, exactArguments: unmarked(canonical(marked(text))) };
+}
+
+/** The arguments as JSON for who is to judge them. */
+export function shownArguments(call: GateCall): string {
+  return call.exactArguments ?? (JSON.stringify(call.arguments) as string | undefined) ?? '';
+}
+
 /** Hex SHA-256 of the arguments, equal for arguments that say the same in another order of their members. */
 export function argumentsDigest(call: GateCall): string {
-  return digestOf(call.arguments);
+  return sha256(call.exactArguments ?? canonical(call.arguments));
 }
 
 /** Hex SHA-256 of a JSON value, equal for values that say the same. */
 export function digestOf(value: unknown): string {
-  return createHash('sha256').update(canonical(value)).digest('hex');
+  return sha256(canonical(value));
+}
+
+/** The same of a value that was read with marks. */
+export function digestOfMarked(value: unknown): string {
+  return sha256(unmarked(canonical(value)));
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
 }
 
 /** JSON with members sorted, after the idea of RFC 8785; only ever compared with itself. */

@@ -1,7 +1,7 @@
 import { visible } from '../cli/visible.js';
 import { askedRules } from './asked-rules.js';
 import type { Asked } from './asker.js';
-import { nameOf } from './call.js';
+import { nameOf, shownArguments } from './call.js';
 
 /** Of the arguments, so many characters are shown; the text says when they are more. */
 export const argumentCharsMax = 2_000;
@@ -25,7 +25,7 @@ export function questionText({ id, call, decision }: Asked): string {
     `Risk: ${decision.risk} (rule ${word(rule)})`,
     ...all,
     ...decision.reasons.slice(0, reasonsMax).map((reason) => `Why: ${word(reason)}`),
-    ...argumentLines(JSON.stringify(call.arguments) ?? ''),
+    ...argumentLines(shownArguments(call)),
     `Question ${id} of gatebook`,
   ];
   return lines.join('\n');

@@ -2,7 +2,7 @@ import { closeSync, openSync, readFileSync } from 'node:fs';
 import { ReadStream, WriteStream } from 'node:tty';
 import { askedRules } from './asked-rules.js';
 import type { Asked, Asker } from './asker.js';
-import { actorOf, argumentsDigest, nameOf } from './call.js';
+import { actorOf, argumentsDigest, nameOf, shownArguments } from './call.js';
 import { callText } from './call-text.js';
 import { personName } from './person.js';
 import type { Verdict } from './state/approvals.js';
@@ -42,7 +42,7 @@ async function ask(asked: Asked): Promise<Verdict | undefined> {
 }
 
 function shownOf({ id, call, decision }: Asked): Parameters<typeof callText>[0] {
-  const text = JSON.stringify(call.arguments) ?? '';
+  const text = shownArguments(call);
   return {
     id,
     session: call.sessionId,

@@ -1,4 +1,4 @@
-import type { GateCall } from '../gate/call.js';
+import { argumentsFrom, type GateCall } from '../gate/call.js';
 import type { Refused } from '../gate/refused.js';
 import type { Admitted, Gate } from '../gate.js';
 import {
@@ -321,13 +321,13 @@ function calledOf(
   method: string,
   subject: string,
   params: Members,
-): Pick<GateCall, 'name' | 'isTool' | 'arguments'> {
+): Pick<GateCall, 'name' | 'isTool' | 'arguments' | 'exactArguments'> {
   const isTool = method === 'tools/call';
-  const given = isTool || method === 'prompts/get' ? rawText(params, 'arguments') : undefined;
-  const own: unknown = given === undefined ? {} : JSON.parse(given);
-  if (isTool) return { name: subject, isTool, arguments: own };
-  if (method === 'prompts/get') {
-    return { name: method, isTool, arguments: { name: subject, arguments: own } };
+  if (isTool || method === 'prompts/get') {
+    const given = rawText(params, 'arguments') ?? '{}';
+    if (isTool) return { name: subject, isTool, ...argumentsFrom(given) };
+    const whole = `{"name":${JSON.stringify(subject)},"arguments":${given}}`;
+    return { name: method, isTool, ...argumentsFrom(whole) };
   }
   const member = recordedMethods.get(method) ?? 'name';
   return { name: method, isTool, arguments: { [member]: stringValue(params, member) ?? subject } };

@@ -241,6 +241,23 @@ test('what is cancelled while a refusal before it waits for the client to read i
   expect(relay.book.events.at(-1)).toMatchObject({ result: { status: 'cancelled' } });
 });
 
+test('an approval of a call is none of one whose numbers only look the same to a double', async () => {
+  const policy = {
+    decide: () => ({ decision: 'ask', risk: 'high', rule: 'r', asks: ['r'], reasons: [] }) as const,
+  };
+  const relay = await fixtureRelay({ rules: { policy: policy as never, approvalMs: 50 } });
+  relay.clientOut.write(toolCall(1, '{"n":9007199254740993}'));
+  await until(() => relay.atClient().includes('approval pending'));
+  const asked = relay.book.events.find(({ eventType }) => eventType === 'gate.approval_requested');
+  const verdict = { approved: true, reach: 'once', by: 'ann', how: 'command' } as const;
+  await relay.state.ask('decide', { id: String(asked?.details?.['approval']), verdict });
+  relay.clientOut.write(toolCall(2, '{"n":9007199254740992}'));
+  await until(() => /"id":2,.*approval pending/.test(relay.atClient()));
+  expect(relay.atServer()).toBe('');
+  relay.clientOut.write(toolCall(3, '{ "n" : 9007199254740993 }'));
+  await until(() => relay.atServer() === toolCall(3, '{ "n" : 9007199254740993 }'));
+});
+
 test('an answer nobody asked for passes and is recorded, but not without end', async () => {
   const relay = await fixtureRelay();
   relay.clientIn.resume();

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { ToolAnnotations } from '@gatebook/policy';
-import { digestOf } from '../gate/call.js';
+import { digestOfMarked } from '../gate/call.js';
+import { marked } from '../gate/exact-json.js';
 import { nameBytesMax } from './bounds.js';
 import { innerMembers, rawText, stringValue } from './json-member.js';
 import { guard, mistakenFor } from './member-name.js';
@@ -38,7 +39,7 @@ export function readToolPage(answer: Answer): ToolPage | { readonly fault: strin
   if (result === undefined) return undefined;
   const variant = variantIn(result.byName.keys(), pageGuard);
   if (variant !== undefined) return { fault: variant };
-  const shown: unknown = JSON.parse(rawText(result, 'tools') ?? '[]');
+  const shown: unknown = marked(rawText(result, 'tools') ?? '[]');
   if (!Array.isArray(shown)) return { fault: '"tools" is no list' };
   const tools = new Map<string, ListedTool>();
   for (const tool of shown as unknown[]) {
@@ -49,7 +50,7 @@ export function readToolPage(answer: Answer): ToolPage | { readonly fault: strin
     // One with a longer name cannot be called.
     if (typeof name !== 'string' || Buffer.byteLength(name) > nameBytesMax) continue;
     const before = tools.get(name);
-    const hash = digestOf(tool);
+    const hash = digestOfMarked(tool);
     tools.set(name, {
       // Of two tools with one name a client may take either.
       hash: before === undefined ? hash : sha256(before.hash + hash),

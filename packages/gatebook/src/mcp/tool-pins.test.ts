@@ -219,6 +219,14 @@ test('an error is no list and raises no doubt', async () => {
   expect(await relay.call('read')).toBe('passed');
 });
 
+test('a tool that changes a number only where a double does not show it has changed', async () => {
+  const relay = await setUp();
+  const list = (most: string): string => `"result":{"tools":[{"name":"read","most":${most}}]}}`;
+  await relay.list(list('9007199254740993'));
+  await relay.list(list('9007199254740992'));
+  expect(await relay.call('read')).toContain('approval pending');
+});
+
 test('tools beyond the bound are said, and asked about, and those before it are not', async () => {
   const relay = await setUp();
   const tools = Array.from({ length: pinnedToolsMax + 5 }, (_, i) => ({ name: `t${i}` }));
