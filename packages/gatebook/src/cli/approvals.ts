@@ -54,10 +54,21 @@ function jsonOf({ kept, answer: found }: Seen<'approvals'>): unknown {
 }
 
 function pendingJson(pending: Pending): unknown {
-  const { id, session, tool, rule, rules, digest, risk, reasons, text, bytes, pid, askedMs } =
-    pending;
+  const { id, session, tool, server, rule, rules, digest, risk, reasons } = pending;
+  const { text, bytes, pid, askedMs } = pending;
   return {
-    ...{ id, session, actor: actorText(pending.actor), tool, rule, rules, risk, reasons, pid },
+    ...{
+      id,
+      session,
+      actor: actorText(pending.actor),
+      tool,
+      server,
+      rule,
+      rules,
+      risk,
+      reasons,
+      pid,
+    },
     arguments_beginning: text,
     arguments_bytes: bytes,
     arguments_sha256: digest,
@@ -70,6 +81,7 @@ function approvalJson({
   session,
   actor,
   tool,
+  server,
   rule,
   rules,
   digest,
@@ -79,7 +91,7 @@ function approvalJson({
   givenMs,
 }: Approval): unknown {
   return {
-    ...{ id, session, actor: actorText(actor), tool, rule, rules, by, how },
+    ...{ id, session, actor: actorText(actor), tool, server, rule, rules, by, how },
     arguments_sha256: digest,
     reach: typeof reach === 'string' ? reach : 'until',
     until: typeof reach === 'string' ? undefined : new Date(reach.untilMs).toISOString(),

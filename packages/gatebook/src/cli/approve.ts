@@ -44,13 +44,14 @@ async function decide(
   approved: boolean,
   reach: Reach,
 ): Promise<void> {
-  const { id, session, actor, tool, rule, rules, digest } = pending;
+  const { id, session, actor, tool, server, rule, rules, digest } = pending;
   const by = personName();
   const verdict = { approved, reach, by, how: 'command' };
   const answer: Approval = {
     session,
     actor,
     tool,
+    server,
     rule,
     rules,
     digest,

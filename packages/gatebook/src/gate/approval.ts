@@ -40,6 +40,7 @@ export async function ask(
     session: call.sessionId,
     actor: actorOf(call.actor),
     tool: nameOf(call),
+    server: call.serverIdentity ?? '',
     ...askedRules(decision),
     digest,
   };

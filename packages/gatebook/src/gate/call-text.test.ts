@@ -7,6 +7,7 @@ const call: ShownCall = {
   session: 'ses_1',
   actor: '["desk","ann",null]',
   tool: 'fs/write_file',
+  server: 'command:c0ffee',
   rule: 'ask tool:*',
   rules: ['ask tool:*', 'path-ssh'],
   digest: 'd'.repeat(64),
@@ -33,6 +34,7 @@ test('a person sees the whole call', () => {
       '  | }',
       'approval   0123456789',
       'tool       fs/write_file',
+      'server     command:c0ffee',
       'actor      user ann, channel desk',
       'session    ses_1',
       'rule       ask tool:*',
@@ -51,6 +53,7 @@ test('nothing in a call acts on the terminal or passes for a line of ours', () =
   const evil = `\x1b[2J\rrisk       low\n\u202e\x9b31m${'\u3000'.repeat(200)}risk  low`;
   const facts = {
     tool: evil,
+    server: evil,
     session: evil,
     rule: evil,
     rules: [evil, `x${evil}`],

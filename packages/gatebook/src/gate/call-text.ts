@@ -28,6 +28,7 @@ export function callText(
   const facts: readonly (readonly [string, string])[] = [
     ['approval', call.id],
     ['tool', call.tool],
+    ...(call.server === '' ? [] : [['server', call.server] as const]),
     ['actor', actorText(call.actor)],
     ['session', call.session],
     ['rule', call.rule],

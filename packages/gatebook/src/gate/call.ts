@@ -11,6 +11,8 @@ export interface GateCall {
   readonly sessionId: string;
   /** The MCP server that has the tool. */
   readonly server?: string | undefined;
+  /** What the server is, whatever it calls itself: the name that the operator gave it, or its command's. An approval is for this one. */
+  readonly serverIdentity?: string | undefined;
   /** The tool's name, `exec` for a program; `resources/read`, `prompts/get`, … for what is no tool. */
   readonly name: string;
   /** Whether limits of tools count it. Programs are tools too. */

@@ -48,6 +48,7 @@ function shownOf({ id, call, decision }: Asked): Parameters<typeof callText>[0] 
     session: call.sessionId,
     actor: actorOf(call.actor),
     tool: nameOf(call),
+    server: call.serverIdentity ?? '',
     ...askedRules(decision),
     digest: argumentsDigest(call),
     risk: decision.risk,

@@ -61,6 +61,8 @@ export interface ClientSideOptions {
   readonly pins: ToolPins;
   /** The server's name in policies, where the operator gave one. */
   readonly serverName?: string | undefined;
+  /** By which its tools are pinned. */
+  readonly pinnedAs: string;
   readonly toServer: Outlet;
   readonly toClient: LineOutlet;
 }
@@ -214,6 +216,7 @@ export class ClientSide {
       actor: session.actor(),
       sessionId: session.id,
       server: this.#o.serverName ?? session.source,
+      serverIdentity: this.#o.pinnedAs,
       ...calledOf(method, call.subject, params),
       ...this.#pinned(method, call.subject),
       intent,

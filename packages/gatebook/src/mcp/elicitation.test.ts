@@ -2,7 +2,7 @@ import type { Policy } from '@gatebook/policy';
 import { expect, test } from 'vitest';
 import type { GateRules } from '../gate.js';
 import { unexpectedMax } from './bounds.js';
-import { fixtureRelay, until } from './fixture-relay.js';
+import { type FixtureRelayOptions, fixtureRelay, until } from './fixture-relay.js';
 
 /** A policy that asks about every call. */
 const policy: Policy = {
@@ -22,8 +22,13 @@ const policy: Policy = {
 
 const withForms = { elicitation: { form: {}, url: {} } };
 
-async function setUp(capabilities: object = withForms, rules: GateRules = {}, elicitation = true) {
-  const relay = await fixtureRelay({ rules: { policy, ...rules }, elicitation });
+async function setUp(
+  capabilities: object = withForms,
+  rules: GateRules = {},
+  elicitation = true,
+  more: FixtureRelayOptions = {},
+) {
+  const relay = await fixtureRelay({ rules: { policy, ...rules }, elicitation, ...more });
   const params = { protocolVersion: '2025-11-25', capabilities, clientInfo: { name: 'c' } };
   const initialize = lineOf({ id: 0, method: 'initialize', params });
   relay.clientOut.write(initialize);
@@ -97,6 +102,27 @@ test('a yes of the client lets the call pass as it came, and is not passed on it
   relay.clientOut.write(lineOf({ id: 10, method: 'ping' }));
   await until(() => relay.calls().includes('"id":10'));
   expect(relay.calls()).not.toContain('accept');
+});
+
+test('a yes for the session is for this server, and for no other one that calls itself the same', async () => {
+  const first = await setUp();
+  first.clientOut.write(call);
+  const { id } = await first.message(isQuestion);
+  const content = { approve: true, reach: 'session' };
+  first.clientOut.write(lineOf({ id, result: { action: 'accept', content } }));
+  await until(() => first.calls() !== '');
+
+  const { book } = first;
+  const same = await setUp(withForms, {}, true, { book });
+  same.clientOut.write(call);
+  await until(() => same.calls() !== '');
+  expect(same.messages()).toEqual([]);
+
+  const other = await setUp(withForms, {}, true, { book, pinnedAs: 'command:other' });
+  other.clientOut.write(call);
+  const question = await other.message(isQuestion);
+  expect(question.params?.message).toContain('Tool: fixture/t\n');
+  expect(other.calls()).toBe('');
 });
 
 test.each([

@@ -21,6 +21,8 @@ export interface FixtureRelayOptions {
   readonly rules?: GateRules;
   readonly elicitation?: boolean;
   readonly onToolChange?: OnToolChange;
+  /** What the server is, whatever it calls itself. */
+  readonly pinnedAs?: string;
   /** One that was used before, to go on with what the gates share. */
   readonly book?: FixtureBook;
 }
@@ -32,6 +34,7 @@ export async function fixtureRelay({
   rules = {},
   elicitation: isOn = true,
   onToolChange: onChange = 'ask',
+  pinnedAs = 'fixture',
   book = new FixtureBook(),
 }: FixtureRelayOptions = {}) {
   const ledger = new Ledger({ open: async () => book, onLogFailure, report: () => undefined });
@@ -47,10 +50,10 @@ export async function fixtureRelay({
   const toServer = new Outlet(serverIn);
   const state = new StateClient((message) => ledger.consult(message), limited.limits);
   const gate = new Gate({ book: ledger, state, ask: nobody }, { waitMs: limited.waitMs, ...rules });
-  const pins = new ToolPins({ state, session, outcomes, server: 'fixture', onChange });
+  const pins = new ToolPins({ state, session, outcomes, server: pinnedAs, onChange });
   const shared = { session, calls, ledger, outcomes, toClient, toServer, pins };
   const elicitation = new Elicitation({ session, outcomes, toClient, isOn });
-  const clientSide = new ClientSide({ ...shared, gate, elicitation });
+  const clientSide = new ClientSide({ ...shared, gate, elicitation, pinnedAs });
   const serverSide = new ServerSide(shared);
   const clientDone = clientSide.run(clientOut);
   const serverDone = serverSide.run(serverOut);

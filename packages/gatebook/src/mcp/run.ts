@@ -123,7 +123,7 @@ async function relay(
   const shared = { session, calls, ledger, outcomes, toClient, toServer, pins };
   const isOn = options.elicitation ?? true;
   const elicitation = new Elicitation({ session, outcomes, toClient, isOn });
-  const fromClient = new ClientSide({ ...shared, gate, elicitation, serverName });
+  const fromClient = new ClientSide({ ...shared, gate, elicitation, serverName, pinnedAs });
   const fromServer = new ServerSide(shared);
 
   options.live?.start({ ledger, change, sessionId: session.id, report });

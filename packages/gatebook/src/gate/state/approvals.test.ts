@@ -14,6 +14,7 @@ const question: Question = {
   session: 's',
   actor: 'ann',
   tool: 'fs/write',
+  server: 'command:c0ffee',
   rule: 'ask[0] tool:fs/*',
   rules: ['ask[0] tool:fs/*', 'path-ssh'],
   digest: 'd1',
@@ -82,6 +83,17 @@ test('a yes for one call is for what asked about it then', () => {
   expect(approvals.find({ ...question, rules: ['path-ssh'] })).toBeUndefined();
   expect(approvals.find({ ...question, rules: [...question.rules, 'x'] })).toBeUndefined();
   expect(approvals.find(question)).toBeDefined();
+});
+
+test('a yes, however far it reaches, is not for another server that gives itself the same name', () => {
+  for (const reach of ['once', 'session', { untilMs: now + 1_000 }] as const) {
+    const approvals = setUp();
+    allow(approvals, reach);
+    expect(approvals.find({ ...question, server: 'command:decaf' })).toBeUndefined();
+    expect(approvals.find(question)).toBeDefined();
+    const other = approvals.ask({ ...question, server: 'command:decaf' }, shown, 'gate');
+    expect(approvals.ask(question, shown, 'gate').id).not.toBe(other.id);
+  }
 });
 
 test('what is not known by all its rules is not taken over', () => {

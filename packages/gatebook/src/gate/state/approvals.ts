@@ -8,6 +8,8 @@ export interface Question {
   readonly actor: string;
   /** `server/tool`, or the tool alone. */
   readonly tool: string;
+  /** What the tool's server is, whatever it calls itself; empty where there is none. */
+  readonly server: string;
   /** The rule that asks, or of several the one that counts most. */
   readonly rule: string;
   /** All that ask, sorted, `rule` among them. */
@@ -164,11 +166,12 @@ export class Approvals {
       throw new GateError('denied', `${approvalsMax} approvals are in force; reset some`);
     }
     this.#pending.delete(id);
-    const { session, actor, tool, rule, rules, digest } = pending;
+    const { session, actor, tool, server, rule, rules, digest } = pending;
     const approval = {
       session,
       actor,
       tool,
+      server,
       rule,
       rules,
       digest,
@@ -267,6 +270,7 @@ function sameCall(a: Question, b: Question): boolean {
     a.session === b.session &&
     a.actor === b.actor &&
     a.tool === b.tool &&
+    a.server === b.server &&
     a.rule === b.rule &&
     within(a.rules, b.rules) &&
     within(b.rules, a.rules) &&
@@ -276,6 +280,8 @@ function sameCall(a: Question, b: Question): boolean {
 
 function covers(approval: Approval, question: Question): boolean {
   if (approval.actor !== question.actor || approval.tool !== question.tool) return false;
+  // Another server may give itself the same name.
+  if (approval.server !== question.server) return false;
   const { reach } = approval;
   if (reach === 'once') return sameCall(approval, question);
   // Whoever said yes has seen these rules and no others: one more makes another question.
@@ -287,7 +293,7 @@ function within(rules: readonly string[], others: readonly string[]): boolean {
   return rules.length > 0 && rules.every((rule) => others.includes(rule));
 }
 
-/** What an older gate has left names one rule only, and it is not known what else asked. */
-function bindsAll({ rules }: Question): boolean {
-  return Array.isArray(rules);
+/** What an older gate has left names one rule only, and not the server: it is not known what else asked, and of whom. */
+function bindsAll({ rules, server }: Question): boolean {
+  return Array.isArray(rules) && typeof server === 'string';
 }

@@ -59,7 +59,8 @@ test('a name that somebody else has too has not gone', () => {
 });
 
 test('who asked answers and withdraws, nobody else does, also where the holder has changed', () => {
-  const question = { session: 's', actor: 'a', tool: 't', rule: 'r', rules: ['r'], digest: 'd' };
+  const rules = { rule: 'r', rules: ['r'] };
+  const question = { session: 's', actor: 'a', tool: 't', server: '', ...rules, digest: 'd' };
   const shown = { risk: 'high', reasons: [], text: '{}', bytes: 2 };
   const verdict = { approved: true, reach: 'once', by: 'ann', how: 'terminal' } as const;
   const before = new GateState();

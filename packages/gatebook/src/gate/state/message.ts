@@ -199,7 +199,7 @@ function checkRequest(value: unknown): void {
 }
 
 function checkQuestion(question: unknown): void {
-  for (const name of ['session', 'actor', 'tool', 'rule', 'digest']) long(question, name);
+  for (const name of ['session', 'actor', 'tool', 'server', 'rule', 'digest']) long(question, name);
   texts(question, 'rules');
 }
 

@@ -82,11 +82,12 @@ function approvalsView(state: GateState): OperatorAnswer<'approvals'> {
   };
 }
 
-function listed({ session, actor, tool, rule, rules, digest }: Question): Question {
+function listed({ session, actor, tool, server, rule, rules, digest }: Question): Question {
   return {
     session: cut(session),
     actor: cut(actor),
     tool: cut(tool),
+    server: cut(server),
     rule: cut(rule),
     rules: cutRules(rules),
     digest: cut(digest),

@@ -13,6 +13,7 @@ const question: Question = {
   session: 'ses_1',
   actor: '["desk","ann",null]',
   tool: 'fs/write_file',
+  server: 'fs',
   rule: 'ask tool:*',
   rules: ['ask tool:*'],
   digest: 'd'.repeat(64),
