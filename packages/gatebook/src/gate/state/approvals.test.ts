@@ -44,12 +44,26 @@ test('a yes for one call binds session, actor, tool and arguments, and is used u
   for (const other of [{ session: 't' }, { actor: 'x' }, { tool: 'fs/read' }, { digest: 'd2' }]) {
     expect(approvals.find({ ...question, ...other })).toBeUndefined();
   }
-  const found = approvals.find(question)!;
-  expect(found).toMatchObject({ id, by: 'bob', reach: 'once' });
+  expect(approvals.find(question)).toMatchObject({ id, by: 'bob', reach: 'once' });
   approvals.use(id);
   expect(approvals.find(question)).toBeUndefined();
-  approvals.giveBack(found);
+  approvals.giveBack(id);
   expect(approvals.find(question)?.id).toBe(id);
+});
+
+test('what was revoked, or is too old, is not given back', () => {
+  const approvals = setUp();
+  const id = allow(approvals, 'once');
+  approvals.use(id);
+  expect(approvals.revoke()).toBe(0);
+  approvals.giveBack(id);
+  expect(approvals.find(question)).toBeUndefined();
+
+  const other = allow(approvals, 'once');
+  approvals.use(other);
+  now += patienceMs + 1;
+  approvals.giveBack(other);
+  expect(approvals.given()).toEqual([]);
 });
 
 test('a yes for the session binds rules and tool, in that session', () => {

@@ -85,6 +85,8 @@ export class Approvals {
   readonly #wall: () => number;
   readonly #pending = new Map<string, Held>();
   readonly #approvals = new Map<string, Approval>();
+  /** Those for one call that are used up, and may be given back until they would have been forgotten, or are revoked. */
+  readonly #used = new Map<string, Approval>();
   /** Answers that the asker has not heard yet. */
   readonly #decided = new Map<string, Approval>();
   readonly #listeners = new Map<string, Set<() => void>>();
@@ -105,12 +107,22 @@ export class Approvals {
 
   /** The call passes by it: one for a single call is used up. */
   use(id: string): void {
-    if (this.#approvals.get(id)?.reach === 'once') this.#approvals.delete(id);
+    const approval = this.#approvals.get(id);
+    if (approval?.reach !== 'once') return;
+    this.#approvals.delete(id);
+    this.#used.set(id, approval);
+    if (this.#used.size <= approvalsMax) return;
+    const oldest = this.#used.keys().next();
+    if (oldest.done !== true) this.#used.delete(oldest.value);
   }
 
-  /** The call did not pass after all. */
-  giveBack(approval: Approval): void {
-    if (approval.reach === 'once') this.#approvals.set(approval.id, approval);
+  /** The call did not pass after all. What was revoked meanwhile stays so. */
+  giveBack(id: string): void {
+    this.#expire();
+    const approval = this.#used.get(id);
+    if (approval === undefined) return;
+    this.#used.delete(id);
+    this.#approvals.set(id, approval);
   }
 
   /**
@@ -237,9 +249,10 @@ export class Approvals {
     this.#expire();
   }
 
-  /** Takes all approvals back; questions stay. Returns how many there were. */
+  /** Takes all approvals back, also those of calls that may not pass after all; questions stay. Returns how many were in force. */
   revoke(): number {
     const count = this.#approvals.size;
+    this.#used.clear();
     this.#approvals.clear();
     return count;
   }
@@ -253,6 +266,7 @@ export class Approvals {
     const old = (ms: number): boolean => now - ms > patienceMs || ms - now > patienceMs;
     for (const [id, { askedMs }] of this.#pending) if (old(askedMs)) this.withdraw(id);
     for (const [id, { givenMs }] of this.#decided) if (old(givenMs)) this.#decided.delete(id);
+    for (const [id, { givenMs }] of this.#used) if (old(givenMs)) this.#used.delete(id);
     for (const [id, { reach, givenMs }] of this.#approvals) {
       const over = reach === 'once' ? old(givenMs) : reach !== 'session' && now >= reach.untilMs;
       if (over) this.#approvals.delete(id);

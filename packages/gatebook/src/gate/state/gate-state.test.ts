@@ -79,3 +79,22 @@ test('who asked answers and withdraws, nobody else does, also where the holder h
   expect(ask(before, bob, 'withdraw', { id })).toEqual({});
   expect(ask(before, ann, 'decide', { id, verdict })).toEqual({});
 });
+
+test('an approval that is revoked while its call is on its way is not in force again when the call is given back', () => {
+  const rules = { rule: 'r', rules: ['r'] };
+  const question = { session: 's', actor: 'a', tool: 't', server: '', ...rules, digest: 'd' };
+  const shown = { risk: 'high', reasons: [], text: '{}', bytes: 2 };
+  const verdict = { approved: true, reach: 'once', by: 'ann', how: 'terminal' } as const;
+  for (const revoked of [false, true]) {
+    const state = new GateState();
+    const { limits } = take(state, ann);
+    const { id } = ask(state, ann, 'ask', { question, shown });
+    ask(state, ann, 'decide', { id, verdict });
+    const taken = ask(state, ann, 'take', { limits, request: {}, approval: id });
+    expect(ask(state, ann, 'find', { question })).toEqual({});
+    if (revoked) state.approvals.revoke();
+    ask(state, ann, 'refund', { grant: 'grant' in taken ? taken.grant! : '' });
+    const found = ask(state, ann, 'find', { question }).approval?.id;
+    expect(found).toBe(revoked ? undefined : id);
+  }
+});

@@ -189,7 +189,7 @@ export class GateState {
     const held = guest.grants.get(grant);
     guest.grants.delete(grant);
     held?.grant.refund();
-    if (held?.approval !== undefined) this.approvals.giveBack(held.approval);
+    if (held?.approval !== undefined) this.approvals.giveBack(held.approval.id);
   }
 
   #requireOwn(question: string, { client }: Caller): void {
