@@ -78,6 +78,7 @@ describe('a project file', () => {
   it('sets nothing that would weaken what holds before it is trusted', async () => {
     const lines = weaker.map(([name, value]) => `security.${name} = ${value}\n`);
     await writeFile(file, `security.rate_limiting.enabled = true\n${lines.join('')}`);
+    await writeFile(join(desk.cwd, 'mine.cedar'), '');
     const before = await desk.run(['config', 'show', '--json']);
     const names = weaker.map(([name]) => `security.${name}`);
     expect(before.stderr).toContain(`ignored, because ${file} is not trusted`);

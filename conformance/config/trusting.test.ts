@@ -123,6 +123,47 @@ describe('gatebook config trust', () => {
   });
 });
 
+describe('a Cedar file that a project file names', () => {
+  let cedar: string;
+  beforeEach(async () => {
+    cedar = join(desk.cwd, 'policy.cedar');
+    await writeFile(cedar, '// looked at\n');
+    await writeFile(file, '[security.policy]\nfiles = ["policy.cedar"]\n');
+  });
+
+  it('is trusted with it as it is, and when it is another one that is told and in the book', async () => {
+    await desk.run(['init']);
+    const ran = await desk.run(trust('--yes'));
+    expect(ran.stderr).toContain(`${cedar}, sha256 `);
+    const [change] = await changes();
+    expect(change?.details).toMatchObject({
+      trusted: { files: [{ path: cedar, sha256: expect.stringMatching(/^[0-9a-f]{64}$/) }] },
+    });
+    await writeFile(cedar, 'permit (principal, action, resource);\n');
+    const after = await desk.run(['exec', '--', 'echo', 'ran']);
+    expect(after.stderr).toContain(`${cedar}, named by ${file}, is not as it was trusted`);
+    const attempt = (await desk.records()).find(
+      ({ event_type: type }) => type === 'security_event',
+    );
+    expect(attempt).toMatchObject({
+      security: { rule: 'config.untrusted' },
+      details: { keys: ['security.policy.files'], changed: [cedar] },
+    });
+  });
+
+  it('is for nobody behind the gate to write, nor is the project’s file, and both may be read', async () => {
+    await desk.run(trust('--yes'));
+    const written = await desk.run(['exec', '--', 'sh', '-c', 'echo x >> policy.cedar']);
+    expect(written.code).toBe(126);
+    expect(written.stderr).toContain('path-gate');
+    const removed = await desk.run(['exec', '--', 'rm', file]);
+    expect(removed.code).toBe(126);
+    const read = await desk.run(['exec', '--', 'cat', 'gatebook.toml', 'policy.cedar']);
+    expect(read).toMatchObject({ code: 0 });
+    expect(read.stdout).toContain('looked at');
+  });
+});
+
 describe('behind a gate', () => {
   const gated = { GATEBOOK_GATED: '1' };
 

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { AuditEvent, JsonObject } from '@gatebook/audit';
 import type { Command } from 'commander';
-import { shownValue } from '../config/change.js';
+import { namedObjects, shownValue } from '../config/change.js';
 import { projectFile } from '../config/files.js';
 import { readTrustable, type Trustable } from '../config/load.js';
 import { tomlText } from '../config/toml-text.js';
@@ -37,13 +37,15 @@ export async function trustConfig({ command, named, yes }: TrustOptions): Promis
     const shown = key.secret === true ? shownValue({ key, value }) : tomlText(value);
     say(`${file}:${place?.line}:${place?.column}: ${key.name} = ${shown}`);
   }
+  for (const { path, sha256 } of read.named)
+    say(`which decides as it is now: ${path}, sha256 ${sha256}`);
   if (read.weakening.length === 0) say(`nothing in ${file} needs trust`);
   if (!yes && !(await confirmed('Let the file set this? [y/N] '))) {
     say(`${file} is not trusted any more than before`);
     return 1;
   }
   await keep(book, { trusted: trustedObject(file, read) }, () =>
-    trust(process.env, file, read.bytes),
+    trust(process.env, file, read.bytes, read.named),
   );
   say(`${file} is trusted as it is now, sha256 ${read.sha256}`);
   return 0;
@@ -117,7 +119,8 @@ async function keep({ places, off }: Book, what: JsonObject, act: () => void): P
   });
 }
 
-function trustedObject(file: string, { sha256, weakening }: Trustable): JsonObject {
+function trustedObject(file: string, { sha256, weakening, named }: Trustable): JsonObject {
   const keys = weakening.map((each) => ({ key: each.key.name, value: shownValue(each) }));
-  return { file: file.toWellFormed(), sha256, keys };
+  const files = named.length === 0 ? {} : { files: namedObjects(named) };
+  return { file: file.toWellFormed(), sha256, keys, ...files };
 }

@@ -2,7 +2,7 @@ import { dirname } from 'node:path';
 import { PolicyError } from '@gatebook/policy';
 import { userFile } from '../config/files.js';
 import type { Loaded } from '../config/load.js';
-import { rulesOf, type Surroundings } from '../gate/rules.js';
+import { type ReadTexts, rulesOf, type Surroundings } from '../gate/rules.js';
 import type { GateSettings } from '../gate/settings.js';
 import { codeOf, reasonOf, usageError } from './failure.js';
 import { type LimitFlags, limitOptionsFrom } from './limit-options.js';
@@ -22,7 +22,7 @@ export async function settingsOf(
   const security = loaded?.config.security;
   const options = await limitOptionsFrom(flags, security?.rateLimiting);
   try {
-    const rules = await rulesOf(security, surroundingsOf(log, workspace));
+    const rules = await rulesOf(security, surroundingsOf(log, workspace, loaded), textsOf(loaded));
     return { limits: options?.limits ?? [], rules: { ...rules, waitMs: options?.waitMs } };
   } catch (error) {
     if (error instanceof PolicyError) throw usageError(placed(error.message, loaded), error);
@@ -32,10 +32,25 @@ export async function settingsOf(
 }
 
 /** Where the agent works, and what of the gate it must leave alone. */
-function surroundingsOf(log: LogChoice, workspace: string | undefined): Surroundings {
+function surroundingsOf(
+  log: LogChoice,
+  workspace: string | undefined,
+  loaded: Loaded | undefined,
+): Surroundings {
   const own = 'socket' in log ? [log.socket] : [log.dir, log.keysDir];
   const gateFiles = [...own, dirname(userFile(process.env))];
-  return { workspace, gateFiles };
+  const named = loaded?.files.map(({ path }) => path) ?? [];
+  return { workspace, gateFiles, settingsFiles: [...(loaded?.projectFiles ?? []), ...named] };
+}
+
+/** What was looked at when it was asked whether it is trusted is what counts: a file may be another one by now. */
+function textsOf(loaded: Loaded | undefined): ReadTexts {
+  const read = loaded?.files ?? [];
+  return new Map(
+    read.flatMap(({ path, bytes }) =>
+      bytes === undefined ? [] : [[path, bytes.toString('utf8')]],
+    ),
+  );
 }
 
 /** Before a fault of the policy, the place of the key that it names first. */

@@ -2,19 +2,40 @@ import { isDeepStrictEqual } from 'node:util';
 import type { AuditEvent, JsonObject, JsonValue } from '@gatebook/audit';
 import type { Key } from './keys.js';
 import type { Loaded, Setting } from './load.js';
+import type { NamedFile } from './named-files.js';
 
 /** A key whose value has changed. */
 export interface Change {
   readonly key: Key;
   readonly from: Setting;
   readonly to: Setting;
+  /** Of a key whose files decide: those it names now. */
+  readonly files: readonly NamedFile[];
 }
 
 export function changesBetween(before: Loaded, after: Loaded): Change[] {
   return after.settings.flatMap((to, at): Change[] => {
     const from = before.settings[at]!;
-    return isDeepStrictEqual(from.value, to.value) ? [] : [{ key: to.key, from, to }];
+    const files = namedBy(to, after);
+    const same =
+      isDeepStrictEqual(from.value, to.value) &&
+      isDeepStrictEqual(namedBy(from, before).map(hashOf), files.map(hashOf));
+    return same ? [] : [{ key: to.key, from, to, files }];
   });
+}
+
+function namedBy({ key, value }: Setting, { files }: Loaded): readonly NamedFile[] {
+  if (key.decides !== true) return [];
+  return files.filter(({ path }) => [value].flat().includes(path));
+}
+
+function hashOf({ sha256 }: NamedFile): string | undefined {
+  return sha256;
+}
+
+/** Files by name and hash, for records. */
+export function namedObjects(files: readonly NamedFile[]): JsonObject[] {
+  return files.map(({ path, sha256 = null }) => ({ path: path.toWellFormed(), sha256 }));
 }
 
 const masked = '(not shown)';
@@ -34,11 +55,12 @@ export function changeEvent(changes: readonly Change[]): AuditEvent {
   };
 }
 
-function changeObject({ key, from, to }: Change): JsonObject {
+function changeObject({ key, from, to, files }: Change): JsonObject {
   return {
     key: key.name,
     from: shownValue(from),
     to: shownValue(to),
+    ...(files.length === 0 ? {} : { files: namedObjects(files) }),
     origin: to.origin,
     ...(to.source === undefined ? {} : { source: to.source.toWellFormed() }),
     in_force: key.live === true ? 'now' : 'at the next start',

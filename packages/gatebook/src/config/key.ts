@@ -11,6 +11,8 @@ export interface KeyFacts {
   readonly unset?: string;
   /** A path (or a list of them): a relative one begins in its file's folder, `~/` at home. */
   readonly path?: boolean;
+  /** What is in the files it names decides too, so that who trusts a file with it trusts those. */
+  readonly decides?: boolean;
   /** Which of its values a project file that is not trusted may not set; none of them by default. */
   readonly weakens?: Weakens;
   /** A gate that runs goes by a new value at once; by that of any other key at its next start. */

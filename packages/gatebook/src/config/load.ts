@@ -4,10 +4,12 @@ import { type Environment, readEnvironment } from './environment.js';
 import { ConfigError, type Fault, type Place } from './fault.js';
 import { projectFile, readConfigFile, requireOwn, userFile } from './files.js';
 import { type Key, keys } from './keys.js';
+import { type NamedFile, type NamedReader, namedReader } from './named-files.js';
 import { type Given, type Reading, readConfigText } from './reading.js';
 import { crossFaults } from './rules.js';
 import { type Config, schema } from './schema.js';
-import { isTrusted, sha256 } from './trust.js';
+import { sha256 } from './sha256.js';
+import { type Trust, trustIn } from './trust.js';
 
 export type Origin = 'default' | 'user' | 'project' | 'environment';
 
@@ -26,6 +28,10 @@ export interface Loaded {
   readonly config: Config;
   /** One for each key, in the order of the schema. */
   readonly settings: readonly Setting[];
+  /** What the keys in force name that decides with them, as it was read. */
+  readonly files: readonly NamedFile[];
+  /** The project's file and all that it names, trusted or not. */
+  readonly projectFiles: readonly string[];
   /** What a project file says that it has not been trusted with. */
   readonly untrusted?: Untrusted | undefined;
 }
@@ -34,6 +40,8 @@ export interface Untrusted {
   readonly file: string;
   readonly sha256: string;
   readonly given: readonly Given[];
+  /** The file itself is as it was trusted; these, which it names, are not. */
+  readonly changed: readonly string[];
 }
 
 export interface LoadOptions {
@@ -49,7 +57,8 @@ export interface LoadOptions {
  */
 export function loadConfig({ env, cwd }: LoadOptions): Loaded {
   const user = readFileOf(userFile(env));
-  const project = readProject(cwd, env);
+  const reader = namedReader();
+  const project = readProject(cwd, env, reader);
   const environment = readEnvironment(env, cwd);
   const faults = [
     ...user.faults,
@@ -60,14 +69,18 @@ export function loadConfig({ env, cwd }: LoadOptions): Loaded {
   if (faults.length > 0) throw new ConfigError(faults);
   const below = heldBy([['user', user.given]]);
   const weakening = project.trusted ? [] : project.given.filter((each) => weakens(each, below));
-  const loaded = settle([
-    ['user', user.given],
-    ['project', project.given.filter((each) => !weakening.includes(each))],
-    ['environment', environment.given],
-  ]);
+  const settled = settle(
+    [
+      ['user', user.given],
+      ['project', project.given.filter((each) => !weakening.includes(each))],
+      ['environment', environment.given],
+    ],
+    reader,
+  );
+  const { file, sha256, changed, named } = project;
+  const loaded = { ...settled, projectFiles: file === '' ? [] : [file, ...named] };
   if (weakening.length === 0) return loaded;
-  const { file, sha256 } = project;
-  return { ...loaded, untrusted: { file, sha256, given: weakening } };
+  return { ...loaded, untrusted: { file, sha256, given: weakening, changed } };
 }
 
 /** Whether a value needs trust where these hold without it. */
@@ -81,6 +94,7 @@ export interface Trustable {
   readonly sha256: string;
   /** What it would be trusted with. */
   readonly weakening: readonly Given[];
+  readonly named: readonly NamedFile[];
 }
 
 /**
@@ -93,24 +107,34 @@ export function readTrustable(file: string, env: Environment): Trustable | undef
   if (bytes === undefined) return undefined;
   const { given, faults } = readConfigText(file, bytes, dirname(file));
   if (faults.length > 0) throw new ConfigError(faults);
+  const named = namedReader()(given);
+  const unread = named.find((each) => each.bytes === undefined);
+  if (unread !== undefined) {
+    const message = `it names ${unread.path}, which is not there or cannot be read, so that nobody can trust it`;
+    throw new ConfigError([{ source: file, place: { line: 1, column: 1 }, message }]);
+  }
   const below = heldBy([['user', readFileOf(userFile(env)).given]]);
-  return { bytes, sha256: sha256(bytes), weakening: given.filter((each) => weakens(each, below)) };
+  const weakening = given.filter((each) => weakens(each, below));
+  return { bytes, sha256: sha256(bytes), weakening, named };
 }
 
-interface Project extends Reading {
+interface Project extends Reading, Trust {
   readonly file: string;
   readonly sha256: string;
-  readonly trusted: boolean;
+  readonly named: readonly string[];
 }
 
-function readProject(cwd: string, env: Environment): Project {
+function readProject(cwd: string, env: Environment, reader: NamedReader): Project {
   const file = projectFile(cwd);
   const bytes = file === undefined ? undefined : readConfigFile(file);
   if (file === undefined || bytes === undefined) {
-    return { ...nothing, file: '', sha256: '', trusted: false };
+    return { ...nothing, file: '', sha256: '', trusted: false, changed: [], named: [] };
   }
-  const trusted = isTrusted(env, file, bytes);
-  return { ...readConfigText(file, bytes, dirname(file)), file, sha256: sha256(bytes), trusted };
+  const { given, faults } = readConfigText(file, bytes, dirname(file));
+  const named = reader(given);
+  const trust = trustIn(env, file, bytes, named);
+  const paths = named.map(({ path }) => path);
+  return { given, faults, file, sha256: sha256(bytes), ...trust, named: paths };
 }
 
 /** What holds where nothing is configured. */
@@ -167,7 +191,7 @@ function heldBy(layers: Layers): Map<Key, Setting> {
 }
 
 /** The last layer that says something of a key counts. */
-function settle(layers: Layers): Loaded {
+function settle(layers: Layers, reader: NamedReader = namedReader()): Loaded {
   const held = heldBy(layers);
   const settings = keys.map(
     (key): Setting => held.get(key) ?? { key, value: key.usual, origin: 'default' },
@@ -175,7 +199,8 @@ function settle(layers: Layers): Loaded {
   const faults: Fault[] = crossFaults(settings);
   if (faults.length > 0) throw new ConfigError(faults);
   const checked = schema.parse(nested(settings));
-  return { config: camelValue(schema, checked) as Config, settings };
+  const config = camelValue(schema, checked) as Config;
+  return { config, settings, files: reader(settings), projectFiles: [] };
 }
 
 function nested(settings: readonly Setting[]): object {

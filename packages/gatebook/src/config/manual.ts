@@ -43,7 +43,7 @@ with \`gatebook config schema > gatebook.schema.json\`.
 
 \`gatebook mcp\` takes over what has changed while it runs, whole or not at all: keys marked "at once" below are in force within a second or so, all others at the next start. A
 wrong edit is told on stderr, and the configuration from before it stays. Each change is a \`config_change\` record with the old and the new value of each key
-(of keys that may hold a secret, that they changed), on disk before the change is in force; a change that cannot be recorded is not made. A client starts one gate
+(of keys that may hold a secret, that they changed; of keys whose files decide, the hashes of the files), on disk before the change is in force; a change that cannot be recorded is not made. A client starts one gate
 for each server: each takes over the change, and has its own record of it. What holds for trust holds here too.
 
 ## Trust
@@ -59,6 +59,9 @@ gatebook: /work/gatebook.toml is trusted as it is now, sha256 5f0c…
 \`\`\`
 
 The hash of the file is kept in \`$XDG_CONFIG_HOME/gatebook/trust\` (mode 0600); when the file changes, it is not trusted any more.
+So it is with the files that it names and that decide with it (\`files\` of \`[security.policy]\`, \`witness_policy\`): their hashes are kept too, and when one is another than it was, none of what needs trust counts,
+what these files forbid included, and it is said and recorded (\`changed\`) which. What a program does that it names (\`anchor_commands\`) is not looked at. The policy denies writing to the project's file and to
+these files; who edits them does so beside the gate, and trusts them again.
 \`gatebook config trust --revoke [FILE]\` takes trust back. Both show what it is about (values that may hold a secret are not shown) and ask a person at a terminal; with \`--yes\` nobody is asked. Both
 are refused to what runs behind a gate, as [\`gatebook approve\`](cli.md#gatebook-approve) is, with \`--yes\` too. They are in the book as a \`config_change\` record with \`by\` and \`trusted\` or \`untrusted\`, before
 they have an effect; where the log cannot take it, nothing is done. Where there is no log yet, where such records are switched off, or where trust is to be taken back under a wrong configuration, it is done and said not to be recorded.

@@ -151,6 +151,7 @@ const audit = z.strictObject({
     weakens: always,
     unset: 'none',
     path: true,
+    decides: true,
   }),
   witness_interval: key(span().default('60s'), {
     help: 'How often each witness gets the newest checkpoint, news or none.',
@@ -309,6 +310,7 @@ const policy = z.strictObject({
     wanted: 'a list of paths',
     weakens: always,
     path: true,
+    decides: true,
   }),
   on_tool_change: key(z.enum(['record', 'ask', 'block']).default('ask'), {
     help: 'What becomes of calls to a tool of an MCP server whose description or schema is another than at first sight: it is recorded only, or they are asked about, or denied.',

@@ -32,7 +32,7 @@ function checkTrust({ untrusted, settings }: Loaded, project: string): Check {
     const names = untrusted.given.map(({ key }) => key.name).join(', ');
     return warn(
       'config.trust',
-      `${project} is not trusted, and what in it would weaken the gate is ignored: ${names}`,
+      `${project} is not trusted${changedWords(untrusted.changed)}, and what in it would weaken the gate is ignored: ${names}`,
       'look at it, then gatebook config trust; or take these keys out',
     );
   }
@@ -42,6 +42,10 @@ function checkTrust({ untrusted, settings }: Loaded, project: string): Check {
   );
   if (weakening.length === 0) return ok('config.trust', `nothing in ${project} needs trust`);
   return ok('config.trust', `${project} is trusted with ${namesOf(weakening)}`);
+}
+
+function changedWords(changed: readonly string[]): string {
+  return changed.length === 0 ? '' : `, for ${changed.join(', ')} is not as it was trusted`;
 }
 
 /** The configuration is wrong: every line of what is wrong with it. */

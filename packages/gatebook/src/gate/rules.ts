@@ -14,7 +14,12 @@ export interface Surroundings {
   readonly workspace: string | undefined;
   /** Files and folders of the gate itself: the log, its keys, the configuration. */
   readonly gateFiles: readonly string[];
+  /** Files of the gate that lie among those of the work: to be read by the agent, not changed. */
+  readonly settingsFiles?: readonly string[] | undefined;
 }
+
+/** Texts of Cedar files that were read already, by path. */
+export type ReadTexts = ReadonlyMap<string, string>;
 
 /**
  * The rules of a configuration; without one, the defaults.
@@ -24,12 +29,13 @@ export interface Surroundings {
 export async function rulesOf(
   security: Config['security'] | undefined,
   around: Surroundings,
+  texts: ReadTexts = new Map(),
 ): Promise<GateRules> {
   const { policy, approval, runaway } = security ?? {};
   const decides = policy?.enabled ?? true;
   const breaks = runaway?.enabled ?? true;
   return {
-    ...(decides ? { policy: await policyOf(policy ?? {}, around) } : {}),
+    ...(decides ? { policy: await policyOf(policy ?? {}, around, texts) } : {}),
     ...(breaks ? { breaker: breakerOf(runaway) } : {}),
     approvalMs: msOfSpan(approval?.timeout ?? gateDefaults.approvalTimeout),
     notEnforced: [...(decides ? [] : ['policy']), ...(breaks ? [] : ['runaway'])],
@@ -39,13 +45,17 @@ export async function rulesOf(
 /** @throws PolicyError; what the system says where a file cannot be read */
 export async function policyOf(
   { deny, ask, allow, askAt, denyAt, files = [] }: Partial<PolicyConfig>,
-  { workspace, gateFiles }: Surroundings,
+  { workspace, gateFiles, settingsFiles }: Surroundings,
+  texts: ReadTexts,
 ): Promise<Policy> {
   const read = await Promise.all(
-    files.map(async (path) => ({ name: basename(path), text: await readFile(path, 'utf8') })),
+    files.map(async (path) => ({
+      name: basename(path),
+      text: texts.get(path) ?? (await readFile(path, 'utf8')),
+    })),
   );
   const lists = { deny, ask, allow, askAt, denyAt, files: read };
-  return await createPolicy({ ...lists, home: homedir(), workspace, gateFiles });
+  return await createPolicy({ ...lists, home: homedir(), workspace, gateFiles, settingsFiles });
 }
 
 function breakerOf(runaway: Config['security']['runaway'] | undefined): BreakerRules {

@@ -111,3 +111,30 @@ test('a pattern matches what the same regular expression does', () => {
     }),
   );
 });
+
+describe('a file of the work that the gate goes by', () => {
+  const settingsFiles = ['/home/ada/work/app/gatebook.toml', '/home/ada/work/app/rules/my.cedar'];
+  const cases: [string, Access, boolean, string | undefined][] = [
+    ['gatebook.toml', 'write', false, 'critical'],
+    ['rules/my.cedar', 'write', false, 'critical'],
+    ['/home/ada/work/app/x/../RULES/My.cedar', 'write', false, 'critical'],
+    ['rules/*', 'write', true, 'high'],
+    // Everyday work on what it lies beside.
+    ['/home/ada/work/app', 'write', false, undefined],
+    ['rules', 'write', false, undefined],
+    ['rules/my.cedar', 'read', false, undefined],
+    ['rules/other.cedar', 'write', false, undefined],
+  ];
+  test.each(cases)('%s, %s: %s', (written, access, pattern, risk) => {
+    const workspace = '/home/ada/work/app';
+    const [found] = ratePath({ written, pattern }, access, { workspace, settingsFiles });
+    expect(found?.risk).toBe(risk);
+    if (risk !== undefined) expect(found?.rule).toBe('path-gate');
+  });
+
+  test('is one where no workspace is known, and its folder is not', () => {
+    const rated = (written: string) => ratePath({ written }, 'write', { settingsFiles });
+    expect(rated('/home/ada/work/app/rules/my.cedar')[0]?.risk).toBe('critical');
+    expect(rated('/home/ada/work/app')).toEqual([]);
+  });
+});

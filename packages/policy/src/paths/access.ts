@@ -21,7 +21,7 @@ export interface Place {
 
 /** What it means to list, read or write a path; nothing when that is an everyday thing. */
 export function ratePath(place: Place, access: Access, around: Surroundings = {}): Finding[] {
-  const gate = rateGateFile(place, access, around);
+  const gate = rateGateFile(place, access, around) ?? rateSettingsFile(place, access, around);
   if (gate !== undefined) return [gate];
   for (const [at, path] of readings(place.written, around).entries()) {
     const found = placeOf(path, place.pattern === true);
@@ -68,6 +68,25 @@ function rateGateFile(place: Place, access: Access, around: Surroundings): Findi
     const reason = 'belongs to the gate itself: its settings, keys or log';
     const risk = access === 'write' ? 'critical' : 'high';
     return { rule: 'path-gate', risk, reason, subject: place.written };
+  }
+  return undefined;
+}
+
+/** A folder above it is everyday work, and so is what a pattern finds beside it; a pattern that may mean it is asked about. */
+function rateSettingsFile(place: Place, access: Access, around: Surroundings): Finding | undefined {
+  if (around.settingsFiles === undefined || access !== 'write') return undefined;
+  const path = canonicalPath(place.written, around);
+  for (const file of around.settingsFiles) {
+    const own = canonicalPath(file, around);
+    const named = path.toLowerCase() === own.toLowerCase();
+    if (!named && !(place.pattern === true && matchesPattern(path, own))) continue;
+    const reason = 'is what the gate goes by here: its settings or its policy';
+    return {
+      rule: 'path-gate',
+      risk: named ? 'critical' : 'high',
+      reason,
+      subject: place.written,
+    };
   }
   return undefined;
 }

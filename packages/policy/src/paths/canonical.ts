@@ -6,6 +6,8 @@ export interface Surroundings {
   workspace?: string | undefined;
   /** Files and folders of the gate itself, absolute. */
   gateFiles?: readonly string[] | undefined;
+  /** Files that the gate goes by and that lie among those of the work, absolute: to be read, not written. */
+  settingsFiles?: readonly string[] | undefined;
 }
 
 /** Rounds of rewriting until a path stays the same; a path that needs more is not worth understanding. */
