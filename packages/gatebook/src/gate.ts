@@ -65,6 +65,12 @@ export interface Admitted {
   notMade(): Promise<void>;
 }
 
+/** What a call has on its way. */
+interface Way {
+  /** It shows whether a stopped session may go on; undefined once that is settled. */
+  probe?: string | undefined;
+}
+
 /** The one way of every call: who refuses what, in which order, and what is recorded of it. */
 export class Gate {
   readonly #book: GateBook;
@@ -90,9 +96,13 @@ export class Gate {
 
   /** Whether the call may be made. Never throws; whatever goes wrong refuses. */
   async admit(call: GateCall): Promise<Admitted | Refused> {
+    const way: Way = {};
     try {
-      return await this.#admit(call, this.#rules);
+      const answer = await this.#admit(call, this.#rules, way);
+      if (!answer.allowed) await this.#unprobed(call, way);
+      return answer;
     } catch (error) {
+      await this.#unprobed(call, way);
       const reason = reasonOf(error);
       await this.#book.fact(undecidedEvent(call.intent, reason));
       if (error instanceof GateError) return refused(error.code, reason, { rule: error.rule });
@@ -103,16 +113,16 @@ export class Gate {
     }
   }
 
-  async #admit(call: GateCall, rules: GateRules): Promise<Admitted | Refused> {
+  async #admit(call: GateCall, rules: GateRules, way: Way): Promise<Admitted | Refused> {
     const digest = argumentsDigest(call);
 
-    const stopped = await this.#breaker(call, digest, rules.breaker);
+    const stopped = await this.#breaker(call, digest, rules.breaker, way);
     if (stopped !== undefined) return stopped;
 
     const pinned = call.pin?.();
     const pin = pinned === undefined ? undefined : await pinned;
     const decision = withPin(pin, rules.policy?.decide(policyCall(call)));
-    if (decision?.decision === 'deny') return await this.#denied(call, decision);
+    if (decision?.decision === 'deny') return await this.#denied(call, decision, way);
 
     let approval: Approval | undefined;
     if (decision?.decision === 'ask') {
@@ -122,7 +132,11 @@ export class Gate {
       }
       const parts = { book: this.#book, state: this.#state, ask: call.ask ?? this.#ask };
       const asked = await ask(parts, call, decision, digest, rules.approvalMs ?? approvalMsDefault);
-      if ('allowed' in asked) return asked;
+      if ('allowed' in asked) {
+        // A person's no: who has not answered has denied nothing.
+        if (asked.code === 'denied') void this.#ended(call, false, way);
+        return asked;
+      }
       await pin?.accept();
       approval = asked;
     }
@@ -151,8 +165,11 @@ export class Gate {
     return {
       allowed: true,
       remaining,
-      ended: (success) => this.#ended(call, success, taken.grant),
-      notMade: giveBack,
+      ended: (success) => this.#ended(call, success, way, taken.grant),
+      notMade: async () => {
+        await giveBack();
+        await this.#unprobed(call, way);
+      },
     };
   }
 
@@ -160,6 +177,7 @@ export class Gate {
     call: GateCall,
     digest: string,
     rules: BreakerRules | undefined,
+    way: Way,
   ): Promise<Refused | undefined> {
     if (rules === undefined) {
       void this.#tell(this.#state.hello());
@@ -168,7 +186,10 @@ export class Gate {
     const { sessionId: session } = call;
     const same = `${nameOf(call)} ${digest}`.slice(-512);
     const entered = await this.#state.ask('enter', { session, call: same, rules });
-    if (!entered.open) return undefined;
+    if (!entered.open) {
+      way.probe = entered.probe;
+      return undefined;
+    }
     await this.#stops.record(call.intent, entered);
     return refused('breaker_open', stopText(entered), {
       rule: `breaker.${entered.why}`,
@@ -176,9 +197,9 @@ export class Gate {
     });
   }
 
-  async #denied(call: GateCall, decision: Decision): Promise<Refused> {
+  async #denied(call: GateCall, decision: Decision, way: Way): Promise<Refused> {
     await this.#book.fact(deniedEvent(call.intent, decision));
-    void this.#ended(call, false);
+    void this.#ended(call, false, way);
     const { rule, reasons } = decision;
     const why = reasons.length === 0 ? '' : ` (${reasons[0]})`;
     const text = `the policy denies it by \`${rule}\`${why}; do not retry it, nor the same in other words`;
@@ -210,10 +231,26 @@ export class Gate {
     return refused('cancelled', why);
   }
 
-  async #ended({ sessionId: session }: GateCall, success: boolean, grant?: string): Promise<void> {
-    if (grant === undefined && this.#rules.breaker === undefined) return;
-    const message = { session, success, ...(grant === undefined ? {} : { grant }) };
-    await this.#tell(this.#state.ask('ended', message));
+  async #ended(call: GateCall, success: boolean, way: Way, grant?: string): Promise<void> {
+    const { probe } = way;
+    way.probe = undefined;
+    const isCounted = this.#rules.breaker !== undefined || probe !== undefined;
+    if (grant === undefined && !isCounted) return;
+    await this.#tell(
+      this.#state.ask('ended', {
+        session: call.sessionId,
+        success,
+        ...(grant === undefined ? {} : { grant }),
+        ...(probe === undefined ? {} : { probe }),
+      }),
+    );
+  }
+
+  /** A call that is not made shows nothing: where it was to show whether its session may go on, another one does. */
+  async #unprobed({ sessionId: session }: GateCall, way: Way): Promise<void> {
+    const { probe } = way;
+    way.probe = undefined;
+    if (probe !== undefined) await this.#tell(this.#state.ask('unprobed', { session, probe }));
   }
 
   /** What cannot be told counts as spent. */

@@ -18,6 +18,13 @@ function passed(breaker: Breaker, count: number, rules: BreakerRules, call = 'x'
   return through;
 }
 
+/** Makes the call that shows whether the session may go on; its name. */
+function probe(breaker: Breaker, call: string, rules: BreakerRules): string {
+  const answer = breaker.enter('s', call, rules);
+  expect(answer).toMatchObject({ open: false, probe: expect.any(String) as string });
+  return answer.open ? '' : answer.probe!;
+}
+
 test('so many calls in a row may be the same, and another one begins the count anew', () => {
   const breaker = setUp();
   const rules = { identicalCalls: 3 };
@@ -51,14 +58,43 @@ test('after the pause one call is let through; a failure doubles the pause, a su
   }
   expect(breaker.enter('s', 'c', rules)).toMatchObject({ why: 'failures', retryAfterMs: 60_000 });
   now += 60_000;
-  expect(breaker.enter('s', 'd', rules).open).toBe(false);
+  const first = probe(breaker, 'd', rules);
   expect(breaker.enter('s', 'e', rules)).toMatchObject({ open: true, retryAfterMs: 1_000 });
-  breaker.ended('s', false);
+  breaker.ended('s', false, first);
   expect(breaker.enter('s', 'f', rules)).toMatchObject({ open: true, retryAfterMs: 120_000 });
   now += 120_000;
-  expect(breaker.enter('s', 'g', rules).open).toBe(false);
+  breaker.ended('s', true, probe(breaker, 'g', rules));
+  expect(breaker.enter('s', 'h', rules)).toEqual({ open: false });
+});
+
+test('a call that was on its way when the session was stopped settles no probe', () => {
+  const breaker = setUp();
+  const rules = { identicalCalls: 2 };
+  passed(breaker, 3, rules);
+  now += 60_000;
+  const mine = probe(breaker, 'x', rules);
   breaker.ended('s', true);
-  expect(breaker.enter('s', 'h', rules).open).toBe(false);
+  breaker.ended('s', true, 'another');
+  expect(breaker.enter('s', 'y', rules)).toMatchObject({ open: true, retryAfterMs: 1_000 });
+  breaker.ended('s', false);
+  expect(breaker.enter('s', 'y', rules)).toMatchObject({ open: true, retryAfterMs: 1_000 });
+  breaker.ended('s', true, mine);
+  expect(breaker.enter('s', 'y', rules)).toEqual({ open: false });
+});
+
+test('a probe that is not made is another call’s', () => {
+  const breaker = setUp();
+  const rules = { identicalCalls: 2 };
+  passed(breaker, 3, rules);
+  now += 60_000;
+  const first = probe(breaker, 'x', rules);
+  breaker.unprobed('s', first);
+  const second = probe(breaker, 'y', rules);
+  // Nobody takes from it what it has by now.
+  breaker.unprobed('s', first);
+  expect(breaker.enter('s', 'z', rules)).toMatchObject({ open: true, retryAfterMs: 1_000 });
+  breaker.ended('s', false, second);
+  expect(breaker.enter('s', 'z', rules)).toMatchObject({ open: true, retryAfterMs: 120_000 });
 });
 
 test('the same loop that goes on after the pause is stopped at once, for longer', () => {
@@ -66,8 +102,7 @@ test('the same loop that goes on after the pause is stopped at once, for longer'
   const rules = { identicalCalls: 2 };
   expect(passed(breaker, 3, rules)).toBe(2);
   now += 60_000;
-  expect(breaker.enter('s', 'x', rules).open).toBe(false);
-  breaker.ended('s', true);
+  breaker.ended('s', true, probe(breaker, 'x', rules));
   expect(breaker.enter('s', 'x', rules)).toMatchObject({ opens: true, retryAfterMs: 120_000 });
 });
 
@@ -79,8 +114,7 @@ test('a pause never grows beyond an hour', () => {
     const answer = breaker.enter('s', 'x', { identicalCalls: 1 });
     pause = answer.open ? answer.retryAfterMs! : 0;
     now += pause;
-    breaker.enter('s', 'x', { identicalCalls: 1 });
-    breaker.ended('s', true);
+    breaker.ended('s', true, probe(breaker, 'x', { identicalCalls: 1 }));
   }
   expect(pause).toBe(3_600_000);
 });

@@ -1,3 +1,5 @@
+import { randomUUID } from 'node:crypto';
+
 /** When a session is stopped; a bound that is left out does not hold. */
 export interface BreakerRules {
   /** So many calls in a row may be the same. */
@@ -23,7 +25,10 @@ export interface BreakerOpen {
   readonly opens: boolean;
 }
 
-export type BreakerAnswer = { readonly open: false } | BreakerOpen;
+/** `probe`: names the call that shows whether a stopped session may go on; whoever makes it says how it went. */
+export type BreakerAnswer =
+  | { readonly open: false; readonly probe?: string | undefined }
+  | BreakerOpen;
 
 /** Sessions it remembers; the one that made no call for the longest time is forgotten first, those that are stopped last. */
 export const sessionsMax = 10_000;
@@ -61,8 +66,8 @@ interface Session {
   open: { readonly why: BreakerWhy; readonly bound: number; untilMs: number } | undefined;
   pauseMs: number;
   closedMs: number;
-  /** When the call was let through that shows whether it may close again. */
-  probeMs: number | undefined;
+  /** The call that was let through to show whether it may close again. */
+  probe: { readonly id: string; readonly sinceMs: number } | undefined;
 }
 
 /** Stops sessions that run in a loop: a circuit breaker for each, which opens, lets one call through after a pause, and closes if that went well. */
@@ -88,19 +93,22 @@ export class Breaker {
     session.identical = same ? session.identical + 1 : 1;
     session.last = call;
     // One that is open and gets here is let through to see whether it went on.
-    if (session.open !== undefined) return { open: false };
+    if (session.open !== undefined) return { open: false, probe: session.probe?.id };
     const met = boundMet(session, rules, now);
     return met === undefined ? { open: false } : this.#opened(session, met, now);
   }
 
-  /** A call of the session has ended, or was denied. */
-  ended(id: string, success: boolean): void {
+  /**
+   * A call of the session has ended, or was denied. `probe`: what it was named when it was let through; another one, which was on its
+   * way when the session was stopped, says nothing of whether it may go on.
+   */
+  ended(id: string, success: boolean, probe?: string): void {
     const session = this.#sessions.get(id);
     if (session === undefined) return;
     session.failures = success ? 0 : session.failures + 1;
     const { open } = session;
-    if (open === undefined || session.probeMs === undefined) return;
-    session.probeMs = undefined;
+    if (open === undefined || probe === undefined || session.probe?.id !== probe) return;
+    session.probe = undefined;
     const now = this.#now();
     if (success) {
       session.closedMs = now;
@@ -109,6 +117,12 @@ export class Breaker {
     }
     open.untilMs = now + session.pauseMs;
     session.pauseMs = Math.min(longestPauseMs, session.pauseMs * 2);
+  }
+
+  /** The probe was not made: another call may be it. */
+  unprobed(id: string, probe: string): void {
+    const session = this.#sessions.get(id);
+    if (session?.probe?.id === probe) session.probe = undefined;
   }
 
   /** Closes what is open and forgets what was counted, of one session or of all. Returns how many were open. */
@@ -161,7 +175,7 @@ export class Breaker {
         beganMs: now - passedMs - sinceMs,
         open: open === undefined ? undefined : { why: open.why, bound: open.bound, untilMs },
         closedMs: now,
-        probeMs: undefined,
+        probe: undefined,
       });
     }
   }
@@ -170,12 +184,12 @@ export class Breaker {
     const { open } = session;
     if (open === undefined) return undefined;
     const { why, bound } = open;
-    const probing = session.probeMs !== undefined && now - session.probeMs < probeMs;
+    const probing = session.probe !== undefined && now - session.probe.sinceMs < probeMs;
     if (now < open.untilMs || probing) {
       const until = probing ? now + 1_000 : open.untilMs;
       return { open: true, why, bound, opens: false, ...retryOf(until, now) };
     }
-    session.probeMs = now;
+    session.probe = { id: randomUUID(), sinceMs: now };
     session.failures = 0;
     return undefined;
   }
@@ -211,7 +225,7 @@ export class Breaker {
       open: undefined,
       pauseMs: firstPauseMs,
       closedMs: Number.NEGATIVE_INFINITY,
-      probeMs: undefined,
+      probe: undefined,
     };
     this.#sessions.set(id, session);
     return session;

@@ -127,8 +127,11 @@ export class GateState {
       case 'enter':
         return this.breaker.enter(message.session, message.call, message.rules);
       case 'ended':
-        this.breaker.ended(message.session, message.success);
+        this.breaker.ended(message.session, message.success, message.probe);
         if (message.grant !== undefined) guest.grants.delete(message.grant);
+        return done;
+      case 'unprobed':
+        this.breaker.unprobed(message.session, message.probe);
         return done;
       case 'take':
         return this.#take(message, guest);

@@ -23,8 +23,18 @@ export interface Exchanges {
   /** Makes the limits of a configuration known, perhaps in the place of another's. */
   limits: [{ specs: readonly LimitSpec[]; replaces?: string | undefined }, { id: string }];
   enter: [{ session: string; call: string; rules: BreakerRules }, BreakerAnswer];
-  /** A call has ended, or was denied. What its grant took stays taken. */
-  ended: [{ session: string; success: boolean; grant?: string | undefined }, Done];
+  /** A call has ended, or was denied. What its grant took stays taken. `probe`: as `enter` named it. */
+  ended: [
+    {
+      session: string;
+      success: boolean;
+      grant?: string | undefined;
+      probe?: string | undefined;
+    },
+    Done,
+  ];
+  /** The call that was to show whether a stopped session may go on was not made. */
+  unprobed: [{ session: string; probe: string }, Done];
   take: [
     { limits: string; request: SharedRequest; approval?: string | undefined },
     LimitAnswer | UnknownLimits,
@@ -134,6 +144,11 @@ const checks: Readonly<Record<Op, Check>> = {
     short(value, 'session');
     if (typeof member(value, 'success') !== 'boolean') throw bad('success', value);
     optional(value, 'grant', short);
+    optional(value, 'probe', short);
+  },
+  unprobed: (value) => {
+    short(value, 'session');
+    short(value, 'probe');
   },
   take: (value) => {
     checkRequest(value);
