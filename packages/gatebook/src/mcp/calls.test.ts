@@ -147,6 +147,7 @@ test('only so many cancelled calls are kept in mind', () => {
 test('what nobody answered is said to have died with the server', () => {
   const { begin, calls } = setUp();
   const first = begin(toolCall(1)).call;
+  calls.forwarded(first);
   calls.watch({ key: '2', text: '2' }, 'tools/list');
   const events = calls.abandon('the server ended');
   expect(events).toHaveLength(1);
@@ -155,6 +156,21 @@ test('what nobody answered is said to have died with the server', () => {
     result: { success: false, status: 'server_died', error: 'the server ended' },
   });
   expect(calls.waiting).toBe(0);
+});
+
+test('what the server was not given is given up when it dies, and ends once', () => {
+  const { begin, calls } = setUp();
+  const [first, second, refused] = [1, 2, 3].map((id) => begin(toolCall(id)).call);
+  refused!.begun = false;
+  expect(calls.abandon('the server ended')).toEqual([]);
+  expect(first!.giveUp.signal.reason).toBe('the server ended');
+  expect(calls.waiting).toBe(3);
+  const result = { success: false, status: 'server_died', error: 'the server ended' };
+  expect(calls.notMade('1')).toMatchObject({ callId: first!.callId, result });
+  expect(calls.notMade('1')).toBeUndefined();
+  // The one that the gate has not let through has no intent, so it needs no outcome.
+  expect(calls.abandonAll('the end')).toMatchObject([{ callId: second!.callId, result }]);
+  expect([calls.waiting, calls.open]).toEqual([0, 0]);
 });
 
 test('a call that needs input is linked to the one that brings it, by state', () => {
@@ -259,5 +275,6 @@ test('of a call that waits nothing is said but by who lets it wait', () => {
   expect(calls.giveUp('1')).toBe(true);
   expect(call.giveUp.signal.aborted).toBe(true);
   expect(calls.abandon('it died')).toEqual([]);
+  calls.drop('1');
   expect(calls.giveUp('1')).toBe(false);
 });

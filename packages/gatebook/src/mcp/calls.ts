@@ -40,6 +40,8 @@ export interface Call {
   forwarded: boolean;
   /** Gives it up before it is forwarded. */
   readonly giveUp: AbortController;
+  /** Whether it is given up for the server, which takes no more calls. */
+  lost: boolean;
   /** Told how it ended. */
   onEnd: ((success: boolean) => void) | undefined;
 }
@@ -114,6 +116,7 @@ export class Calls {
       begun: true,
       forwarded: false,
       giveUp: new AbortController(),
+      lost: false,
       onEnd: undefined,
     };
     this.#pending.set(request.id.key, { method, call });
@@ -147,6 +150,16 @@ export class Calls {
     this.#forgetCancelled();
     const why = reason === undefined ? {} : { error: wellFormed(reason, resourceCharsMax) };
     return this.#outcome(call, { success: false, status: 'cancelled', ...why });
+  }
+
+  /** The outcome of a call that was let through and given up before it was forwarded; undefined where it has one already. */
+  notMade(key: string): AuditEvent | undefined {
+    const call = this.#pending.get(key)?.call;
+    if (call === undefined) return undefined;
+    this.#remove(key);
+    const status = call.lost ? 'server_died' : 'cancelled';
+    const error = wellFormed(String(call.giveUp.signal.reason), resourceCharsMax);
+    return this.#outcome(call, { success: false, status, error });
   }
 
   /** Takes an answer by the first of its keys that anybody waits for. `facts` is only read when it matters. */
@@ -183,18 +196,37 @@ export class Calls {
     return any;
   }
 
-  /** The outcomes of all calls that will not be answered any more. */
+  /** The outcomes of all calls that will not be answered any more. Those that are not forwarded are given up, and end where they wait. */
   abandon(error: string): AuditEvent[] {
     const events: AuditEvent[] = [];
-    for (const { call } of this.#pending.values()) {
+    for (const [key, { call }] of this.#pending) {
+      if (call !== undefined && !call.forwarded && !call.cancelled) {
+        this.lose(call, error);
+        continue;
+      }
+      this.#remove(key);
       if (call === undefined || call.cancelled) continue;
-      if (!call.begun) call.giveUp.abort(error);
-      else events.push(this.#outcome(call, { success: false, status: 'server_died', error }));
+      events.push(this.#outcome(call, { success: false, status: 'server_died', error }));
     }
-    this.#pending.clear();
-    this.#open = 0;
-    this.#cancelled = 0;
     return events;
+  }
+
+  /** The same at the very end, when nothing waits any more that could end by itself. */
+  abandonAll(error: string): AuditEvent[] {
+    const events = this.abandon(error);
+    for (const [key, { call }] of this.#pending) {
+      const event = call?.begun === true ? this.notMade(key) : undefined;
+      this.#remove(key);
+      if (event !== undefined) events.push(event);
+    }
+    return events;
+  }
+
+  /** Gives up a call that is not forwarded yet, for there is no server to forward it to. */
+  lose(call: Call, error: string): void {
+    if (call.giveUp.signal.aborted) return;
+    call.lost = true;
+    call.giveUp.abort(error);
   }
 
   #isAsked(key: string): boolean {

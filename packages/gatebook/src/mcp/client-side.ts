@@ -248,19 +248,19 @@ export class ClientSide {
 
   /** Its lines before may have waited for long, so only now is it certain that nobody has given the call up. */
   #forward(request: Request, call: Call, admitted: Admitted): Promise<Buffer> | undefined {
+    const { calls, toServer } = this.#o;
+    if (toServer.closed) calls.lose(call, 'the server takes no calls any more');
     if (call.giveUp.signal.aborted) return this.#notMade(request, call, admitted);
-    this.#o.calls.forwarded(call);
+    calls.forwarded(call);
     return undefined;
   }
 
   async #notMade(request: Request, call: Call, admitted: Admitted): Promise<Buffer> {
     const { calls, outcomes } = this.#o;
     await admitted.notMade();
-    const why = String(call.giveUp.signal.reason);
-    const event = calls.cancel(request.id.key, why);
+    const event = calls.notMade(request.id.key);
     if (event !== undefined) outcomes.record(event);
-    calls.drop(request.id.key);
-    return notMadeLine(request, limitedCode, why);
+    return notMadeLine(request, limitedCode, String(call.giveUp.signal.reason));
   }
 
   #pinned(method: string, tool: string): Pick<GateCall, 'annotations' | 'pin'> {

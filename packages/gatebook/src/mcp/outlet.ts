@@ -26,6 +26,11 @@ export class Outlet {
     return this.#dead;
   }
 
+  /** Whether what is written goes nowhere. */
+  get closed(): boolean {
+    return this.#dead || this.#stream.writableEnded;
+  }
+
   /** Whether somebody waits for the reader. */
   get blocked(): boolean {
     return this.#blocked > 0;
@@ -38,7 +43,7 @@ export class Outlet {
 
   /** Resolves when there is room for more, or when nobody reads any more. */
   async write(bytes: Buffer): Promise<void> {
-    if (this.#dead || this.#stream.writableEnded) return;
+    if (this.closed) return;
     if (this.#stream.write(bytes)) return;
     await this.#until((resolve) => {
       this.#stream.once('drain', resolve);

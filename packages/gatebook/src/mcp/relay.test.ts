@@ -241,6 +241,45 @@ test('what is cancelled while a refusal before it waits for the client to read i
   expect(relay.book.events.at(-1)).toMatchObject({ result: { status: 'cancelled' } });
 });
 
+test('a call whose intent is being written when the server dies costs no limit, and is answered', async () => {
+  const rate = { count: 1, perMs: 3_600_000 };
+  const relay = await fixtureRelay({ limited: { limits: [{ name: 'all', rate }] } });
+  relay.book.hold();
+  relay.clientOut.write(toolCall(1));
+  await until(() => relay.calls.open === 1);
+  await sleep(20);
+  expect(relay.calls.abandon('the server ended')).toEqual([]);
+  relay.book.release();
+  await until(() => relay.atClient() !== '');
+  expect(JSON.parse(relay.atClient())).toMatchObject({ id: 1, result: { isError: true } });
+  expect(relay.atClient()).toContain('the server ended');
+  await relay.outcomes.settled();
+  expect(relay.book.events).toMatchObject([
+    { action: { phase: 'intent' } },
+    { action: { phase: 'outcome' }, result: { status: 'server_died', error: 'the server ended' } },
+  ]);
+  // As if there were another one.
+  relay.clientOut.write(toolCall(2));
+  await until(() => relay.atServer() === toolCall(2));
+});
+
+test('a call that comes when the server takes none any more is not made, and costs no limit', async () => {
+  const rate = { count: 1, perMs: 3_600_000 };
+  const relay = await fixtureRelay({ limited: { limits: [{ name: 'all', rate }] } });
+  relay.serverIn.end();
+  relay.clientOut.write(toolCall(1));
+  await until(() => relay.atClient() !== '');
+  expect(relay.atClient()).toContain('the server takes no calls any more');
+  relay.clientOut.write(toolCall(2));
+  await until(() => relay.atClient().includes('"id":2'));
+  expect(relay.atClient()).not.toContain('limit `all`');
+  await relay.outcomes.settled();
+  expect(relay.book.events.map(({ result }) => result?.status)).toEqual([
+    ...[undefined, 'server_died'],
+    ...[undefined, 'server_died'],
+  ]);
+});
+
 test('an approval of a call is none of one whose numbers only look the same to a double', async () => {
   const policy = {
     decide: () => ({ decision: 'ask', risk: 'high', rule: 'r', asks: ['r'], reasons: [] }) as const,

@@ -127,7 +127,8 @@ async function relay(
   const fromServer = new ServerSide(shared);
 
   options.live?.start({ ledger, change, sessionId: session.id, report });
-  const shutdown = new Shutdown(server, () => calls.waiting, options.times);
+  let answers = true;
+  const shutdown = new Shutdown(server, () => (answers ? calls.waiting : 0), options.times);
   const closeInput = (): void => {
     toServer.end();
     shutdown.begin();
@@ -135,6 +136,7 @@ async function relay(
   const clientDone = quietly(fromClient.run(stdin), report).then(closeInput);
   const serverDone = quietly(fromServer.run(server.stdout), report);
   const abandoned = serverDone.then(async () => {
+    answers = false;
     await within(server.exited, exitNewsMs);
     for (const event of calls.abandon(deathNote(server.exit))) outcomes.record(event);
     closeInput();
@@ -150,8 +152,8 @@ async function relay(
   await shutdown.drained(serverDone, () => fromServer.chunks, client);
   stdin.destroy();
   await shutdown.patiently(clientDone);
-  for (const event of calls.abandon(deathNote(exit))) outcomes.record(event);
   await abandoned;
+  for (const event of calls.abandonAll(deathNote(exit))) outcomes.record(event);
   await outcomes.settled();
   await gate.close();
   await ledger.close();
