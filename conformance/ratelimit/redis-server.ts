@@ -17,6 +17,8 @@ export interface RedisServerOptions {
   readonly cluster?: boolean | undefined;
   /** Whether its wall clock can be set; its monotonic one stays the machine's. */
   readonly wallClock?: boolean | undefined;
+  /** How much memory it may use, and what it does when that is not enough; without bound by default. */
+  readonly memory?: { readonly most: string; readonly policy: string } | undefined;
 }
 
 const startMostMs = 20_000;
@@ -167,7 +169,7 @@ export class RedisServer {
   }
 
   #arguments(): string[] {
-    const { persistence, replicaOf, cluster } = this.#options;
+    const { persistence, replicaOf, cluster, memory } = this.#options;
     return [
       ...['--port', String(this.port), '--bind', this.host, '--dir', this.#dir],
       ...['--save', '', '--daemonize', 'no'],
@@ -175,6 +177,7 @@ export class RedisServer {
       ...['--enable-debug-command', 'local', '--repl-diskless-sync-delay', '0'],
       ...(replicaOf === undefined ? [] : ['--replicaof', `${replicaOf.host} ${replicaOf.port}`]),
       ...(cluster ? ['--cluster-enabled', 'yes', '--cluster-node-timeout', '2000'] : []),
+      ...(memory ? ['--maxmemory', memory.most, '--maxmemory-policy', memory.policy] : []),
     ];
   }
 

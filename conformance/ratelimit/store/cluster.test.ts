@@ -10,10 +10,12 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { type ClientKind, clientKinds } from '../clients.js';
 import { redisIsMissing } from '../redis-binary.js';
 import { joinCluster, RedisServer } from '../redis-server.js';
+import { patientMs } from '../redis-subject.js';
 
 /** Three servers that share the slots, by both clients. */
 
 const perHour = (count: number) => ({ count, perMs: 3_600_000 });
+const timeoutMs = patientMs;
 const all: RedisLimit = { name: 'all', rate: perHour(1_000) };
 const user: RedisLimit = { name: 'user', scope: ['actor'], rate: perHour(5) };
 const users = Array.from({ length: 30 }, (_, i) => ({ actor: `user-${i}` }));
@@ -41,7 +43,7 @@ describe.skipIf(redisIsMissing()).each(clientKinds)('a cluster, by %s', (kind) =
     Promise.all(nodes.map(async (node) => Number(await node.command('dbsize'))));
 
   test('decides all limits in one slot where none is leased', async () => {
-    const limiter = new RedisLimiter({ limits: [all, user], client });
+    const limiter = new RedisLimiter({ limits: [all, user], client, timeoutMs });
     await limiter.declareUnused();
     const taken = await Promise.all(users.map((one) => limiter.take(one)));
     expect(taken.every(({ allowed }) => allowed)).toBe(true);
@@ -51,7 +53,12 @@ describe.skipIf(redisIsMissing()).each(clientKinds)('a cluster, by %s', (kind) =
 
   test('spreads the level with most keys over the servers, and leases the others', async () => {
     const make = (): LeasedLimiter =>
-      new LeasedLimiter({ limits: [all, user], leases: { all: { overshoot: 40 } }, client });
+      new LeasedLimiter({
+        limits: [all, user],
+        leases: { all: { overshoot: 40 } },
+        client,
+        timeoutMs,
+      });
     const limiter = make();
     await limiter.reset('all', {});
     await Promise.all(users.map((one) => limiter.reset('user', one)));
@@ -66,14 +73,24 @@ describe.skipIf(redisIsMissing()).each(clientKinds)('a cluster, by %s', (kind) =
     expect((await level.peek({ actor: 'nobody' })).by).toBe('user');
     expect((await level.peek({ actor: 'user-3' })).retryAfterMs).toBeGreaterThan(700_000);
     await level.close();
-    const alone = new LeasedLimiter({ limits: [all], leases: { all: { overshoot: 0 } }, client });
+    const alone = new LeasedLimiter({
+      limits: [all],
+      leases: { all: { overshoot: 0 } },
+      client,
+      timeoutMs,
+    });
     expect((await alone.peek({})).remaining).toBe(850);
     await alone.close();
   });
 
   test('finds a key in the same slot in every process', async () => {
     const make = (): LeasedLimiter =>
-      new LeasedLimiter({ limits: [all, user], leases: { all: { overshoot: 40 } }, client });
+      new LeasedLimiter({
+        limits: [all, user],
+        leases: { all: { overshoot: 40 } },
+        client,
+        timeoutMs,
+      });
     const some = [make(), make(), make()];
     await some[0]!.reset('all', {});
     await Promise.all(users.map((one) => some[1]!.reset('user', one)));

@@ -7,6 +7,7 @@ export type RateLimitErrorCode =
   | 'idempotency_conflict' // an idempotency key was used before, with another request
   | 'bad_option' // a middleware or the fetch wrapper is set up in a way that cannot work
   | 'not_sent' // the fetch wrapper did not send a request, since it would have had to wait too long
+  | 'bad_store' // the store may lose what is counted by the way it is set up, so nothing is decided by it
   | 'bad_snapshot' // what is to be restored is no snapshot of this limiter
   | 'closed';
 

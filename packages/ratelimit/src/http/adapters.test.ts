@@ -304,6 +304,11 @@ describe.each(adapters)('$name', ({ listen }) => {
     expect((await fetch(allowing.url)).status).toBe(200);
     expect(onError).toHaveBeenCalledTimes(2);
 
+    const evicting = { take: () => Promise.reject(new RateLimitError('bad_store', 'it evicts')) };
+    const unfit = await start({ limiter: evicting, onError, onFailure: 'allow' });
+    expect((await fetch(unfit.url)).status).toBe(503);
+    expect(onError).toHaveBeenCalledTimes(3);
+
     const limiter = new Limiter({ limits: [{ name: 'all', rate: slow }] });
     const negative = () => ({ cost: -1 });
     const wrong = await start({ limiter, onError, onFailure: 'allow', asks: negative });

@@ -118,11 +118,15 @@ export class HttpLimit<Request> {
     }
   }
 
-  /** A request that is wrong itself must not get in by being so, whatever becomes of others when the limiter fails. */
+  /**
+   * A request that is wrong itself must not get in by being so, whatever becomes of others when the limiter fails; nor does any while the
+   * store is set up so that it cannot limit, which does not pass by itself as a failure does.
+   */
   #limiterFailed(error: unknown): Verdict {
-    const isItsFault = error instanceof RateLimitError && error.code === 'bad_request';
-    const verdict = this.#failed(error, isItsFault ? serverError : unavailable);
-    const isLetIn = this.#options.onFailure === 'allow' && !isItsFault;
+    const code = error instanceof RateLimitError ? error.code : undefined;
+    const verdict = this.#failed(error, code === 'bad_request' ? serverError : unavailable);
+    const isLetIn =
+      this.#options.onFailure === 'allow' && code !== 'bad_request' && code !== 'bad_store';
     return isLetIn ? { kind: 'pass', fields: noFields } : verdict;
   }
 

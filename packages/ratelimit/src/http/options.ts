@@ -29,7 +29,8 @@ export interface HttpLimitOptions<Request> extends ClientKeyOptions {
   readonly partitionSecret?: string | undefined;
   /**
    * What becomes of a request when the limiter fails, since its store is away: `deny` answers 503, and is the default; `allow` lets it
-   * in. What is wrong with the request itself (`bad_request`), or thrown by an option, is answered 500 in any case.
+   * in. What is wrong with the request itself (`bad_request`), or thrown by an option, is answered 500 in any case, and a store that may
+   * evict what is counted (`bad_store`) 503.
    */
   readonly onFailure?: 'deny' | 'allow' | undefined;
   /** Is told why; `console.error` by default. */

@@ -1,4 +1,5 @@
 export type { IoredisLike, NodeRedisLike, RedisClient } from './client.js';
+export type { EvictionOptions } from './eviction-guard.js';
 export type {
   RedisGrant,
   RedisReservation,

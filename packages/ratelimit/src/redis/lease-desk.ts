@@ -4,6 +4,7 @@ import { RateLimitError } from '../errors.js';
 import type { Reason } from '../meter.js';
 import type { LimitRequest } from '../request.js';
 import { Agenda } from './agenda.js';
+import type { EvictionOptions } from './eviction-guard.js';
 import { Fallback } from './fallback.js';
 import type { Lease } from './lease.js';
 import type { Need } from './lease-needs.js';
@@ -42,12 +43,12 @@ export class LeaseDesk {
   constructor(
     link: LinkOptions,
     maxWaiting: number,
-    { expectedProcesses = 1 }: { readonly expectedProcesses?: number | undefined },
+    options: EvictionOptions & { readonly expectedProcesses?: number | undefined },
   ) {
-    this.leases = new Leases(link);
+    this.leases = new Leases(link, options);
     this.#link = link;
     this.#maxWaiting = maxWaiting;
-    this.#processes = expectedProcesses;
+    this.#processes = options.expectedProcesses ?? 1;
     this.#agenda = new Agenda(link.clock);
   }
 
@@ -95,7 +96,7 @@ export class LeaseDesk {
     return spent;
   }
 
-  /** Asks the store for what is not here; with `ask`, waits until it is there. @throws RateLimitError `bad_request`, `closed` */
+  /** Asks the store for what is not here; with `ask`, waits until it is there. @throws RateLimitError `bad_request`, `bad_store`, `closed` */
   async spend(request: LimitRequest, ask?: LeaseAsk): Promise<Spent[] | Refusal> {
     const wants = this.#wantsOf(request);
     const never = this.#never(wants);
@@ -129,7 +130,7 @@ export class LeaseDesk {
       this.leases.of(term, key)?.putBack(cost, batch, now);
   }
 
-  /** @throws StoreFailure */
+  /** @throws StoreFailure, RateLimitError `bad_store` */
   async peek(request: LimitRequest): Promise<Decision | undefined> {
     let worst: Decision | undefined;
     for (const { term, key, cost } of this.#wantsOf(request)) {

@@ -1,4 +1,6 @@
 import type { Clock } from '../clock.js';
+import { RateLimitError } from '../errors.js';
+import type { EvictionGuard } from './eviction-guard.js';
 import { LeaseCall, type LeaseReply, leaseScript } from './lease-call.js';
 import { LeaseNeeds, type Need } from './lease-needs.js';
 import { type Batch, LeaseReturns } from './lease-returns.js';
@@ -10,6 +12,14 @@ import { StoreFailure } from './store-failure.js';
 export interface Caller {
   readonly id: string;
   calls: number;
+}
+
+/** What a lease is had by. */
+export interface Leasing {
+  readonly link: Link;
+  readonly guard: EvictionGuard;
+  readonly clock: Clock;
+  readonly caller: Caller;
 }
 
 /** It is not asked for more sooner when there was less than was wanted. */
@@ -26,6 +36,7 @@ const trusted = 0.98;
 export class Lease {
   readonly #storeKey: string;
   readonly #link: Link;
+  readonly #guard: EvictionGuard;
   readonly #clock: Clock;
   readonly #caller: Caller;
   readonly #needs = new LeaseNeeds();
@@ -46,10 +57,11 @@ export class Lease {
   #isStale = false;
   #isClosed = false;
 
-  constructor(term: LeaseTerm, key: string, link: Link, clock: Clock, caller: Caller) {
+  constructor(term: LeaseTerm, key: string, { link, guard, clock, caller }: Leasing) {
     this.#term = term;
     this.#storeKey = term.storeKey(key);
     this.#link = link;
+    this.#guard = guard;
     this.#clock = clock;
     this.#caller = caller;
   }
@@ -58,6 +70,7 @@ export class Lease {
   take(cost: number, nowMs: number): Batch | undefined {
     const units = cost * this.#term.perToken;
     if (this.#needs.length > 0 || this.#rest < units || nowMs >= this.#untilMs) return undefined;
+    if (!this.#guard.mayDecide(this.#storeKey, nowMs)) return undefined;
     this.#rest -= units;
     this.#isUsed = true;
     if (this.#rest * 2 < this.#term.slice && this.#asking === undefined && nowMs >= this.#fillAtMs)
@@ -208,11 +221,14 @@ export class Lease {
     };
     let reply: LeaseReply;
     try {
+      // What only goes back, or is owed, may go to any server.
+      if (needs.length > 0 && !this.#guard.mayDecide(this.#storeKey, sentMs))
+        await this.#guard.admit(this.#storeKey);
       reply = call.read(await this.#link.run(leaseScript, [this.#storeKey], call.values, late));
       this.#isAway = false;
     } catch (error) {
       this.#isAway = true;
-      const isUnknown = !(error instanceof StoreFailure) || error.isUnknown;
+      const isUnknown = isUnknownOutcome(error);
       this.#returns.failed(gives, debt, isUnknown);
       this.#needs.fail(needs, error);
       return;
@@ -260,4 +276,9 @@ export class Lease {
       if (this.#asking === undefined) void this.#ask();
     });
   }
+}
+
+/** Whether the store may have done what it was asked; not so where it was not asked at all. */
+function isUnknownOutcome(error: unknown): boolean {
+  return error instanceof StoreFailure ? error.isUnknown : !(error instanceof RateLimitError);
 }

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Clock } from '../clock.js';
 import type { Decision } from '../decision.js';
+import { EvictionGuard, type EvictionOptions } from './eviction-guard.js';
 import { type Caller, Lease } from './lease.js';
 import { bucketValues, leaseScript } from './lease-call.js';
 import { type LeaseTerm, leaseMs } from './lease-term.js';
@@ -10,6 +11,7 @@ interface Leased {
   term: LeaseTerm;
   /** Its keys may lie on other servers than those of other limits, which may be away without this one. */
   readonly link: Link;
+  readonly guard: EvictionGuard;
   readonly byKey: Map<string, Lease>;
 }
 
@@ -18,14 +20,16 @@ const tendMs = leaseMs / 2;
 /** What this process has leased, of all limits and keys. One timer looks after it. */
 export class Leases {
   readonly #link: LinkOptions;
+  readonly #evictions: EvictionOptions;
   readonly #clock: Clock;
   readonly #caller: Caller = { id: randomBytes(12).toString('base64url'), calls: 0 };
   #byShape = new Map<string, Leased>();
   #stop: (() => void) | undefined;
   #isClosed = false;
 
-  constructor(link: LinkOptions) {
+  constructor(link: LinkOptions, evictions: EvictionOptions = {}) {
     this.#link = link;
+    this.#evictions = evictions;
     this.#clock = link.clock;
   }
 
@@ -37,8 +41,9 @@ export class Leases {
       const same = before.get(term.shape);
       before.delete(term.shape);
       if (same === undefined) {
-        const leased = { term, link: new Link(this.#link), byKey: new Map<string, Lease>() };
-        this.#byShape.set(term.shape, leased);
+        const link = new Link(this.#link);
+        const guard = new EvictionGuard(link, this.#clock, this.#evictions);
+        this.#byShape.set(term.shape, { term, link, guard, byKey: new Map<string, Lease>() });
       } else {
         same.term = term;
         this.#byShape.set(term.shape, same);
@@ -52,11 +57,11 @@ export class Leases {
   of(term: LeaseTerm, key: string): Lease | undefined {
     const leased = this.#byShape.get(term.shape);
     if (leased === undefined) return undefined;
-    const { byKey } = leased;
+    const { link, guard, byKey } = leased;
     let lease = byKey.get(key);
     if (lease !== undefined) return lease;
     if (byKey.size >= leased.term.maxKeys) return undefined;
-    lease = new Lease(leased.term, key, leased.link, this.#clock, this.#caller);
+    lease = new Lease(leased.term, key, { link, guard, clock: this.#clock, caller: this.#caller });
     byKey.set(key, lease);
     this.#watch();
     return lease;
@@ -72,13 +77,13 @@ export class Leases {
     return 0;
   }
 
-  /** Units that a bucket lacks by now, in the store. @throws StoreFailure */
+  /** Units that a bucket lacks by now, in the store. @throws StoreFailure, RateLimitError `bad_store` */
   async lacking(term: LeaseTerm, key: string): Promise<number> {
     const raw = await this.#run(term, key, 'p');
     return Number((raw as readonly unknown[])[4]);
   }
 
-  /** @throws StoreFailure */
+  /** @throws StoreFailure, RateLimitError `bad_store` */
   async fill(term: LeaseTerm, key: string): Promise<void> {
     await this.#run(term, key, 'x');
     this.#byShape.get(term.shape)?.byKey.get(key)?.refilled();
@@ -91,9 +96,11 @@ export class Leases {
     await Promise.all([...this.#byShape.values()].map((leased) => end(leased, error)));
   }
 
-  #run(term: LeaseTerm, key: string, what: 'p' | 'x'): Promise<unknown> {
-    const { link } = this.#byShape.get(term.shape)!;
-    return link.run(leaseScript, [term.storeKey(key)], bucketValues(term, what));
+  async #run(term: LeaseTerm, key: string, what: 'p' | 'x'): Promise<unknown> {
+    const { link, guard } = this.#byShape.get(term.shape)!;
+    const storeKey = term.storeKey(key);
+    await guard.admit(storeKey);
+    return await link.run(leaseScript, [storeKey], bucketValues(term, what));
   }
 
   #watch(): void {

@@ -25,6 +25,10 @@ export class Link {
   #inFlight = 0;
   #stop: (() => void) | undefined;
   #isUp = true;
+  #hasFailed = false;
+  readonly #sent = new Set<Script>();
+  #last: Script | undefined;
+  #changes = 0;
   #closed = false;
 
   constructor(options: LinkOptions) {
@@ -43,6 +47,11 @@ export class Link {
   /** Whether it was asked nothing that it has not answered. */
   get isIdle(): boolean {
     return this.#inFlight === 0;
+  }
+
+  /** Grows when the store may be another server than it was: it has answered after it failed, or has forgotten a script. */
+  get changes(): number {
+    return this.#changes;
   }
 
   /**
@@ -99,10 +108,21 @@ export class Link {
     onError: (error: unknown) => void,
   ): void {
     const { client } = this.#options;
+    const isKnown = this.#knows(script);
     called(() => client.run(script.sha, keys, values)).then(onReply, (error: unknown) => {
-      if (isUnknownScript(error)) client.teach(script.text, keys, values).then(onReply, onError);
-      else onError(error);
+      if (!isUnknownScript(error)) return onError(error);
+      if (isKnown) this.#changes++;
+      client.teach(script.text, keys, values).then(onReply, onError);
     });
+  }
+
+  /** Whether it was sent before; the last one is remembered for itself, since most calls are of one script. */
+  #knows(script: Script): boolean {
+    if (script === this.#last) return true;
+    this.#last = script;
+    if (this.#sent.has(script)) return true;
+    this.#sent.add(script);
+    return false;
   }
 
   answered(pending: Pending, reply: unknown): void {
@@ -141,11 +161,14 @@ export class Link {
 
   #succeeded(): void {
     this.#breaker.succeeded();
+    if (this.#hasFailed) this.#changes++;
+    this.#hasFailed = false;
     this.#tell(true);
   }
 
   #failed(): void {
     this.#breaker.failed();
+    this.#hasFailed = true;
     if (this.#breaker.isOpen) this.#tell(false);
   }
 

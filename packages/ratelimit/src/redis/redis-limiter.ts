@@ -58,7 +58,7 @@ export class RedisLimiter {
       maxInFlight,
       onChange: onStoreChange,
     });
-    this.#store = new Store(this.#link, timers, prefix);
+    this.#store = new Store(this.#link, timers, prefix, options);
     this.#permits = new Permits(this.#link, timers, keysScript, this.#store.bornKey);
     this.#denials = new Denials(timers);
     this.#attempts = new Attempts({
@@ -76,7 +76,7 @@ export class RedisLimiter {
     this.setLimits(options.limits);
   }
 
-  /** Takes at once or refuses; what somebody waits for in this process is refused too. */
+  /** Takes at once or refuses; what somebody waits for in this process is refused too. @throws RateLimitError `bad_store`, see `evictions` */
   take(request: LimitRequest, options?: RequestOptions): Promise<RedisTaken> {
     // Not an async function, and by the shortest way: this is what is called most.
     try {

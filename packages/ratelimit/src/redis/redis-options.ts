@@ -1,9 +1,10 @@
 import { type Clock, systemClock } from '../clock.js';
 import { RateLimitError } from '../errors.js';
 import type { RedisClient } from './client.js';
+import { checkEvictionOptions, type EvictionOptions } from './eviction-guard.js';
 import type { RedisLimit } from './term.js';
 
-export interface RedisLimiterOptions {
+export interface RedisLimiterOptions extends EvictionOptions {
   /** As in memory; each may say besides what becomes of its requests while the store is away. */
   readonly limits: readonly RedisLimit[];
   /** Of `ioredis` or of `redis`; it is yours to connect and to close. */
@@ -38,6 +39,7 @@ export function withDefaults(options: RedisLimiterOptions) {
   checkOption('maxWaiting', maxWaiting, maxWaiting >= 0);
   checkOption('maxInFlight', maxInFlight, maxInFlight >= 1);
   checkOption('expectedProcesses', expectedProcesses, expectedProcesses >= 1);
+  checkEvictionOptions(options);
   if (prefix === '' || /[{}]/.test(prefix))
     throw new RateLimitError(
       'bad_option',

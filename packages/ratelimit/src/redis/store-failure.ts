@@ -1,4 +1,4 @@
-/** What a limiter hears instead of an answer of its store. */
+/** What a limiter hears instead of an answer of its store. One that may evict is no failure but an error, `bad_store`. */
 export class StoreFailure extends Error {
   /** Whether the store may have done what it was asked, or may still. */
   readonly isUnknown: boolean;

@@ -3,6 +3,7 @@ import type { Clock } from '../clock.js';
 import { RateLimitError } from '../errors.js';
 import { type Ask, digestOf, kindsOf } from './ask.js';
 import { Convoys } from './convoys.js';
+import { EvictionGuard, type EvictionOptions } from './eviction-guard.js';
 import { type Amounts, givingArguments, type Held, overspentOf } from './giving.js';
 import type { Link } from './link.js';
 import { luaBooked } from './lua-booked.js';
@@ -34,6 +35,7 @@ export class Store {
   readonly bornKey: string;
   readonly retries: Retries;
   readonly #link: Link;
+  readonly #guard: EvictionGuard;
   readonly #convoys: Convoys;
   readonly #clock: Clock;
   readonly #idHead: string;
@@ -42,8 +44,9 @@ export class Store {
   #made = 0;
   readonly #idStart = `${randomBytes(9).toString('base64url')}.`;
 
-  constructor(link: Link, clock: Clock, prefix: string) {
+  constructor(link: Link, clock: Clock, prefix: string, options: EvictionOptions = {}) {
     this.#link = link;
+    this.#guard = new EvictionGuard(link, clock, options);
     this.#clock = clock;
     this.bornKey = `{${prefix}}:born`;
     this.#idHead = `{${prefix}}:id:`;
@@ -68,11 +71,12 @@ export class Store {
   /**
    * Asks for a request. What is granted after the time-out is given back, but for requests with an id of the caller's own.
    *
-   * @throws StoreFailure, RateLimitError `idempotency_conflict`
+   * @throws StoreFailure, RateLimitError `idempotency_conflict`, `bad_store`
    */
   async take(ask: Ask, idKey: string, mode: Mode): Promise<Reply> {
+    if (!this.#mayDecide()) await this.#guard.admit(this.bornKey);
     const plain = ask.plan.isPlain && mode === 'take';
-    const raw = await (plain ? this.askPlain(ask, idKey) : this.#ask(ask, idKey, mode));
+    const raw = await (plain ? this.#askPlain(ask, idKey) : this.#ask(ask, idKey, mode));
     return await this.#takeOn(ask, idKey, mode, replyOf(raw, ask, plain ? 'plain' : 'general'));
   }
 
@@ -112,8 +116,18 @@ export class Store {
     return this.#run(general, keys, values, this.#onLate(ask, idKey, mode !== 'peek' && isOwn));
   }
 
-  /** The answer of the script that is made for these limits, as it is; for what is asked most. @throws StoreFailure */
+  /** The answer of the script that is made for these limits, as it is; for what is asked most. @throws StoreFailure, `bad_store` */
   askPlain(ask: Ask, idKey: string): Promise<unknown> {
+    if (!this.#mayDecide())
+      return this.#guard.admit(this.bornKey).then(() => this.#askPlain(ask, idKey));
+    return this.#askPlain(ask, idKey);
+  }
+
+  #mayDecide(): boolean {
+    return this.#guard.mayDecide(this.bornKey, this.#clock.now());
+  }
+
+  #askPlain(ask: Ask, idKey: string): Promise<unknown> {
     const isOwn = this.#isOwn(idKey);
     const digest = isOwn ? '' : digestOf(ask);
     return this.#convoys.ask(ask, idKey, digest);
@@ -191,11 +205,13 @@ export class Store {
   }
 
   async block(key: string, ms: number): Promise<number> {
+    await this.#guard.admit(this.bornKey);
     const values = ['k', text(ms * 1_000), text(blockMostMs * 1_000)];
     return Number(await this.#run(keysScript, [this.bornKey, key], values));
   }
 
   async reset(term: Term, key: string): Promise<void> {
+    await this.#guard.admit(this.bornKey);
     const { from, to } = term.periodAt(this.serverMs);
     const fullUs = term.count === 0 ? 0 : (term.max * term.perToken) / term.count;
     const numbers = {
@@ -209,6 +225,7 @@ export class Store {
   }
 
   async declareUnused(): Promise<void> {
+    await this.#guard.admit(this.bornKey);
     await this.#run(keysScript, [this.bornKey], ['f']);
   }
 

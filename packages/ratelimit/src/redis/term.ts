@@ -10,7 +10,10 @@ export type OnStoreFailure = 'deny' | 'local' | 'allow';
 
 /** A limit over Redis. */
 export type RedisLimit = Limit & {
-  /** What becomes of its requests while the store does not answer; `deny` by default. `local`: this process counts by itself, up to its share. */
+  /**
+   * What becomes of its requests while the store does not answer; `deny` by default. `local`: this process counts by itself, up to its
+   * share. Not so for a store that may evict what is counted, see `evictions`: there nothing is decided.
+   */
   readonly onStoreFailure?: OnStoreFailure | undefined;
 };
 
