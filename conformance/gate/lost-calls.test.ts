@@ -40,7 +40,7 @@ async function start(...options: string[]): Promise<Gate> {
 /** Makes a call that is not answered, and waits for its intent. */
 async function callWithoutEnd(gate: Gate, actor: string): Promise<void> {
   gate.send(toolCall(actor, 'silent'));
-  await until(async () => (await callsOf(actor)).length > 0);
+  await until(async () => (await callsOf(actor)).some(({ action }) => action?.tool === 'silent'));
 }
 
 async function callsOf(user: string): Promise<CallRecord[]> {
