@@ -88,3 +88,19 @@ test('a change that the holder could not be told of is told with the next call',
   away = false;
   expect(await passed(client, 9)).toBe(0);
 });
+
+test('who comes while the limits are made known is served after those who came before', async () => {
+  const consult = ownState(new GateState());
+  const served: unknown[] = [];
+  let second: Promise<unknown> | undefined;
+  const client: StateClient = new StateClient(async (message) => {
+    const { op, request } = JSON.parse(message) as { op: string; request?: { session: string } };
+    if (op === 'limits') second = client.take({ session: 'second' });
+    const answer = await consult(message);
+    if (op === 'take' && answer.includes('"allowed":true')) served.push(request?.session);
+    return answer;
+  }, limit(6));
+  await client.take({ session: 'first' });
+  await second;
+  expect(served).toEqual(['first', 'second']);
+});

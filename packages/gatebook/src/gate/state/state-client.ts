@@ -17,6 +17,8 @@ export class StateClient {
   #limits: string;
   /** The limits before these, whose buckets these go on with; undefined once the holder was told. */
   #replaced: readonly LimitSpec[] | undefined;
+  /** While the limits are being made known. */
+  #registering: Promise<unknown> | undefined;
 
   constructor(consult: Consult, specs: readonly LimitSpec[]) {
     this.#consult = consult;
@@ -71,11 +73,16 @@ export class StateClient {
     for (let tries = 0; tries < registrationsMax; tries++) {
       // Without limits nothing is taken, so those before are kept for the next ones.
       while (this.#replaced !== undefined && this.hasLimits) await this.#tell(this.#replaced);
+      // Who comes while another makes them known must not be served before him.
+      while (this.#registering !== undefined) await this.#registering.catch(() => undefined);
       const limits = this.#limits;
       const asked = { op, limits, ...message };
       const answer = answerIn<O>(await this.#consult(JSON.stringify(asked)));
       if (!('unknown' in answer)) return answer;
-      await this.ask('limits', { specs: this.#specs });
+      this.#registering ??= this.ask('limits', { specs: this.#specs }).finally(() => {
+        this.#registering = undefined;
+      });
+      await this.#registering;
     }
     throw new GateError(
       'state_unavailable',
