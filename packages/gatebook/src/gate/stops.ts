@@ -5,7 +5,9 @@ import type { BreakerOpen } from './state/breaker.js';
 interface Counted {
   readonly intent: AuditEvent;
   readonly answer: BreakerOpen;
-  refused: number;
+  readonly refused: number;
+  /** Records it where no refusal does so before: a gate that is killed must not take much with it. */
+  readonly timer: NodeJS.Timeout;
 }
 
 /** While a session is stopped, its refused calls are one record in so many ms, with their count. */
@@ -28,15 +30,28 @@ export class Stops {
     const session = intent.sessionId ?? '';
     const now = performance.now();
     const last = this.#recordedMs.get(session);
-    const before = this.#counted.get(session)?.refused ?? 0;
+    const before = this.#counted.get(session);
+    const refused = (before?.refused ?? 0) + 1;
     if (last !== undefined && now - last < everyMs && !answer.opens) {
-      this.#counted.set(session, { intent, answer, refused: before + 1 });
+      const timer = before?.timer ?? setTimeout(() => this.#late(session), everyMs).unref();
+      this.#counted.set(session, { intent, answer, refused, timer });
       return;
     }
+    clearTimeout(before?.timer);
     this.#counted.delete(session);
     if (this.#recordedMs.size >= sessionsMax) await this.flush();
     this.#recordedMs.set(session, now);
-    await this.#book.fact(stoppedEvent(intent, answer, before + 1));
+    await this.#book.fact(stoppedEvent(intent, answer, refused));
+  }
+
+  #late(session: string): void {
+    const counted = this.#counted.get(session);
+    if (counted === undefined) return;
+    this.#counted.delete(session);
+    this.#recordedMs.set(session, performance.now());
+    const { intent, answer, refused } = counted;
+    // What cannot be recorded the book counts.
+    void this.#book.fact(stoppedEvent(intent, answer, refused)).catch(() => undefined);
   }
 
   /** Records what was counted only. */
@@ -44,7 +59,8 @@ export class Stops {
     const counted = [...this.#counted.values()];
     this.#counted.clear();
     this.#recordedMs.clear();
-    for (const { intent, answer, refused } of counted) {
+    for (const { intent, answer, refused, timer } of counted) {
+      clearTimeout(timer);
       await this.#book.fact(stoppedEvent(intent, answer, refused));
     }
   }
