@@ -52,7 +52,9 @@ class GateHook implements MessageHook {
 
   left(caller: Caller): void {
     const gone = this.#held?.state.left(caller);
-    if (gone?.unsure === true) void this.#held?.search?.run(gone.emitter);
+    if (gone?.unsure !== true) return;
+    const { emitter } = gone;
+    void this.#held?.search?.run(emitter === undefined ? undefined : { emitter, atMs: Date.now() });
   }
 
   close(how: HookEnd): void {
@@ -78,7 +80,10 @@ class GateHook implements MessageHook {
     state.pins.keepIn(join(place, 'pins.json'));
     const door = new OperatorDoor(place, state);
     const { LostCallSearch } = await import('./lost-call-search.js');
-    const search = this.#book === undefined ? undefined : new LostCallSearch(this.#book, folder);
+    const search =
+      this.#book === undefined
+        ? undefined
+        : new LostCallSearch(this.#book, folder, () => state.gates());
     const held = { state, folder, door, search };
     this.#held = held;
     await door.open();

@@ -44,7 +44,7 @@ function search(gates: readonly number[] = []): LostCallSearch {
     appended.push(event);
     return undefined as never;
   };
-  const book = { dir, log: async () => ({ append, content: 'full' as const }) };
+  const book = { dir, log: async () => ({ append, content: 'off' as const }) };
   return new LostCallSearch(book, state, () => gates);
 }
 

@@ -1,4 +1,4 @@
-import type { AuditLog } from '@gatebook/audit';
+import type { AuditLog, LogRecord } from '@gatebook/audit';
 import { hasGone } from '../emitter-life.js';
 import { openCalls, unknownOutcome } from '../lost-calls.js';
 import type { StateFolder } from './state-folder.js';
@@ -10,10 +10,18 @@ export interface SearchedBook {
   readonly log: () => Promise<Pick<AuditLog, 'append' | 'content'>>;
 }
 
+/** An emitter that has gone, though its name does not show it. */
+export interface GoneEmitter {
+  readonly emitter: string;
+  /** When, in ms since 1970: what was recorded since is another's of the same name. */
+  readonly atMs: number;
+}
+
 /** Records of calls whose gate has gone that nobody knows how they ended. */
 export class LostCallSearch {
   readonly #book: SearchedBook;
   readonly #folder: StateFolder;
+  readonly #gates: () => readonly number[];
   #last: Promise<void> = Promise.resolve();
   #running = 0;
   /** Calls of processes that live, or may. */
@@ -21,9 +29,11 @@ export class LostCallSearch {
   #failed = false;
   #stopped = false;
 
-  constructor(book: SearchedBook, folder: StateFolder) {
+  /** `gates`: the processes that have a gate now. */
+  constructor(book: SearchedBook, folder: StateFolder, gates: () => readonly number[]) {
     this.#book = book;
     this.#folder = folder;
+    this.#gates = gates;
   }
 
   /** Whether, as far as was looked, no call lacks an outcome. */
@@ -31,8 +41,8 @@ export class LostCallSearch {
     return this.#running === 0 && this.#open === 0 && !this.#failed;
   }
 
-  /** Looks once, after whatever is being looked for. `gone`: an emitter that has gone, though its name does not show it. Never rejects. */
-  run(gone?: string): Promise<void> {
+  /** Looks once, after whatever is being looked for. Never rejects. */
+  run(gone?: GoneEmitter): Promise<void> {
     this.#running++;
     this.#last = this.#last
       .then(() => this.#search(gone))
@@ -55,15 +65,16 @@ export class LostCallSearch {
     this.#stopped = true;
   }
 
-  async #search(gone: string | undefined): Promise<void> {
+  async #search(gone: GoneEmitter | undefined): Promise<void> {
     if (this.#stopped) return;
     const log = await this.#book.log();
     const { intents, nextSeq } = await openCalls(this.#book.dir, this.#folder.searchedTo);
     let searchedTo = nextSeq;
     let open = 0;
     for (const intent of intents) {
-      const isLost = intent.emitter === gone || hasGone(intent.emitter, intent.timestamp);
-      const event = isLost ? unknownOutcome(intent, log.content === 'personal') : undefined;
+      const event = this.#isLost(intent, gone)
+        ? unknownOutcome(intent, log.content === 'personal')
+        : undefined;
       if (event !== undefined && !this.#stopped) {
         await log.append(event);
         continue;
@@ -73,5 +84,16 @@ export class LostCallSearch {
     }
     this.#open = open;
     if (!this.#stopped) this.#folder.searchedTo = searchedTo;
+  }
+  /** By the clock alone, one that was set forward after an intent, whoever wrote it would seem to have begun later. */
+  #isLost({ emitter, timestamp }: LogRecord, gone: GoneEmitter | undefined): boolean {
+    const recordedMs = Date.parse(timestamp);
+    if (emitter === gone?.emitter) return recordedMs < gone.atMs;
+    // Before this process began, by the clock as it was then, another one had its id: in a container each gate may have the same.
+    if (emitter === `pid:${process.pid}` && recordedMs >= performance.timeOrigin - 1_000)
+      return false;
+    const others = this.#gates().filter((pid) => pid !== process.pid);
+    if (others.some((pid) => emitter === `pid:${pid}`)) return false;
+    return hasGone(emitter, timestamp);
   }
 }
