@@ -95,8 +95,8 @@ test('who comes while the limits are made known is served after those who came b
   let second: Promise<unknown> | undefined;
   const client: StateClient = new StateClient(async (message) => {
     const { op, request } = JSON.parse(message) as { op: string; request?: { session: string } };
-    if (op === 'limits') second = client.take({ session: 'second' });
     const answer = await consult(message);
+    if (op === 'limits') second = client.take({ session: 'second' });
     if (op === 'take' && answer.includes('"allowed":true')) served.push(request?.session);
     return answer;
   }, limit(6));
