@@ -210,3 +210,14 @@ test('what is not registered is unknown', () => {
   const limits = new SharedLimits();
   expect(() => limits.take('x', {})).toThrow(/not known here/);
 });
+
+test('a reset of all fills limits that come later too, a reset of one does not', () => {
+  const limits = new SharedLimits({ clock: new ManualClock(0, day), emptyAtMs: day });
+  const first = limits.register([limit('first', 2)]);
+  expect(passed(limits, first, 3)).toBe(0);
+  limits.reset('first');
+  expect(passed(limits, first, 3)).toBe(2);
+  expect(passed(limits, limits.register([limit('second', 2)]), 3)).toBe(0);
+  limits.reset();
+  expect(passed(limits, limits.register([limit('third', 2)]), 3)).toBe(2);
+});

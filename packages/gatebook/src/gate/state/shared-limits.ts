@@ -143,8 +143,9 @@ export class SharedLimits {
     return this.#shared.get(by)?.spec.name ?? by;
   }
 
-  /** Makes the buckets of all limits full, or of those with this name. Returns how many limits that were. */
+  /** Makes the buckets of all limits full, or of those with this name; of all, those that nobody has named yet too. Returns how many limits that were. */
   reset(name?: string): number {
+    if (name === undefined) this.#emptyAtMs = undefined;
     const all = [...this.#shared.values()];
     const meant = all.filter(({ spec }) => name === undefined || spec.name === name);
     this.#setLimits(all.filter((shared) => !meant.includes(shared)));
