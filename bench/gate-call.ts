@@ -1,6 +1,7 @@
 import { type Answer, atMost, cellOf, quantile, tableOf } from './answer.js';
 import type { Bench } from './bench.js';
 import type { CallTimes, Variables } from './child-tasks.js';
+import { twoAppends } from './gate-appends.js';
 import { limitVariables, ruleVariables } from './gate-rules.js';
 import { type Contender, runRounds } from './rounds.js';
 import { runTask } from './run-child.js';
@@ -13,12 +14,12 @@ const names = {
   rest: 'without log and policy',
   policy: 'without log',
   all: 'everything',
-  appends: 'two records by @gatebook/audit',
 };
 const column = 'p50 µs';
 
 /** How long does a call through the gate of a program take? */
-export async function gateCall({ plan, workspace }: Bench): Promise<Answer> {
+export async function gateCall(bench: Bench): Promise<Answer> {
+  const { plan, workspace } = bench;
   const calls = plan.gateCalls;
   const contender = (name: string, env: Variables): Contender => ({
     name,
@@ -30,14 +31,7 @@ export async function gateCall({ plan, workspace }: Bench): Promise<Answer> {
       return { [column]: quantile(us, 0.5), 'p99 µs': quantile(us, 0.99) };
     },
   });
-  const appends: Contender = {
-    name: names.appends,
-    async measure() {
-      const task = { kind: 'one-by-one', calls, ...workspace.logFolders() } as const;
-      const { us } = await runTask<CallTimes>(task, workspace.signal);
-      return { [column]: 2 * quantile(us, 0.5) };
-    },
-  };
+  const appends = twoAppends(bench, column);
   const rounds = await runRounds(
     plan,
     [

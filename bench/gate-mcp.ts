@@ -5,7 +5,8 @@ import { createInterface, type Interface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import { type Answer, atMost, type Measures, quantile, ratioTable, tableOf } from './answer.js';
 import type { Bench } from './bench.js';
-import type { CallTimes, DecisionTimes, LogFolders, Variables } from './child-tasks.js';
+import type { DecisionTimes, LogFolders, Variables } from './child-tasks.js';
+import { twoAppends } from './gate-appends.js';
 import { ruleVariables } from './gate-rules.js';
 import { type Contender, runRounds } from './rounds.js';
 import { runTask } from './run-child.js';
@@ -16,13 +17,13 @@ const corpus = path.join(import.meta.dirname, '../../packages/policy/corpus/beni
 const names = {
   own: 'gatebook mcp',
   direct: 'the server itself',
-  appends: 'two records by @gatebook/audit',
   policy: 'a decision of the policy',
 };
 const column = 'p50 µs';
 
 /** How much does the relay add to a call? */
-export async function gateMcp({ plan, workspace }: Bench): Promise<Answer> {
+export async function gateMcp(bench: Bench): Promise<Answer> {
+  const { plan, workspace } = bench;
   const calls = plan.gateCalls;
   const relayed = (folders: LogFolders): readonly string[] => {
     const places = ['--log', folders.dir, '--keys', folders.keysDir];
@@ -35,14 +36,7 @@ export async function gateMcp({ plan, workspace }: Bench): Promise<Answer> {
       return timesOf(await callThrough(words(), env, calls, workspace.signal));
     },
   });
-  const appends: Contender = {
-    name: names.appends,
-    async measure() {
-      const task = { kind: 'one-by-one', calls, ...workspace.logFolders() } as const;
-      const { us } = await runTask<CallTimes>(task, workspace.signal);
-      return { [column]: 2 * quantile(us, 0.5) };
-    },
-  };
+  const appends = twoAppends(bench, column);
   const policy: Contender = {
     name: names.policy,
     async measure() {
@@ -63,7 +57,7 @@ export async function gateMcp({ plan, workspace }: Bench): Promise<Answer> {
   );
   const added = rounds.map((round) => {
     const us = (name: string): number => round.get(name)?.[column] ?? Number.NaN;
-    return (us(names.own) - us(names.direct) - us(names.appends) - us(names.policy)) / 1_000;
+    return (us(names.own) - us(names.direct) - us(appends.name) - us(names.policy)) / 1_000;
   });
   return {
     question: 'gate-mcp',

@@ -2,7 +2,7 @@ import type { Actor } from '@gatebook/audit';
 import { callText } from '../gate/call-text.js';
 import { answeredEvent, voidedEvent } from '../gate/events.js';
 import { personName } from '../gate/person.js';
-import type { Approval, Pending, Reach } from '../gate/state/approvals.js';
+import { approvalOf, type Pending, type Reach } from '../gate/state/approvals.js';
 import { CliError, reasonOf } from './failure.js';
 import { recorded, requireTerminal, requireUngated, type Seen, seen } from './operator.js';
 import type { Places } from './places.js';
@@ -44,21 +44,10 @@ async function decide(
   approved: boolean,
   reach: Reach,
 ): Promise<void> {
-  const { id, session, actor, tool, server, rule, rules, digest } = pending;
+  const { id, actor } = pending;
   const by = personName();
   const verdict = { approved, reach, by, how: 'command' };
-  const answer: Approval = {
-    session,
-    actor,
-    tool,
-    server,
-    rule,
-    rules,
-    digest,
-    id,
-    givenMs: Date.now(),
-    ...verdict,
-  };
+  const answer = approvalOf(pending, verdict, Date.now());
   const frame = { actor: actorIn(actor) };
   await recorded(places, answeredEvent(pending, answer, frame), async (deciding) => {
     let reason = gone(id);

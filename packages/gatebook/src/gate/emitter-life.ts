@@ -1,4 +1,4 @@
-import * as fs from 'node:fs';
+import { processFacts, textOf } from './process-facts.js';
 
 /** A clock may have been set a little between a process's start and its records. */
 const slackMs = 1_000;
@@ -14,20 +14,9 @@ export function hasGone(emitter: string, timestamp: string, proc = '/proc'): boo
   if (pid === undefined) return false;
   const uptime = textOf(`${proc}/uptime`);
   if (uptime === undefined) return false;
-  const stat = textOf(`${proc}/${pid}/stat`);
-  if (stat === undefined) return true;
-  // proc_pid_stat(5): the name is in parentheses and may hold any character; then the state, and as the 22nd field the start.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  if (fields[0] === 'Z' || fields[0] === 'X') return true;
-  const aliveS = Number.parseFloat(uptime) - Number(fields[19]) / ticksPerSecond;
+  const facts = processFacts(pid, proc);
+  if (facts === undefined || facts.state === 'Z' || facts.state === 'X') return true;
+  const aliveS = Number.parseFloat(uptime) - Number(facts.began) / ticksPerSecond;
   const beganMs = Date.now() - aliveS * 1_000;
   return beganMs > Date.parse(timestamp) + slackMs;
-}
-
-function textOf(path: string): string | undefined {
-  try {
-    return fs.readFileSync(path, 'utf8');
-  } catch {
-    return undefined;
-  }
 }

@@ -18,7 +18,8 @@ beforeEach(() => {
 
 function runs(pid: number, parent: number, name = 'sh', environ = 'HOME=/x\0'): void {
   fs.mkdirSync(join(proc, String(pid)), { recursive: true });
-  fs.writeFileSync(join(proc, String(pid), 'stat'), `${pid} (${name}) S ${parent} 1 1 0 -1\n`);
+  const rest = Array(48).fill(0).join(' ');
+  fs.writeFileSync(join(proc, String(pid), 'stat'), `${pid} (${name}) S ${parent} ${rest}\n`);
   fs.writeFileSync(join(proc, String(pid), 'environ'), environ);
 }
 

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gatedVariable } from '../secret-variables.js';
+import { processFacts } from './process-facts.js';
 
 export interface GatedOptions {
   /** The processes that are gates. */
@@ -33,7 +34,7 @@ export function gated({ gates, env, proc = '/proc', pid = process.pid }: GatedOp
   if (mark !== '') {
     return { because: `this process was started through a gate (${gatedVariable} is set)` };
   }
-  if (parentOf(proc, pid) === undefined) {
+  if (processFacts(pid, proc) === undefined) {
     return { unchecked: `${proc} is not there, so whether a gate started this cannot be checked` };
   }
   const known = new Set(gates);
@@ -43,7 +44,7 @@ export function gated({ gates, env, proc = '/proc', pid = process.pid }: GatedOp
     if (isMarked(proc, at)) {
       return { because: `process ${at}, which a gate has started, has started this` };
     }
-    const parent = parentOf(proc, at);
+    const parent = processFacts(at, proc)?.parent;
     if (parent === undefined) {
       return {
         unsure: true,
@@ -53,17 +54,6 @@ export function gated({ gates, env, proc = '/proc', pid = process.pid }: GatedOp
     at = parent;
   }
   return {};
-}
-
-/** The name, in parentheses, may hold anything; what follows the last one is fixed. */
-function parentOf(proc: string, pid: number): number | undefined {
-  try {
-    const stat = readFileSync(join(proc, String(pid), 'stat'), 'latin1');
-    const parent = Number(/^ \S (\d+) /.exec(stat.slice(stat.lastIndexOf(')') + 1))?.[1]);
-    return Number.isSafeInteger(parent) ? parent : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 /** The environment with which it was started, where this user may read it. */

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import * as fs from 'node:fs';
 import { basename } from 'node:path';
 import { newSessionId } from '../mcp/ids.js';
+import { processFacts, textOf } from './process-facts.js';
 
 /** Processes that only start others: two servers of one client are started by two of them. */
 const launchers: ReadonlySet<string> = new Set([
@@ -17,12 +17,12 @@ const launchersMax = 8;
 export function clientSession(ppid: number = process.ppid): string {
   let pid = ppid;
   for (let steps = 0; steps < launchersMax && pid > 1; steps++) {
-    const facts = factsOf(pid);
+    const facts = processFacts(pid);
     if (facts === undefined) return newSessionId();
     if (!isLauncher(pid)) return sessionOf(pid, facts.began);
     pid = facts.parent;
   }
-  const facts = factsOf(ppid);
+  const facts = processFacts(ppid);
   return facts === undefined || ppid <= 1 ? newSessionId() : sessionOf(ppid, facts.began);
 }
 
@@ -34,14 +34,6 @@ function sessionOf(pid: number, began: string): string {
   return `ses_${digest.slice(0, 32)}`;
 }
 
-/** proc_pid_stat(5): the name is in parentheses and may hold any character; `ppid` is the 4th field, `starttime` the 22nd. */
-function factsOf(pid: number): { readonly parent: number; readonly began: string } | undefined {
-  const text = textOf(`/proc/${pid}/stat`);
-  const fields = text?.slice(text.lastIndexOf(')') + 2).split(' ');
-  const began = fields?.[19];
-  return began === undefined ? undefined : { parent: Number(fields?.[1]), began };
-}
-
 function isLauncher(pid: number): boolean {
   const words = textOf(`/proc/${pid}/cmdline`)?.split('\0') ?? [];
   const [file = '', script = '', ...more] = words.map((word) => basename(word));
@@ -51,12 +43,4 @@ function isLauncher(pid: number): boolean {
   }
   if (file === 'node') return /^np[mx](-cli)?(\.js)?$/.test(script);
   return launchers.has(file) || /^np[mx] /.test(file);
-}
-
-function textOf(path: string): string | undefined {
-  try {
-    return fs.readFileSync(path, 'utf8');
-  } catch {
-    return undefined;
-  }
 }

@@ -178,19 +178,7 @@ export class Approvals {
       throw new GateError('denied', `${approvalsMax} approvals are in force; reset some`);
     }
     this.#pending.delete(id);
-    const { session, actor, tool, server, rule, rules, digest } = pending;
-    const approval = {
-      session,
-      actor,
-      tool,
-      server,
-      rule,
-      rules,
-      digest,
-      id,
-      givenMs: this.#wall(),
-      ...verdict,
-    };
+    const approval = approvalOf(pending, verdict, this.#wall());
     this.#decided.set(id, approval);
     if (verdict.approved) this.#approvals.set(id, approval);
     this.#wake(id);
@@ -277,6 +265,12 @@ export class Approvals {
 /** Without what only the asker may know. */
 function plain({ askers: _, ...pending }: Held): Pending {
   return pending;
+}
+
+/** A question with its answer. */
+export function approvalOf(pending: Pending, verdict: Verdict, givenMs: number): Approval {
+  const { id, session, actor, tool, server, rule, rules, digest } = pending;
+  return { session, actor, tool, server, rule, rules, digest, id, givenMs, ...verdict };
 }
 
 function sameCall(a: Question, b: Question): boolean {

@@ -1,0 +1,29 @@
+import * as fs from 'node:fs';
+
+/** What proc(5) says of a process. */
+export interface ProcessFacts {
+  /** `Z` and `X`: it has ended. */
+  readonly state: string;
+  readonly parent: number;
+  /** Clock ticks from the start of the machine to its own. */
+  readonly began: string;
+}
+
+/** Undefined where there is no such process, or no `/proc`. */
+export function processFacts(pid: number | string, proc = '/proc'): ProcessFacts | undefined {
+  const text = textOf(`${proc}/${pid}/stat`);
+  // proc_pid_stat(5): the name is in parentheses and may hold any character; then come the state, the parent, and as the 22nd field the start.
+  const fields = text?.slice(text.lastIndexOf(')') + 2).split(' ');
+  const [state, parent] = fields ?? [];
+  const began = fields?.[19];
+  if (state === undefined || parent === undefined || began === undefined) return undefined;
+  return { state, parent: Number(parent), began };
+}
+
+export function textOf(path: string): string | undefined {
+  try {
+    return fs.readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
