@@ -35,7 +35,7 @@ class GateHook implements MessageHook {
   readonly #book: SearchedBook | undefined;
   #holding: Promise<Holding> | undefined;
   #held: Holding | undefined;
-  /** Once all that came during the beginning is answered, in its order. */
+  /** Once all that came during the beginning has its answer, in its order. */
   #ready: Holding | undefined;
   #closed = false;
 
@@ -90,7 +90,10 @@ class GateHook implements MessageHook {
     if (left.kind === 'lost' || (left.kind === 'snapshot' && left.unsure)) {
       await within(search?.run() ?? Promise.resolve(), searchMs);
     }
-    this.#ready = held;
+    // An answer that is given at once overtakes one that was promised, until all that was promised has arrived.
+    setImmediate(() => {
+      this.#ready = held;
+    });
     return held;
   }
 }

@@ -90,17 +90,42 @@ test('a change that the holder could not be told of is told with the next call',
 });
 
 test('who comes while the limits are made known is served after those who came before', async () => {
+  for (let turns = 0; turns < 20; turns++) {
+    const consult = ownState(new GateState());
+    const served: unknown[] = [];
+    let later: Promise<unknown> | undefined;
+    const client: StateClient = new StateClient(async (message) => {
+      const { op, request } = JSON.parse(message) as { op: string; request?: { session: string } };
+      const answer = await consult(message);
+      if (op === 'limits') later ??= after(turns).then(() => client.take({ session: 'third' }));
+      if (op === 'take' && answer.includes('"allowed":true')) served.push(request?.session);
+      return answer;
+    }, limit(6));
+    await Promise.all([client.take({ session: 'first' }), client.take({ session: 'second' })]);
+    await later;
+    expect(served, `${turns} turns later`).toEqual(['first', 'second', 'third']);
+  }
+});
+
+test('a request whose turn to be told comes late keeps its place in the line', async () => {
   const consult = ownState(new GateState());
   const served: unknown[] = [];
-  let second: Promise<unknown> | undefined;
   const client: StateClient = new StateClient(async (message) => {
     const { op, request } = JSON.parse(message) as { op: string; request?: { session: string } };
     const answer = await consult(message);
-    if (op === 'limits') second = client.take({ session: 'second' });
+    // The second hears that the limits are not known when the third waits for them already.
+    if (request?.session === 'second' && answer.includes('unknown')) await after(20);
+    if (op === 'limits') await after(60);
     if (op === 'take' && answer.includes('"allowed":true')) served.push(request?.session);
     return answer;
   }, limit(6));
-  await client.take({ session: 'first' });
-  await second;
-  expect(served).toEqual(['first', 'second']);
+  const takes = ['first', 'second'].map((session) => client.take({ session }));
+  await after(10);
+  await Promise.all([...takes, client.take({ session: 'third' })]);
+  expect(served).toEqual(['first', 'second', 'third']);
 });
+
+/** So many turns of the queue of promises. */
+async function after(turns: number): Promise<void> {
+  for (let turn = 0; turn < turns; turn++) await Promise.resolve();
+}

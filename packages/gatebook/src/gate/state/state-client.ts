@@ -9,6 +9,17 @@ import { configurationId } from './shared-limits.js';
 /** Sends a message to the process that holds what the gates share. */
 export type Consult = (message: string) => Promise<string>;
 
+/** A request about limits on its way. */
+interface Waiting {
+  /** Its place in the order of the calls. */
+  readonly place: number;
+  readonly message: { readonly op: 'take' | 'peek' } & Omit<Ask<'take'>, 'limits'>;
+  /** How often the holder did not know the limits. */
+  tries: number;
+  readonly resolve: (answer: LimitAnswer) => void;
+  readonly reject: (reason: unknown) => void;
+}
+
 /** What one gate asks of all. Holds nothing but the limits of its own configuration, which it makes known where they are not. */
 export class StateClient {
   readonly #consult: Consult;
@@ -17,8 +28,11 @@ export class StateClient {
   #limits: string;
   /** The limits before these, whose buckets these go on with; undefined once the holder was told. */
   #replaced: readonly LimitSpec[] | undefined;
-  /** While the limits are being made known. */
-  #registering: Promise<unknown> | undefined;
+  /** Whether the limits are being made known. */
+  #isTelling = false;
+  /** Who waits for that: no more than there are calls. */
+  readonly #line: Waiting[] = [];
+  #places = 0;
 
   constructor(consult: Consult, specs: readonly LimitSpec[]) {
     this.#consult = consult;
@@ -65,36 +79,66 @@ export class StateClient {
     return await this.#known('peek', { request });
   }
 
-  async #known<O extends 'take' | 'peek'>(
-    op: O,
-    message: Omit<Ask<O>, 'limits'>,
-  ): Promise<LimitAnswer> {
+  #known<O extends 'take' | 'peek'>(op: O, message: Omit<Ask<O>, 'limits'>): Promise<LimitAnswer> {
     this.#spoke = true;
-    for (let tries = 0; tries < registrationsMax; tries++) {
-      // Without limits nothing is taken, so those before are kept for the next ones.
-      while (this.#replaced !== undefined && this.hasLimits) await this.#tell(this.#replaced);
-      // Who comes while another makes them known must not be served before him.
-      while (this.#registering !== undefined) await this.#registering.catch(() => undefined);
-      const limits = this.#limits;
-      const asked = { op, limits, ...message };
-      const answer = answerIn<O>(await this.#consult(JSON.stringify(asked)));
-      if (!('unknown' in answer)) return answer;
-      this.#registering ??= this.ask('limits', { specs: this.#specs }).finally(() => {
-        this.#registering = undefined;
-      });
-      await this.#registering;
+    const place = this.#places++;
+    return new Promise((resolve, reject) => {
+      this.#send({ place, message: { op, ...message }, tries: 0, resolve, reject });
+    });
+  }
+
+  /** Asks at once, in the order of the calls, or puts the request in line where the limits must be made known first. */
+  #send(waiting: Waiting): void {
+    // Without limits nothing is taken, so those before are kept for the next ones.
+    const isUntold = this.#replaced !== undefined && this.hasLimits;
+    if (this.#isTelling || isUntold) this.#wait(waiting);
+    else this.#request(waiting).then(waiting.resolve, waiting.reject);
+  }
+
+  async #request(waiting: Waiting): Promise<LimitAnswer> {
+    const { op, ...message } = waiting.message;
+    const asked = JSON.stringify({ op, limits: this.#limits, ...message });
+    const answer = answerIn<'take' | 'peek'>(await this.#consult(asked));
+    if (!('unknown' in answer)) return answer;
+    waiting.tries++;
+    if (waiting.tries === registrationsMax) {
+      throw new GateError(
+        'state_unavailable',
+        'the holder of the limits changes too often; try again',
+      );
     }
-    throw new GateError(
-      'state_unavailable',
-      'the holder of the limits changes too often; try again',
+    return await new Promise((resolve, reject) => this.#wait({ ...waiting, resolve, reject }));
+  }
+
+  #wait(waiting: Waiting): void {
+    this.#line.push(waiting);
+    if (this.#isTelling) return;
+    this.#isTelling = true;
+    void this.#tell().then(
+      () => {
+        for (const next of this.#leave()) this.#send(next);
+      },
+      (error) => {
+        for (const { reject } of this.#leave()) reject(error);
+      },
     );
   }
 
-  /** The limits before are told too: the holder may have changed, and knows what is used of them by what they say. */
-  async #tell(replaced: readonly LimitSpec[]): Promise<void> {
+  /** Ends the telling and the line, whose order is that of the calls: nobody who comes after them is served before them. */
+  #leave(): Waiting[] {
+    this.#isTelling = false;
+    return this.#line.splice(0).sort((a, b) => a.place - b.place);
+  }
+
+  /** Makes the limits known; those before too: the holder may have changed, and knows what is used of them by what they say. */
+  async #tell(): Promise<void> {
     const limits = this.#limits;
     const specs = this.#specs;
-    const { id: replaces } = await this.ask('limits', { specs: replaced });
+    if (this.#replaced === undefined || !this.hasLimits) {
+      await this.ask('limits', { specs });
+      return;
+    }
+    const { id: replaces } = await this.ask('limits', { specs: this.#replaced });
     await this.ask('limits', { specs, replaces });
     if (limits === this.#limits) this.#replaced = undefined;
   }
