@@ -7,6 +7,8 @@ import { fromDoor, type Hello, protocolVersion, toDoor } from '../relay-messages
 export class RawClient {
   readonly socket: Socket;
   readonly frames: { readonly kind: number; readonly message: Record<string, unknown> }[] = [];
+  /** How many messages were answered. */
+  answers = 0;
   closed = false;
 
   constructor(path: string) {
@@ -16,6 +18,7 @@ export class RawClient {
         kind === fromDoor.consulted
           ? parseText(payload, messageBytesMax)
           : JSON.parse(payload.toString('utf8'));
+      if (kind === fromDoor.consulted) this.answers++;
       this.frames.push({ kind, message });
     });
     this.socket.on('data', (chunk: Buffer) => reader.push(chunk));
