@@ -55,7 +55,7 @@ async function calledUnder(desk: Desk, text: string, description: string): Promi
 }
 
 /** What a command says on stdout that gets each line when the one before is answered. */
-async function inTurn(
+export async function inTurn(
   desk: Desk,
   args: readonly string[],
   lines: readonly string[],

@@ -8,6 +8,7 @@ import { expect } from 'vitest';
 import { linesOf } from '../cli/gatebook.js';
 import type { Desk, Stored } from './desk.js';
 import { gateRows } from './gate-rows.js';
+import { redisRows } from './redis-rows.js';
 
 /** One row for each key: what it is by default, how it is set, what it refuses, and what it does. */
 export interface Row {
@@ -538,6 +539,7 @@ export const rows: readonly Row[] = [
       expect(await refusals(desk, counted, 5, { tool: 'wx' })).toEqual({});
     },
   },
+  ...redisRows,
   ...gateRows,
 ];
 

@@ -2,6 +2,7 @@ import { AuditError, type AuditEvent } from '@gatebook/audit';
 import type { Decision, Policy } from '@gatebook/policy';
 import { ask } from './gate/approval.js';
 import type { Asker } from './gate/asker.js';
+import type { Buckets } from './gate/buckets.js';
 import { argumentsDigest, type GateCall, nameOf } from './gate/call.js';
 import { GateError } from './gate/errors.js';
 import {
@@ -51,6 +52,8 @@ export interface GateRules {
 export interface GateParts {
   readonly book: GateBook;
   readonly state: StateClient;
+  /** Where the limits are counted; by the state by default. */
+  readonly buckets?: Buckets | undefined;
   readonly ask: Asker;
 }
 
@@ -75,17 +78,19 @@ interface Way {
 export class Gate {
   readonly #book: GateBook;
   readonly #state: StateClient;
+  readonly #buckets: Buckets;
   readonly #ask: Asker;
   #rules: GateRules;
   readonly #queue: LimitQueue;
   readonly #stops: Stops;
 
-  constructor({ book, state, ask }: GateParts, rules: GateRules) {
+  constructor({ book, state, ask, buckets = state }: GateParts, rules: GateRules) {
     this.#book = book;
     this.#state = state;
+    this.#buckets = buckets;
     this.#ask = ask;
     this.#rules = rules;
-    this.#queue = new LimitQueue(state);
+    this.#queue = new LimitQueue(buckets);
     this.#stops = new Stops(book);
   }
 
@@ -126,7 +131,9 @@ export class Gate {
 
     let approval: Approval | undefined;
     if (decision?.decision === 'ask') {
-      const peeked = this.#state.hasLimits ? await this.#state.peek(requestOf(call)) : undefined;
+      const peeked = this.#buckets.hasLimits
+        ? await this.#buckets.peek(requestOf(call))
+        : undefined;
       if (peeked?.allowed === false && rules.waitMs === undefined) {
         return await this.#limited(call, peeked);
       }
@@ -145,8 +152,7 @@ export class Gate {
     if (taken === undefined) return await this.#givenUp(call);
     if (!taken.allowed) return await this.#limited(call, taken);
     const giveBack = async (): Promise<void> => {
-      if (taken.grant !== undefined)
-        await this.#tell(this.#state.ask('refund', { grant: taken.grant }));
+      if (taken.grant !== undefined) await this.#tell(this.#buckets.refund(taken.grant));
     };
     if (call.signal.aborted) {
       await giveBack();
@@ -211,9 +217,9 @@ export class Gate {
     approval: Approval | undefined,
     waitMs: number | undefined,
   ): Promise<LimitAnswer | undefined> {
-    if (!this.#state.hasLimits && approval === undefined) return unlimited;
+    if (!this.#buckets.hasLimits && approval === undefined) return unlimited;
     const request = requestOf(call);
-    if (waitMs === undefined) return await this.#state.take(request, approval?.id);
+    if (waitMs === undefined) return await this.#buckets.take(request, approval?.id);
     return await this.#queue.take(request, approval?.id, waitMs, call.signal);
   }
 
@@ -234,13 +240,14 @@ export class Gate {
   async #ended(call: GateCall, success: boolean, way: Way, grant?: string): Promise<void> {
     const { probe } = way;
     way.probe = undefined;
+    const held = grant === undefined ? undefined : this.#buckets.spent(grant);
     const isCounted = this.#rules.breaker !== undefined || probe !== undefined;
-    if (grant === undefined && !isCounted) return;
+    if (held === undefined && !isCounted) return;
     await this.#tell(
       this.#state.ask('ended', {
         session: call.sessionId,
         success,
-        ...(grant === undefined ? {} : { grant }),
+        ...(held === undefined ? {} : { grant: held }),
         ...(probe === undefined ? {} : { probe }),
       }),
     );
@@ -261,6 +268,7 @@ export class Gate {
   /** Records what was only counted so far. Where every call has its outcome, the others need not look for them. */
   async close(): Promise<void> {
     await this.#stops.flush();
+    await this.#buckets.close();
     if (this.#book.missing === 0) await this.#tell(this.#state.bye());
   }
 }

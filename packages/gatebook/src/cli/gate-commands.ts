@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander';
+import type { RedisPlace } from '../gate/redis-connection.js';
 import { usageError } from './failure.js';
 import { nonEmpty, spanMs } from './option-values.js';
 import type { Outcome } from './outcome.js';
@@ -91,6 +92,10 @@ export function addSharedLimits(limits: Command, outcome: Outcome): void {
     .action(async (flags: ShowFlags, command: Command) => {
       const { showLimits } = await import('./limits-show.js');
       const { json = false, watch = false } = flags;
+      if ((await configuredRedis()) !== undefined) {
+        const { say } = await import('./talk.js');
+        say('the limits are counted in Redis (redis_url); what is used of them there is not shown');
+      }
       outcome.exitCode = await showLimits(await placesOf(command), { json, watch });
     });
   withPlaces(limits.command('reset'))
@@ -101,6 +106,15 @@ export function addSharedLimits(limits: Command, outcome: Outcome): void {
     .action(async (name: string | undefined, flags: ResetFlags, command: Command) => {
       const { resetLimits } = await import('./limits-reset.js');
       const { session, yes = false } = flags;
-      outcome.exitCode = await resetLimits(await placesOf(command), { name, session, yes });
+      const redis = await configuredRedis();
+      outcome.exitCode = await resetLimits(await placesOf(command), { name, session, redis, yes });
     });
+}
+
+async function configuredRedis(): Promise<RedisPlace | undefined> {
+  const { configOf } = await import('./config-choice.js');
+  const loaded = await configOf();
+  if (loaded?.config.security.rateLimiting.redisUrl === undefined) return undefined;
+  const { redisOf } = await import('./gate-settings.js');
+  return redisOf(loaded.config.security.rateLimiting);
 }

@@ -2,6 +2,8 @@ import { dirname } from 'node:path';
 import { PolicyError } from '@gatebook/policy';
 import { userFile } from '../config/files.js';
 import type { Loaded } from '../config/load.js';
+import type { RateLimitingConfig } from '../config/schema.js';
+import type { RedisPlace } from '../gate/redis-connection.js';
 import { type ReadTexts, rulesOf, type Surroundings } from '../gate/rules.js';
 import type { GateSettings } from '../gate/settings.js';
 import { codeOf, reasonOf, usageError } from './failure.js';
@@ -23,12 +25,21 @@ export async function settingsOf(
   const options = await limitOptionsFrom(flags, security?.rateLimiting);
   try {
     const rules = await rulesOf(security, surroundingsOf(log, workspace, loaded), textsOf(loaded));
-    return { limits: options?.limits ?? [], rules: { ...rules, waitMs: options?.waitMs } };
+    const limits = options?.limits ?? [];
+    const redis = limits.length === 0 ? undefined : redisOf(security?.rateLimiting);
+    return { limits, redis, rules: { ...rules, waitMs: options?.waitMs } };
   } catch (error) {
     if (error instanceof PolicyError) throw usageError(placed(error.message, loaded), error);
     if (codeOf(error) === undefined) throw error;
     throw usageError(placed(`files: ${reasonOf(error)}`, loaded), error);
   }
+}
+
+/** Where the limits are counted, if not by the gates over one log. */
+export function redisOf(config: RateLimitingConfig | undefined): RedisPlace | undefined {
+  if (config?.enabled !== true || config.redisUrl === undefined) return undefined;
+  const { redisUrl: url, redisPrefix: prefix, onStoreFailure, expectedProcesses } = config;
+  return { url, prefix, onStoreFailure, expectedProcesses };
 }
 
 /** Where the agent works, and what of the gate it must leave alone. */

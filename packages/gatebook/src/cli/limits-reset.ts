@@ -1,5 +1,7 @@
 import type { AuditEvent } from '@gatebook/audit';
 import { personName } from '../gate/person.js';
+import type { RedisPlace } from '../gate/redis-connection.js';
+import type { OperatorAnswer, OperatorAsk } from '../gate/state/operator-message.js';
 import { CliError, usageError } from './failure.js';
 import { recorded, requireUngated, type Seen, seen } from './operator.js';
 import type { Places } from './places.js';
@@ -10,16 +12,24 @@ export interface LimitsResetOptions {
   /** The limit; all without it, unless a session is named. */
   readonly name?: string | undefined;
   readonly session?: string | undefined;
+  /** Where the limits are counted, if not by the gates over this log. */
+  readonly redis?: RedisPlace | undefined;
   /** Not asked any more. */
   readonly yes: boolean;
 }
 
 /** `gatebook limits reset`: makes buckets full, and lets sessions go on that are stopped. */
 export async function resetLimits(places: Places, options: LimitsResetOptions): Promise<number> {
-  const { name, session } = options;
+  const { name, session, redis } = options;
+  if (redis !== undefined && name !== undefined) {
+    throw usageError(
+      'where the limits are counted in Redis (redis_url) only all of them can be reset; leave the name out',
+    );
+  }
   const { kept, answer: before } = await seen(places, 'limits', {});
   requireUngated(before?.gates ?? [], 'gatebook limits reset');
-  if (before === undefined) requireAll(kept, options);
+  const isOfRedis = redis !== undefined && session === undefined;
+  if (before === undefined) requireAll(isOfRedis ? 'unknown' : kept, options);
   else if (name !== undefined && !before.limits.some(({ spec }) => spec.name === name)) {
     throw new CliError(1, `no limit named ${name} is in use; see gatebook limits`);
   }
@@ -30,7 +40,7 @@ export async function resetLimits(places: Places, options: LimitsResetOptions): 
     details: { by: personName(), ...(name === undefined ? {} : { limit: name }) },
   };
   const answer = await recorded(places, event, ({ decide }) =>
-    decide('reset', { limit: name, session }),
+    isOfRedis ? forgotten(redis, decide) : decide('reset', { limit: name, session }),
   );
   if (answer === undefined) {
     throw new CliError(
@@ -42,6 +52,29 @@ export async function resetLimits(places: Places, options: LimitsResetOptions): 
     `${counted(answer.limits, 'limit')} and ${counted(answer.sessions, 'stopped session')} reset, and recorded`,
   );
   return 0;
+}
+
+type Reset = OperatorAnswer<'reset'>;
+
+async function forgotten(
+  redis: RedisPlace,
+  decide: (op: 'reset', ask: OperatorAsk<'reset'>) => Promise<Reset | undefined>,
+): Promise<Reset | undefined> {
+  const { connectRedis } = await import('../gate/redis-connection.js');
+  const store = await connectRedis(redis, [], () => {});
+  try {
+    await store.forget();
+  } catch (error) {
+    throw new CliError(
+      1,
+      `the Redis of the limits (redis_url) does not answer (${error instanceof Error ? error.name : 'unknown'}), so it was not reset, though that was recorded; try again`,
+      { cause: error },
+    );
+  } finally {
+    store.close();
+  }
+  say('the limits in Redis (redis_url) are reset');
+  return await decide('reset', {});
 }
 
 /** Of what is not known all can be reset, and of nothing nothing. */

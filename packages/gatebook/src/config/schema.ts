@@ -260,7 +260,39 @@ const rateLimiting = z.strictObject({
       live: true,
     },
   ),
+  redis_url: key(z.string().refine(isRedisUrl).optional(), {
+    help: 'A Redis or Valkey in which the limits are counted, for the gates of all logs and hosts that name it. It must not evict (`noeviction`).',
+    wanted: 'a URL such as "redis://127.0.0.1:6379/0" or "rediss://user:password@host:6380"',
+    weakens: always,
+    unset: 'the gates over one log count together',
+    secret: true,
+  }),
+  redis_prefix: key(
+    z
+      .string()
+      .regex(/^[^{}]{1,64}$/)
+      .default('gatebook'),
+    {
+      help: 'How its keys begin.',
+      wanted: 'a text of at most 64 characters without braces',
+      weakens: always,
+    },
+  ),
+  on_store_failure: key(z.enum(['deny', 'local', 'allow']).default('deny'), {
+    help: 'What becomes of calls while it is away: none passes, each process counts by itself, or all pass.',
+    wanted: '"deny", "local" or "allow"',
+    weakens: whenLater('when more passes', ['deny', 'local', 'allow']),
+  }),
+  expected_processes: key(z.int().min(1).max(1e6).default(1), {
+    help: 'Among how many gates a limit is shared where each counts by itself.',
+    wanted: 'a whole number above 0',
+    weakens: whenLess,
+  }),
 });
+
+function isRedisUrl(url: string): boolean {
+  return /^rediss?:\/\/[^\s/]/.test(url) && URL.canParse(url);
+}
 
 const risk = z.enum(['low', 'medium', 'high', 'critical']);
 const riskWanted = '"low", "medium", "high" or "critical"';
@@ -377,7 +409,7 @@ export const schema = z.strictObject({
       rate_limiting: rateLimiting
         .prefault({})
         .describe(
-          'How many calls pass. The options `--limit`, `--limit-per-user` and `--limit-tool` are in the place of all of these.',
+          'How many calls pass. The options `--limit`, `--limit-per-user` and `--limit-tool` are in the place of all limits here. What Redis is for: [gate.md](gate.md#limits-in-redis).',
         ),
       policy: policy
         .prefault({})

@@ -86,6 +86,10 @@ export function stoppedText(why: BreakerOpen['why'], bound: number): string {
 /** For the model, which can act on it: which limit, and when to come back. */
 export function limitText({ by, limit, retryAfterMs, reason }: LimitAnswer): string {
   const what = `limit \`${by}\` (${limit ?? 'any number'} at once)`;
+  if (reason === 'store') {
+    const when = retryAfterMs === null ? 'later' : `in ${spanText(Math.max(retryAfterMs, 1_000))}`;
+    return `${what} cannot be counted, for what counts it does not answer; retry ${when}`;
+  }
   if (reason === 'never') return `${what} never lets this through`;
   if (retryAfterMs === null) return `${what} is used up, retry later`;
   return `${what} is used up, retry in ${spanText(retryAfterMs)}`;

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Buckets } from './buckets.js';
 import type { LimitAnswer, SharedRequest } from './state/message.js';
-import type { StateClient } from './state/state-client.js';
 
 /** Between two tries, at least: what others took meanwhile is not known. */
 const pauseMsMin = 5;
@@ -10,11 +10,11 @@ const pauseMsMin = 5;
  * order.
  */
 export class LimitQueue {
-  readonly #state: StateClient;
+  readonly #buckets: Buckets;
   #before: Promise<unknown> = Promise.resolve();
 
-  constructor(state: StateClient) {
-    this.#state = state;
+  constructor(buckets: Buckets) {
+    this.#buckets = buckets;
   }
 
   /** The last answer once nothing can come of waiting longer; undefined when the signal ends the wait. */
@@ -38,7 +38,7 @@ export class LimitQueue {
   ): Promise<LimitAnswer | undefined> {
     for (;;) {
       if (signal.aborted) return undefined;
-      const answer = await this.#state.take(request, approval);
+      const answer = await this.#buckets.take(request, approval);
       const { retryAfterMs } = answer;
       if (answer.allowed || retryAfterMs === null) return answer;
       const pauseMs = Math.max(pauseMsMin, Math.ceil(retryAfterMs));

@@ -1,6 +1,7 @@
 import { Gate } from '../gate.js';
 import type { Ledger } from '../mcp/ledger.js';
 import type { Asker } from './asker.js';
+import { RedisBuckets } from './redis-buckets.js';
 import type { GateSettings } from './settings.js';
 import { sharedConsult } from './shared-consult.js';
 import { StateClient } from './state/state-client.js';
@@ -27,15 +28,21 @@ export interface OpenGate {
 /** The gate over a log: what it shares with others is asked through that log. */
 export function openGate(options: OpenGateOptions): OpenGate {
   const { ledger, settings, allows, isOn, ask, report } = options;
+  const { redis } = settings;
+  const limits = redis === undefined ? settings.limits : [];
   const log = (message: string): Promise<string> => ledger.consult(message);
-  const state = new StateClient(sharedConsult({ log, isOn, allows, report }), settings.limits);
-  const gate = new Gate({ book: ledger, state, ask }, settings.rules);
+  const state = new StateClient(sharedConsult({ log, isOn, allows, report }), limits);
+  const buckets =
+    redis === undefined
+      ? state
+      : new RedisBuckets({ place: redis, specs: settings.limits, state, report });
+  const gate = new Gate({ book: ledger, state, buckets, ask }, settings.rules);
   tellNotEnforced(settings, report);
   return {
     gate,
     state,
     change: (next) => {
-      state.change(next.limits);
+      void buckets.change(next.limits);
       gate.change(next.rules);
       tellNotEnforced(next, report);
     },

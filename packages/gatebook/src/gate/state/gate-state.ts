@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Caller } from '@gatebook/audit';
 import type { Decision, Grant } from '@gatebook/ratelimit';
+import { limitAnswer } from '../buckets.js';
 import { GateError } from '../errors.js';
 import { type Approval, Approvals, type StoredApprovals } from './approvals.js';
 import { Breaker, type StoredSession } from './breaker.js';
@@ -210,15 +211,7 @@ export class GateState {
   }
 
   #plain(decision: Decision): LimitAnswer {
-    const { allowed, remaining, limit, retryAfterMs, reason } = decision;
-    return {
-      allowed,
-      by: this.limits.nameOf(decision),
-      remaining: finite(remaining),
-      limit: finite(limit),
-      retryAfterMs: finite(retryAfterMs),
-      ...(reason === undefined ? {} : { reason }),
-    };
+    return limitAnswer(decision, this.limits.nameOf(decision));
   }
 }
 
@@ -228,7 +221,3 @@ function jsonOf(answer: Answer<Op> | { readonly error: StateError }): string {
 
 const done: Done = {};
 const unknown: UnknownLimits = { unknown: true };
-
-function finite(value: number): number | null {
-  return Number.isFinite(value) ? value : null;
-}

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Caller } from '@gatebook/audit';
 import type { LimitSpec } from '../../limits.js';
+import type { Buckets } from '../buckets.js';
 import { GateError } from '../errors.js';
 import type { GateState } from './gate-state.js';
 import type { Answer, Ask, LimitAnswer, Op, SharedRequest, StateError } from './message.js';
@@ -21,7 +22,7 @@ interface Waiting {
 }
 
 /** What one gate asks of all. Holds nothing but the limits of its own configuration, which it makes known where they are not. */
-export class StateClient {
+export class StateClient implements Buckets {
   readonly #consult: Consult;
   #spoke = false;
   #specs: readonly LimitSpec[];
@@ -78,6 +79,16 @@ export class StateClient {
   async peek(request: SharedRequest): Promise<LimitAnswer> {
     return await this.#known('peek', { request });
   }
+
+  async refund(grant: string): Promise<void> {
+    await this.ask('refund', { grant });
+  }
+
+  spent(grant: string): string {
+    return grant;
+  }
+
+  async close(): Promise<void> {}
 
   #known<O extends 'take' | 'peek'>(op: O, message: Omit<Ask<O>, 'limits'>): Promise<LimitAnswer> {
     this.#spoke = true;
