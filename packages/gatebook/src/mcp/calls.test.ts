@@ -21,6 +21,14 @@ function setUp(identity = {}) {
       session.learnFromClient(request);
       return calls.begin(request);
     },
+    /** As `begin`, and forwards it. */
+    make: (line: object | string) => {
+      const request = requestOf(line);
+      session.learnFromClient(request);
+      const begun = calls.begin(request);
+      calls.forwarded(begun.call);
+      return begun;
+    },
     answer: (line: object | string) => {
       const text = typeof line === 'string' ? line : JSON.stringify({ jsonrpc: '2.0', ...line });
       const [answer] = readServerLine(Buffer.from(text)).answers;
@@ -107,10 +115,10 @@ test('of a URI too long for its member the whole stands in the arguments', () =>
 });
 
 test('the answer "7" or 7.0 is that of the request 7', () => {
-  const { begin, answer } = setUp();
-  begin(toolCall(7));
+  const { make, answer } = setUp();
+  make(toolCall(7));
   expect(answer({ id: '7', result: {} }).event).toBeDefined();
-  begin(toolCall(7));
+  make(toolCall(7));
   expect(answer('{"jsonrpc":"2.0","id":7.0,"result":{}}').event).toBeDefined();
 });
 
@@ -174,36 +182,34 @@ test('what the server was not given is given up when it dies, and ends once', ()
 });
 
 test('a call that needs input is linked to the one that brings it, by state', () => {
-  const { begin, answer } = setUp();
-  const first = begin(toolCall(1)).call;
+  const { make, answer } = setUp();
+  const first = make(toolCall(1)).call;
   const asked = answer({
     id: 1,
     result: { resultType: 'input_required', requestState: 'S1', inputRequests: { c: {} } },
   });
   expect(asked.event).toMatchObject({ result: { success: true, status: 'input_required' } });
-  const other = begin(toolCall(2, { requestState: 'S2', inputResponses: { c: {} } }));
+  const other = make(toolCall(2, { requestState: 'S2', inputResponses: { c: {} } }));
   expect(other.intent.action?.continues).toBeUndefined();
-  const second = begin(toolCall(3, { requestState: 'S1', inputResponses: { c: {} } }));
+  const second = make(toolCall(3, { requestState: 'S1', inputResponses: { c: {} } }));
   expect(second.intent.action?.continues).toBe(first.callId);
 });
 
 test('a call that needs input is linked by what was asked where there is no state', () => {
-  const { begin, answer } = setUp();
-  const first = begin(toolCall(1)).call;
+  const { make, answer } = setUp();
+  const first = make(toolCall(1)).call;
   answer({ id: 1, result: { resultType: 'input_required', inputRequests: { a: {}, b: {} } } });
-  expect(
-    begin(toolCall(2, { inputResponses: { a: {} } })).intent.action?.continues,
-  ).toBeUndefined();
-  const second = begin(toolCall(3, { inputResponses: { b: {}, a: {} } }));
+  expect(make(toolCall(2, { inputResponses: { a: {} } })).intent.action?.continues).toBeUndefined();
+  const second = make(toolCall(3, { inputResponses: { b: {}, a: {} } }));
   expect(second.intent.action?.continues).toBe(first.callId);
 });
 
 test('a call that became a task is linked to the request for its result', () => {
-  const { begin, answer } = setUp();
-  const first = begin(toolCall(1, { task: { ttl: 60_000 } })).call;
+  const { make, answer } = setUp();
+  const first = make(toolCall(1, { task: { ttl: 60_000 } })).call;
   const made = answer({ id: 1, result: { task: { taskId: 'T', status: 'working' } } });
   expect(made.event).toMatchObject({ result: { success: true, status: 'task' } });
-  const { intent } = begin({ id: 2, method: 'tasks/result', params: { taskId: 'T' } });
+  const { intent } = make({ id: 2, method: 'tasks/result', params: { taskId: 'T' } });
   expect(intent).toMatchObject({
     eventType: 'mcp.task_result',
     action: { resource: 'T', continues: first.callId },
@@ -223,7 +229,7 @@ test('who speaks is learned in both eras, and the operator knows better', () => 
     },
   };
   const newer = setUp();
-  const { intent } = newer.begin(toolCall(1, meta));
+  const { intent } = newer.make(toolCall(1, meta));
   expect(intent).toMatchObject({
     actor: { agent: 'new-client' },
     trace: { traceId: '0af7651916cd43dd8448eb211c80319c', spanId: 'b7ad6b7169203331' },
@@ -236,7 +242,7 @@ test('who speaks is learned in both eras, and the operator knows better', () => 
   expect(newer.session.source).toBe('S');
 
   const named = setUp({ agent: 'nightly' });
-  expect(named.begin(toolCall(1, meta)).intent).toMatchObject({
+  expect(named.make(toolCall(1, meta)).intent).toMatchObject({
     actor: { agent: 'nightly' },
     details: { client: 'new-client' },
   });
@@ -250,7 +256,7 @@ test('who speaks is learned in both eras, and the operator knows better', () => 
   older.session.learnFromClient(initialize);
   older.calls.watch(initialize.id, 'initialize');
   older.answer({ id: 0, result: { protocolVersion: '2025-11-25', serverInfo: { name: 'files' } } });
-  expect(older.begin(toolCall(1)).intent).toMatchObject({
+  expect(older.make(toolCall(1)).intent).toMatchObject({
     actor: { agent: 'old' },
     source: 'files',
     details: { protocol_version: '2025-11-25' },
@@ -263,6 +269,15 @@ test('a trace context that is none is left out', () => {
   expect(begin(toolCall(1, { _meta: { traceparent: zero } })).intent.trace).toBeUndefined();
   expect(begin(toolCall(2, { _meta: { traceparent: 'x' } })).intent.trace).toBeUndefined();
   expect(begin(toolCall(3, { _meta: { traceparent: 5 } })).intent.trace).toBeUndefined();
+});
+
+test('an answer to a call that the server has not seen yet answers nothing', () => {
+  const { calls, begin, answer } = setUp();
+  const { call } = begin(toolCall(1));
+  const guess = { id: 1, result: { content: [] } };
+  expect(answer(guess)).toEqual({ event: undefined, expected: false });
+  calls.forwarded(call);
+  expect(answer(guess).event?.result).toMatchObject({ success: true, status: 'ok' });
 });
 
 test('of a call that waits nothing is said but by who lets it wait', () => {

@@ -164,7 +164,7 @@ export class Calls {
 
   /** Takes an answer by the first of its keys that anybody waits for. `facts` is only read when it matters. */
   answer(keys: readonly string[], facts: () => AnswerFacts): Answered {
-    // Of a call that still waits for a limit the server knows nothing.
+    // Of a call that is not forwarded yet the server knows nothing: what it says of one is guessed.
     const key = keys.find((candidate) => this.#isAsked(candidate));
     if (key === undefined) return { event: undefined, expected: false };
     const { call, method, cursor, spoiled = false } = this.#pending.get(key)!;
@@ -231,7 +231,9 @@ export class Calls {
 
   #isAsked(key: string): boolean {
     const pending = this.#pending.get(key);
-    return pending !== undefined && pending.call?.begun !== false;
+    if (pending?.call === undefined) return pending !== undefined;
+    // Of a call that is cancelled the server has been told, so it has heard of the call.
+    return pending.call.forwarded || pending.call.cancelled;
   }
 
   /** Gives up a call that is not forwarded yet; false when there is none with this key. */
