@@ -96,6 +96,7 @@ export const redisRows: readonly Row[] = [
       const allowed = await desk.run(echo);
       expect(allowed).toMatchObject({ code: 0, stdout: 'ran\n' });
       expect(allowed.stderr).toContain('NO CALL IS LIMITED');
+      expect((await desk.run(['doctor'])).stdout).toContain('enforced.on_store_failure');
     },
   },
   {

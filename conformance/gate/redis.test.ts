@@ -152,6 +152,13 @@ test('the password of the server is in no record and in no message', async () =>
   const env = limits(10, { REDIS_URL: 'redis://ann:sesame-3141@127.0.0.1:1/0' });
   const gate = start(bench!, env);
   expect(await call(gate)).toContain('cannot be counted');
+  const open = {
+    ...env,
+    GATEBOOK_SECURITY_RATE_LIMITING_ON_STORE_FAILURE: 'allow',
+    GATEBOOK_SECURITY_POLICY_ENABLED: 'false',
+  };
+  const inside = await bench!.run(['exec', '--', 'env'], { env: open });
+  expect(inside.stdout).toContain('GATEBOOK_SECURITY_RATE_LIMITING_ENABLED=true');
   const shown = await bench!.run(['limits'], { env });
   expect(shown.stderr).toContain('the limits are counted in Redis (redis_url)');
   const reset = await bench!.run(['limits', 'reset', '--yes'], { env });
@@ -160,6 +167,8 @@ test('the password of the server is in no record and in no message', async () =>
   expect(named.code).toBe(2);
   await end();
   const records = await bench!.run(['audit', '--format', 'json']);
-  const all = [gate.stderr(), shown, reset, named, records].map((each) => JSON.stringify(each));
+  const all = [gate.stderr(), inside, shown, reset, named, records].map((each) =>
+    JSON.stringify(each),
+  );
   expect(all.join('')).not.toContain('sesame');
 });

@@ -291,7 +291,7 @@ const rateLimiting = z.strictObject({
 });
 
 function isRedisUrl(url: string): boolean {
-  return /^rediss?:\/\/[^\s/]/.test(url) && URL.canParse(url);
+  return /^rediss?:\/\/[^\s/?#]+(\/\d{0,4})?$/.test(url) && URL.canParse(url);
 }
 
 const risk = z.enum(['low', 'medium', 'high', 'critical']);

@@ -69,6 +69,11 @@ function switchedOff({ settings }: Loaded): Check[] {
     ({ key, value }) => value === false && /^security\.audit\.log_/.test(key.name),
   );
   const failure = settings.find(({ key }) => key.name === 'security.audit.on_log_failure');
+  const limiting = 'security.rate_limiting.';
+  const hasRedis = settings.some(
+    ({ key, value }) => key.name === `${limiting}redis_url` && value !== undefined,
+  );
+  const away = settings.find(({ key }) => key.name === `${limiting}on_store_failure`);
   return [
     ...off.map((setting) => {
       const section = setting.key.steps.slice(0, -1).join('.');
@@ -91,6 +96,15 @@ function switchedOff({ settings }: Loaded): Check[] {
             'enforced.on_log_failure',
             `a call that cannot be recorded passes all the same${fromWords(failure)}`,
             'set on_log_failure = "refuse" in [security.audit]',
+          ),
+        ]
+      : []),
+    ...(hasRedis && away?.value === 'allow'
+      ? [
+          warn(
+            'enforced.on_store_failure',
+            `while the Redis of the limits does not answer, calls are not limited${fromWords(away)}`,
+            'set on_store_failure = "deny" in [security.rate_limiting]',
           ),
         ]
       : []),
