@@ -92,6 +92,26 @@ it('goes by a change at once, and has it in the book', async () => {
   });
 });
 
+it('fills no bucket by a change to and fro', async () => {
+  const daily = (burst: number): string =>
+    `[security.rate_limiting]\nenabled = true\nlimits = { few = { rate = "2/day", burst = ${burst} } }\n`;
+  await desk.writeUser(daily(2));
+  await start();
+  expect([await passes(), await passes()]).toEqual([true, false]);
+  let changes = 0;
+  const change = async (burst: number): Promise<void> => {
+    changes++;
+    await edit(desk.userFile, daily(burst));
+    await until(() => gate.stderr().split('the configuration has changed').length > changes);
+  };
+  await change(3);
+  expect([await passes(), await passes()]).toEqual([true, false]);
+  await change(2);
+  expect(await passes()).toBe(false);
+  await change(3);
+  expect(await passes()).toBe(false);
+});
+
 it('begins to go by a configuration that was not there', async () => {
   await start();
   await edit(desk.userFile, limit(0));
