@@ -152,8 +152,8 @@ describe.skipIf(redisIsMissing())('many processes and one Redis that is killed',
     const run = await play('naive');
     expect(run.refused).toBeGreaterThan(0);
     const { anywhere, afterRestarts } = excesses(run);
-    const [worst] = anywhere;
-    expect(worst?.granted).toBeGreaterThan(worst!.allowed + globalBucket.burst / 4);
+    // How much it is hangs on how long the server was away, in which some of a burst comes back by right.
+    expect(anywhere).not.toEqual([]);
     // In every life but the first, of which nobody says that it began with nothing.
     expect(new Set(afterRestarts.map(({ fromMs }) => fromMs)).size).toBe(lives - 1);
   });

@@ -1,3 +1,4 @@
+import { onAbort } from './abort-listeners.js';
 import { Blocks } from './blocks.js';
 import { type Clock, systemClock } from './clock.js';
 import type { LimitCounters } from './counters.js';
@@ -326,12 +327,12 @@ export class Limiter {
     return new Promise((resolve, reject) => {
       const leave = (): void => {
         stop?.();
-        signal?.removeEventListener('abort', abort);
+        deaf();
       };
-      const abort = (): void => {
+      const deaf = onAbort(signal, () => {
         leave();
         reject(signal?.reason);
-      };
+      });
       const end = (inTime: boolean): void => {
         leave();
         resolve(inTime);
@@ -341,7 +342,6 @@ export class Limiter {
         ms === Number.POSITIVE_INFINITY
           ? undefined
           : this.#clock.wake(Math.max(0, ms), () => end(false));
-      signal?.addEventListener('abort', abort, { once: true });
       void ended.then(() => end(true));
     });
   }
@@ -352,12 +352,10 @@ export class Limiter {
     signal: AbortSignal | undefined,
   ): Promise<Grant | Refusal> {
     return new Promise((resolve, reject) => {
-      const end = (): void => signal?.removeEventListener('abort', abort);
-      const abort = (): void => {
-        end();
+      const end = onAbort(signal, () => {
         reject(signal?.reason);
         this.#line.remove(waiter);
-      };
+      });
       const waiter = new Waiter(request, this.#clock.now() + timeoutMs, {
         serve: (now) => {
           end();
@@ -376,7 +374,6 @@ export class Limiter {
           reject(error);
         },
       });
-      signal?.addEventListener('abort', abort, { once: true });
       this.#line.add(waiter);
     });
   }

@@ -1,3 +1,4 @@
+import { onAbort } from '../abort-listeners.js';
 import type { Clock } from '../clock.js';
 import type { Limit } from '../limit.js';
 import { Limiter } from '../limiter.js';
@@ -141,14 +142,13 @@ export class Pace {
 
 function sleep(clock: Clock, ms: number, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve, reject) => {
-    const abort = (): void => {
+    const deaf = onAbort(signal, () => {
       stop();
       reject(signal?.reason);
-    };
+    });
     const stop = clock.wake(ms, () => {
-      signal?.removeEventListener('abort', abort);
+      deaf();
       resolve();
     });
-    signal?.addEventListener('abort', abort, { once: true });
   });
 }

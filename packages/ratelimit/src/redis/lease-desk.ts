@@ -1,3 +1,4 @@
+import { onAbort } from '../abort-listeners.js';
 import type { LimitCounters } from '../counters.js';
 import type { Decision, Refusal } from '../decision.js';
 import { RateLimitError } from '../errors.js';
@@ -227,10 +228,6 @@ export class LeaseDesk {
           reject(error);
         },
       };
-      const abort = (): void => {
-        lease.leave(need);
-        need.failed(ask?.signal?.reason);
-      };
       const late = (): void => {
         lease.leave(need);
         refuse(lastMs, 'deadline');
@@ -239,9 +236,12 @@ export class LeaseDesk {
       const expiry = isTimed ? this.#agenda.at(ask.untilMs, late) : undefined;
       const end = (): void => {
         this.#agenda.cancel(expiry);
-        ask?.signal?.removeEventListener('abort', abort);
+        deaf();
       };
-      ask?.signal?.addEventListener('abort', abort, { once: true });
+      const deaf = onAbort(ask?.signal, () => {
+        lease.leave(need);
+        need.failed(ask?.signal?.reason);
+      });
       lease.need(need);
     });
   }

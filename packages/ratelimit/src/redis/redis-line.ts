@@ -1,3 +1,4 @@
+import { onAbort } from '../abort-listeners.js';
 import type { Clock } from '../clock.js';
 import type { LimitRequest } from '../request.js';
 import { Agenda } from './agenda.js';
@@ -100,7 +101,7 @@ export class RedisLine {
         waiter.isOver = true;
         this.#all.delete(waiter);
         this.#agenda.cancel(waiter.expiry);
-        signal?.removeEventListener('abort', abort);
+        deaf();
         this.#queues.leave(waiter);
         this.#unbook(waiter);
         return true;
@@ -112,8 +113,7 @@ export class RedisLine {
         finish: (waited) => void (end() && resolve(waited)),
         fail: (error) => void (end() && reject(error)),
       };
-      const abort = (): void => waiter.fail(signal?.reason);
-      signal?.addEventListener('abort', abort, { once: true });
+      const deaf = onAbort(signal, () => waiter.fail(signal?.reason));
       this.#all.add(waiter);
       if (leftMs !== Number.POSITIVE_INFINITY) {
         waiter.expiry = this.#agenda.at(waiter.deadline, () => this.#expire(waiter));
