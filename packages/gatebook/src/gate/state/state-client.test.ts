@@ -93,17 +93,23 @@ test('who comes while the limits are made known is served after those who came b
   for (let turns = 0; turns < 20; turns++) {
     const consult = ownState(new GateState());
     const served: unknown[] = [];
+    const heard: string[] = [];
+    const take = async (session: string): Promise<void> => {
+      await client.take({ session });
+      heard.push(session);
+    };
     let later: Promise<unknown> | undefined;
     const client: StateClient = new StateClient(async (message) => {
       const { op, request } = JSON.parse(message) as { op: string; request?: { session: string } };
       const answer = await consult(message);
-      if (op === 'limits') later ??= after(turns).then(() => client.take({ session: 'third' }));
+      if (op === 'limits') later ??= after(turns).then(() => take('third'));
       if (op === 'take' && answer.includes('"allowed":true')) served.push(request?.session);
       return answer;
     }, limit(6));
-    await Promise.all([client.take({ session: 'first' }), client.take({ session: 'second' })]);
+    await Promise.all(['first', 'second'].map(take));
     await later;
     expect(served, `${turns} turns later`).toEqual(['first', 'second', 'third']);
+    expect(heard, `${turns} turns later`).toEqual(['first', 'second', 'third']);
   }
 });
 

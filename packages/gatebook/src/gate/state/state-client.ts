@@ -103,22 +103,26 @@ export class StateClient implements Buckets {
     // Without limits nothing is taken, so those before are kept for the next ones.
     const isUntold = this.#replaced !== undefined && this.hasLimits;
     if (this.#isTelling || isUntold) this.#wait(waiting);
-    else this.#request(waiting).then(waiting.resolve, waiting.reject);
+    else void this.#request(waiting);
   }
 
-  async #request(waiting: Waiting): Promise<LimitAnswer> {
-    const { op, ...message } = waiting.message;
-    const asked = JSON.stringify({ op, limits: this.#limits, ...message });
-    const answer = answerIn<'take' | 'peek'>(await this.#consult(asked));
-    if (!('unknown' in answer)) return answer;
-    waiting.tries++;
-    if (waiting.tries === registrationsMax) {
-      throw new GateError(
-        'state_unavailable',
-        'the holder of the limits changes too often; try again',
-      );
+  /** Every answer takes the same way to who waits for it, however often it was asked for: a longer way is overtaken. */
+  async #request(waiting: Waiting): Promise<void> {
+    try {
+      const { op, ...message } = waiting.message;
+      const asked = JSON.stringify({ op, limits: this.#limits, ...message });
+      const answer = answerIn<'take' | 'peek'>(await this.#consult(asked));
+      if (!('unknown' in answer)) waiting.resolve(answer);
+      else if (++waiting.tries < registrationsMax) this.#wait(waiting);
+      else {
+        throw new GateError(
+          'state_unavailable',
+          'the holder of the limits changes too often; try again',
+        );
+      }
+    } catch (error) {
+      waiting.reject(error);
     }
-    return await new Promise((resolve, reject) => this.#wait({ ...waiting, resolve, reject }));
   }
 
   #wait(waiting: Waiting): void {
