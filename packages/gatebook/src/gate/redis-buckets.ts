@@ -1,5 +1,5 @@
 import type { RedisGrant } from '@gatebook/ratelimit/redis';
-import { type LimitSpec, limitOf } from '../limits.js';
+import type { LimitSpec } from '../limits.js';
 import { type Buckets, limitAnswer } from './buckets.js';
 import type { ConnectedRedis, RedisPlace } from './redis-connection.js';
 import type { LimitAnswer, SharedRequest } from './state/message.js';
@@ -47,7 +47,7 @@ export class RedisBuckets implements Buckets {
     this.#specs = specs;
     try {
       const connected = await this.#connected;
-      connected?.limiter.setLimits(this.#limits());
+      connected?.setLimits(specs);
     } catch (error) {
       this.#options.report(`gatebook: the limits from before hold on: ${String(error)}`);
     }
@@ -109,12 +109,7 @@ export class RedisBuckets implements Buckets {
   async #connect(): Promise<ConnectedRedis> {
     const { place, report } = this.#options;
     const { connectRedis } = await import('./redis-connection.js');
-    return await connectRedis(place, this.#limits(), report);
-  }
-
-  #limits() {
-    const { onStoreFailure } = this.#options.place;
-    return this.#specs.map((spec) => ({ ...limitOf(spec), onStoreFailure }));
+    return await connectRedis(place, this.#specs, report);
   }
 }
 

@@ -1,5 +1,6 @@
 import { type OnStoreFailure, type RedisLimit, RedisLimiter } from '@gatebook/ratelimit/redis';
 import { createClient } from '@redis/client';
+import { type LimitSpec, limitOf } from '../limits.js';
 
 /** A Redis or Valkey in which all gates count that name it, those of other logs and other hosts too. */
 export interface RedisPlace {
@@ -12,6 +13,8 @@ export interface RedisPlace {
 
 export interface ConnectedRedis {
   readonly limiter: RedisLimiter;
+  /** @throws RateLimitError `bad_limit`, `duplicate_limit`; nothing has changed then */
+  setLimits(specs: readonly LimitSpec[]): void;
   /** Forgets what is used of all limits, those of other gates too, and says that none is used beyond that. Rejects where it is away. */
   forget(): Promise<void>;
   close(): void;
@@ -25,7 +28,7 @@ const reconnectMsMax = 1_000;
 /** Tries to connect, once and for 2 s at most; where that fails, the server counts as away and is tried for on and on. */
 export async function connectRedis(
   place: RedisPlace,
-  limits: readonly RedisLimit[],
+  specs: readonly LimitSpec[],
   report: (line: string) => void,
 ): Promise<ConnectedRedis> {
   const client = createClient({
@@ -33,7 +36,9 @@ export async function connectRedis(
     disableOfflineQueue: true,
     socket: { reconnectStrategy: (tries) => Math.min(50 * (tries + 1), reconnectMsMax) },
   });
-  const { prefix, expectedProcesses } = place;
+  const { prefix, expectedProcesses, onStoreFailure } = place;
+  const limitsOf = (some: readonly LimitSpec[]): RedisLimit[] =>
+    some.map((spec) => ({ ...limitOf(spec), onStoreFailure }));
   let why = 'it does not answer';
   let isAway = false;
   const changed = (isUp: boolean): void => {
@@ -42,7 +47,7 @@ export async function connectRedis(
     report(isUp ? backText : awayText(place, why));
   };
   const limiter = new RedisLimiter({
-    ...{ client, limits, prefix, expectedProcesses },
+    ...{ client, limits: limitsOf(specs), prefix, expectedProcesses },
     onStoreChange: changed,
   });
   const failed = new Promise<boolean>((resolve) => {
@@ -59,6 +64,7 @@ export async function connectRedis(
   changed(await patiently([connecting, failed]));
   return {
     limiter,
+    setLimits: (next) => limiter.setLimits(limitsOf(next)),
     forget: async () => {
       // Keys of buckets, as RedisLimiter names them; the prefix may hold what a pattern gives a meaning.
       const match = `{${prefix.replace(/[[\]\\?*^-]/g, '\\$&')}}:*#*:*`;
