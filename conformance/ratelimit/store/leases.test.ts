@@ -290,6 +290,75 @@ describe.skipIf(redisIsMissing()).each(clientKinds)('leases, by %s', (kind) => {
     expect(performance.now() - began).toBeLessThan(500);
   });
 
+  test('lets who is behind move forward when somebody gives up while the store is asked for both', async () => {
+    const limiter = await full({ all: { overshoot: 0 } }, [
+      { name: 'all', rate: perSecond(10), burst: 1_000 },
+    ]);
+    expect((await limiter.take({ cost: 1_000 })).allowed).toBe(true);
+    const giveUp = new AbortController();
+    const heavy = limiter.wait({ cost: 900 }, { signal: giveUp.signal });
+    await sleep(20);
+    const began = performance.now();
+    // The store is asked for all of them now, and answers that the first has to wait for 90 s.
+    const light = limiter.wait({}, { timeoutMs: 5_000 });
+    const other = limiter.wait({});
+    giveUp.abort(new Error('enough'));
+    await expect(heavy).rejects.toThrow('enough');
+    expect((await light).allowed).toBe(true);
+    expect((await other).allowed).toBe(true);
+    expect(performance.now() - began).toBeLessThan(1_500);
+  });
+
+  test('lets who is behind move forward when the first finds that it is too late for it', async () => {
+    const limiter = await full({ all: { overshoot: 0 } }, [
+      { name: 'all', rate: perSecond(10), burst: 1_000 },
+    ]);
+    expect((await limiter.take({ cost: 1_000 })).allowed).toBe(true);
+    const began = performance.now();
+    // Both are asked for by one call, after that of the first.
+    const waits = [
+      limiter.wait({}),
+      limiter.wait({ cost: 900 }, { timeoutMs: 1_000 }),
+      limiter.wait({}, { timeoutMs: 5_000 }),
+    ];
+    const [first, heavy, light] = await Promise.all(waits);
+    expect(first?.allowed).toBe(true);
+    expect(heavy).toMatchObject({ allowed: false, reason: 'deadline' });
+    expect(light?.allowed).toBe(true);
+    expect(performance.now() - began).toBeLessThan(1_500);
+  });
+
+  test('counts what those before take once, not twice', async () => {
+    const limiter = await full({ all: { overshoot: 0 } }, [
+      { name: 'all', rate: perSecond(10), burst: 20 },
+    ]);
+    expect((await limiter.take({ cost: 20 })).allowed).toBe(true);
+    // The first is ready in 1.5 s, the second 0.1 s later.
+    const heavy = limiter.wait({ cost: 15 });
+    const light = limiter.wait({}, { timeoutMs: 2_500 });
+    expect((await light).allowed).toBe(true);
+    expect((await heavy).allowed).toBe(true);
+  });
+
+  test('lets nobody wait for what a call before it lacked', async () => {
+    const limiter = await full({ all: { overshoot: 0 } }, [
+      { name: 'all', rate: perSecond(10), burst: 1_000 },
+    ]);
+    expect((await limiter.take({ cost: 1_000 })).allowed).toBe(true);
+    const began = performance.now();
+    // While the store is asked for the first the others come; the second does not wait, the third does.
+    const [first, refused, light] = await Promise.all([
+      limiter.take({ cost: 1 }),
+      limiter.take({ cost: 900 }),
+      limiter.wait({}, { timeoutMs: 5_000 }),
+    ]);
+    expect(first.allowed).toBe(false);
+    expect(refused).toMatchObject({ allowed: false, reason: 'limit' });
+    expect(refused.retryAfterMs).toBeGreaterThan(80_000);
+    expect(light.allowed).toBe(true);
+    expect(performance.now() - began).toBeLessThan(1_500);
+  });
+
   test('goes on by other limits with what was spent and leased', async () => {
     const leases = { all: { overshoot: 20 } };
     const limiter = await full(leases);

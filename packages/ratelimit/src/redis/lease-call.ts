@@ -11,8 +11,8 @@ export interface LeaseReply {
   readonly more: number;
   /** `1` for each need that was served. */
   readonly served: string;
-  /** µs until the first need that was not can be. */
-  readonly waitUs: number;
+  /** Ms until each need that was not can be, up to the first that stays: those behind it were not looked at. */
+  readonly waitsMs: readonly number[];
   readonly lacking: number;
   /** What the store counts as leased. */
   readonly units: number;
@@ -51,15 +51,16 @@ export class LeaseCall {
   /** @throws Error for what is no answer of the script */
   read(raw: unknown): LeaseReply {
     const parts = Array.isArray(raw) ? (raw as readonly unknown[]).map(String) : [];
-    const [nowUs, more, served = '', waitUs, lacking, units, owed] = parts;
-    const numbers = [nowUs, more, waitUs, lacking, units, owed].map(Number);
+    const [nowUs, more, served = '', waits = '', lacking, units, owed] = parts;
+    const waitsUs = waits === '' ? [] : waits.split(',').map(Number);
+    const numbers = [...[nowUs, more, lacking, units, owed].map(Number), ...waitsUs];
     if (numbers.some((number) => !Number.isFinite(number)) || served.length !== this.#needs)
       throw new Error(`the store answered ${JSON.stringify(parts).slice(0, 80)} to a lease`);
     return {
       nowUs: Number(nowUs),
       more: Number(more),
       served,
-      waitUs: Number(waitUs),
+      waitsMs: waitsUs.map((us) => us / 1_000),
       lacking: Number(lacking),
       units: Number(units),
       owed: Number(owed),

@@ -12,6 +12,15 @@ export interface Need {
   failed(error: unknown): void;
 }
 
+/** What became of those who were asked for. */
+interface Settled {
+  readonly served: readonly Need[];
+  /** Ms until the first that stays can be served. */
+  readonly firstMs: number | undefined;
+  /** Whether some are to be asked for at once. */
+  readonly isToBeAsked: boolean;
+}
+
 /** Needs that go with one call; the others go with the next. */
 const needsMost = 200;
 
@@ -56,28 +65,47 @@ export class LeaseNeeds {
     return this.#all.slice(0, needsMost);
   }
 
-  /** In their order: who is served goes, and who is not as well, unless it stays. Returns those that are served. */
+  /**
+   * In their order: who is served goes, and who is not as well, unless it stays. Those behind one that stays were not looked at by the
+   * store: they wait for what it waits for. If it left while the store was asked, or finds the wait too long, nobody knows how long they
+   * have to wait, so they are to be asked for again.
+   */
   settle(
     asked: readonly Need[],
     served: string,
-    waitMs: number,
+    waitsMs: readonly number[],
     { perToken, count }: LeaseTerm,
-  ): readonly Need[] {
+  ): Settled {
     const isHere = new Set(this.#all);
     const isServed: Need[] = [];
     const staying = new Set<Need>();
+    const waits = [...waitsMs];
+    let firstMs: number | undefined;
     let aheadMs = 0;
     for (const [place, need] of asked.entries()) {
       // It may have left while it was asked for.
-      if (!isHere.has(need)) continue;
-      if (served[place] === '1') isServed.push(need);
-      else if (need.refused(Math.max(1, Math.ceil(waitMs + aheadMs)), aheadMs > 0)) {
-        staying.add(need);
-        aheadMs += (need.cost * perToken) / count / 1_000;
+      const isLeft = !isHere.has(need);
+      if (served[place] === '1') {
+        if (!isLeft) isServed.push(need);
+        continue;
       }
+      const ownMs = waits.shift();
+      const isFirst = ownMs !== undefined && need.stays;
+      const costMs = (need.cost * perToken) / count / 1_000;
+      const waitMs = ownMs ?? (firstMs ?? 0) + aheadMs + costMs;
+      const stays = !isLeft && need.refused(Math.max(1, Math.ceil(waitMs)), ownMs === undefined);
+      if (isFirst && !stays) {
+        const isLast = place === asked.length - 1;
+        this.#keep(asked.slice(0, place + 1), staying);
+        return { served: isServed, firstMs: undefined, isToBeAsked: !isLast };
+      }
+      if (!stays) continue;
+      staying.add(need);
+      if (isFirst) firstMs = waitMs;
+      else aheadMs += costMs;
     }
     this.#keep(asked, staying);
-    return isServed;
+    return { served: isServed, firstMs, isToBeAsked: false };
   }
 
   fail(asked: readonly Need[], error: unknown): void {

@@ -238,14 +238,15 @@ export class Lease {
   }
 
   #serve(needs: readonly Need[], reply: LeaseReply, term: LeaseTerm, sentMs: number): void {
-    const waitMs = reply.waitUs / 1_000;
-    const served = this.#needs.settle(needs, reply.served, waitMs, term);
+    const settled = this.#needs.settle(needs, reply.served, reply.waitsMs, term);
+    const { served, firstMs, isToBeAsked } = settled;
+    if (isToBeAsked) this.#isStale = true;
     for (const { cost } of served) this.#rest -= cost * this.#term.perToken;
     this.#takeIn(reply, term, sentMs);
     const isScarce = this.#rest * 2 < this.#term.slice;
     this.#fillAtMs = isScarce ? this.#batchMs + fillPauseMs : Number.NEGATIVE_INFINITY;
     for (const need of served) need.served(this.#batch);
-    if (this.#needs.isAwaited) this.#wake(Math.max(1, Math.ceil(waitMs)));
+    if (this.#needs.isAwaited) this.#wake(Math.max(1, Math.ceil(firstMs ?? 0)));
   }
 
   #takeIn(reply: LeaseReply, term: LeaseTerm, sentMs: number): void {

@@ -11,8 +11,8 @@
  * and the time in threes. A call that comes again gets the same answer; one that is older than the last does nothing.
  *
  * Answers, as text: the time in µs, units that the process gets (what its served needs take included), a digit for each need (1: served),
- * µs until the first that was not can be (-1: never), units that the bucket lacks, units that it may have at most now, units owed that
- * were not taken.
+ * µs until each that was not can be, as far as they were looked at, so up to the first that stays, with commas; units that the bucket
+ * lacks, units that it may have at most now, units owed that were not taken.
  */
 export const luaLease = `
 local t = redis.call('TIME')
@@ -64,7 +64,7 @@ if op ~= 'l' then
     redis.call('HSET', key, 'b', struct.pack('<ddd', lacking, now, per))
     redis.call('PEXPIRE', key, ARGV[11])
   end
-  return {text(now), '0', '', '0', text(lacking), '0', '0'}
+  return {text(now), '0', '', '', text(lacking), '0', '0'}
 end
 local owed, owedMost, needs = ARGV[12] + 0, ARGV[13] + 0, ARGV[14] + 0
 for i = 15 + needs, #ARGV, 3 do
@@ -78,7 +78,7 @@ if owed > 0 then
   owed = owed - taken
 end
 local there = math.max(0, burst - lacking)
-local left, used, served, wait = rest + there, 0, {}, 0
+local left, used, served, waits = rest + there, 0, {}, {}
 for i = 1, needs do
   local need = ARGV[14 + i] + 0
   local stays = need < 0
@@ -89,9 +89,7 @@ for i = 1, needs do
     served[i] = '1'
   else
     served[i] = '0'
-    if wait == 0 then
-      wait = count > 0 and math.max(1, math.ceil((need - left + math.max(0, lacking - burst)) / count)) or -1
-    end
+    waits[#waits + 1] = text(math.max(1, math.ceil((need - left + math.max(0, lacking - burst)) / count)))
     if stays then
       for j = i + 1, needs do served[j] = '0' end
       break
@@ -103,7 +101,7 @@ local kept = rest + more - used
 more = more + math.max(0, math.min(want - kept, there - more, most - others - kept))
 lacking = lacking + more
 local units = rest + more - used
-local answer = {text(now), text(more), table.concat(served), text(wait), text(lacking), text(units), text(owed)}
+local answer = {text(now), text(more), table.concat(served), table.concat(waits, ','), text(lacking), text(units), text(owed)}
 redis.call('HSET', key, 'b', struct.pack('<ddd', lacking, now, per),
   id, struct.pack('<dddd', seq, units, now + life, per) .. cmsgpack.pack(answer))
 redis.call('PEXPIRE', key, ARGV[11])
