@@ -81,7 +81,11 @@ describe('the Inspector sees the same with and without the gate', () => {
     ],
     [
       'refuses a file outside',
-      () => ['tools/call', '--tool-name', 'read_text_file', '--tool-arg', 'path=/etc/passwd'],
+      // One that the policy asks nobody about: it is the server that refuses it.
+      (file) => {
+        const outside = join(file, '../../b.txt');
+        return ['tools/call', '--tool-name', 'read_text_file', '--tool-arg', `path=${outside}`];
+      },
       ['intent read_text_file', 'outcome read_text_file error'],
     ],
   ];
