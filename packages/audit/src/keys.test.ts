@@ -49,6 +49,17 @@ test('a folder whose set-up was not finished holds no keys', () => {
   expect(readKeys(folder)).toBeUndefined();
 });
 
+test('a set-up that begins anew first removes what the one before it left', () => {
+  const folder = fresh();
+  createKeys(folder);
+  fs.writeFileSync(path.join(folder, 'origin'), '');
+  // It is cut short before it has written anything of its own but the signing key.
+  fs.mkdirSync(path.join(folder, 'public-key.tmp'));
+  expect(() => createKeys(folder)).toThrow(expect.objectContaining({ code: 'EISDIR' }));
+  const left = fs.readdirSync(folder).sort();
+  expect(left).toEqual(['origin', 'public-key.tmp', 'signing-key.pem']);
+});
+
 test('a move stores the next key before the old one goes, and erasing twice is no error', () => {
   const keys = createKeys(fresh());
   const first = readEpochKey(keys, 0);

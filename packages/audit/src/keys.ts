@@ -15,7 +15,7 @@ import { formatHmacKey, nextEpochKey, parseHmacKey } from './epoch-keys.js';
 import { AuditError, reasonOf } from './errors.js';
 import { emptyHead, formatHead, type Head, parseHead } from './head.js';
 import { checkPrivate, wipeFile } from './private-file.js';
-import { SigningKeys } from './signing-keys.js';
+import { publicKeyFile, SigningKeys } from './signing-keys.js';
 
 /** The keys folder: what the writer alone may read (docs/format.md §1). */
 
@@ -45,16 +45,27 @@ export function readKeys(folder: string): Keys | undefined {
 export function createKeys(folder: string): Keys {
   makeFolder(folder);
   checkPrivate(folder);
+  removeUnfinished(folder);
   const origin = newOrigin();
   const initialKey = randomBytes(32);
   const signing = SigningKeys.create(folder, origin);
-  for (const epoch of storedEpochs(folder)) fs.rmSync(epochKeyPath(folder, epoch));
   replaceFile(path.join(folder, names.initialKey), formatHmacKey(origin, initialKey));
   replaceFile(epochKeyPath(folder, 0), formatHmacKey(origin, initialKey));
   replaceFile(path.join(folder, names.head), formatHead(emptyHead(origin)));
   syncFolder(folder);
   replaceFileDurably(path.join(folder, names.origin), `${origin}\n`);
   return { folder, origin, signing };
+}
+
+/** What an earlier set-up left that was cut short: gone for good before anything new is written, so that never one of each is there. */
+function removeUnfinished(folder: string): void {
+  const left = [
+    ...[names.initialKey, names.head, publicKeyFile].map((name) => path.join(folder, name)),
+    ...storedEpochs(folder).map((epoch) => epochKeyPath(folder, epoch)),
+  ].filter(isThere);
+  if (left.length === 0) return;
+  for (const file of left) fs.rmSync(file);
+  syncFolder(folder);
 }
 
 /** `<host>/gatebook/<128 random bits>`: unique, without spaces or plus. */

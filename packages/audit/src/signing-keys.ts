@@ -64,6 +64,9 @@ interface Loaded {
   readonly signer: Signer;
 }
 
+/** The newest public key, for whoever is to have it. */
+export const publicKeyFile = 'public-key';
+
 /**
  * The keys that sign: one, or two while one takes over from the other. The folder's `signing` file says what is meant
  * to happen, the head's signatures and the last record say how far it has come; so a change that was interrupted
@@ -123,7 +126,7 @@ export class SigningKeys {
       retired: [],
     });
     if (isThere(path.join(folder, signingFile))) keys.#save({ source }, undefined);
-    replaceFile(path.join(folder, 'public-key'), `${signer.publicKey.text}\n`, 0o644);
+    replaceFile(path.join(folder, publicKeyFile), `${signer.publicKey.text}\n`, 0o644);
     return keys;
   }
 
@@ -339,7 +342,7 @@ export class SigningKeys {
   }
 
   #writePublicKey({ signer }: Loaded): void {
-    replaceFileDurably(path.join(this.#folder, 'public-key'), `${signer.publicKey.text}\n`, 0o644);
+    replaceFileDurably(path.join(this.#folder, publicKeyFile), `${signer.publicKey.text}\n`, 0o644);
   }
 
   #save(current: SigningEntry, next: SigningEntry | undefined): void {
