@@ -108,6 +108,32 @@ test('what a limit refuses says when to come back', async () => {
   expect(refused.retryAfterMs).toBeGreaterThan(1_000);
 });
 
+test('arguments that JSON does not say are refused, and recorded', async () => {
+  await open();
+  let runs = 0;
+  const remove = gate.tool('remove', (_: unknown) => void runs++);
+  const hidden = await refusal(remove(new Map([['path', '/etc']])));
+  expect(hidden.code).toBe('bad_arguments');
+  expect(hidden.message).toContain('arguments is an object of the class Map');
+  const asked = { tool: 'remove', arguments: { count: Number.NaN } };
+  const inexact = await refusal(gate.call(asked, () => void runs++));
+  expect(inexact.message).toContain('arguments.count is NaN');
+  expect(runs).toBe(0);
+  expect(await records()).toEqual([
+    'policy_violation remove refused',
+    'policy_violation remove refused',
+  ]);
+});
+
+test('a tool is given what was judged, whatever became of it meanwhile', async () => {
+  await open();
+  const read = gate.tool('read', ({ path }: { path: string }) => path);
+  const args = { path: 'a.txt' };
+  const reading = read(args);
+  args.path = '/etc/shadow';
+  expect(await reading).toBe('a.txt');
+});
+
 test('what is given up before it is made is never made', async () => {
   await open();
   let ran = false;

@@ -8,7 +8,9 @@ import { visible } from './cli/visible.js';
 import { isConfigured } from './config/sources.js';
 import { type Asker, nobody } from './gate/asker.js';
 import { GateError } from './gate/errors.js';
+import { badArgumentsEvent } from './gate/events.js';
 import { openGate } from './gate/open-gate.js';
+import { NotPlain, plainCopy } from './gate/plain-copy.js';
 import { clientSession } from './gate/session-id.js';
 import type { Gate } from './gate.js';
 import { newCallId } from './mcp/ids.js';
@@ -33,6 +35,7 @@ export interface GateOptions {
 /** A call that a program wants to make through the gate. */
 export interface ProgramCall {
   readonly tool: string;
+  /** What JSON can say; anything else is refused, for nobody could judge it. None is the same as `{}`. */
   readonly arguments?: unknown;
   readonly actor?: Actor | undefined;
   readonly session?: string | undefined;
@@ -41,6 +44,8 @@ export interface ProgramCall {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** With a copy of the arguments, as they were judged. */
+type Run<T> = (args: unknown, signal: AbortSignal) => T | Promise<T>;
 type CallOptions = Pick<ProgramCall, 'actor' | 'session' | 'signal'>;
 
 /** The gate of a program, over the log and the configuration that `gatebook mcp` and `gatebook exec` use. */
@@ -51,7 +56,10 @@ export interface ProgramGate {
    * @throws GateError where the call may not be made; whatever `run` throws, which is recorded as a failure
    */
   call<T>(call: ProgramCall, run: (signal: AbortSignal) => T | Promise<T>): Promise<T>;
-  /** A function like this one, each call of which goes through the gate as a call of the tool. */
+  /**
+   * A function like this one, each call of which goes through the gate as a call of the tool. It is given a copy of its arguments: what was
+   * judged.
+   */
   tool<A, T>(
     name: string,
     run: (args: A, signal: AbortSignal) => T | Promise<T>,
@@ -123,7 +131,11 @@ class OwnGate implements ProgramGate {
     this.#session = session ?? clientSession();
   }
 
-  async call<T>(call: ProgramCall, run: (signal: AbortSignal) => T | Promise<T>): Promise<T> {
+  call<T>(call: ProgramCall, run: (signal: AbortSignal) => T | Promise<T>): Promise<T> {
+    return this.#tracked(call, (_args, signal) => run(signal));
+  }
+
+  async #tracked<T>(call: ProgramCall, run: Run<T>): Promise<T> {
     if (this.#closed) throw new GateError('closed', 'the gate was closed');
     const running = this.#call(call, run);
     this.#running.add(running);
@@ -140,8 +152,8 @@ class OwnGate implements ProgramGate {
     annotations?: ToolAnnotations,
   ): (args: A, options?: CallOptions) => Promise<T> {
     return (args, options = {}) =>
-      this.call({ tool: name, arguments: args, annotations, ...options }, (signal) =>
-        run(args, signal),
+      this.#tracked({ tool: name, arguments: args, annotations, ...options }, (copy, signal) =>
+        run(copy as A, signal),
       );
   }
 
@@ -171,8 +183,9 @@ class OwnGate implements ProgramGate {
     throw new GateError('log_unavailable', 'it could not be recorded in the audit log');
   }
 
-  async #call<T>(call: ProgramCall, run: (signal: AbortSignal) => T | Promise<T>): Promise<T> {
-    const frame = this.#frame(call);
+  async #call<T>(asked: ProgramCall, run: Run<T>): Promise<T> {
+    const frame = this.#frame(asked);
+    const call = { ...asked, arguments: await this.#plain(asked, frame) };
     const signal = call.signal ?? new AbortController().signal;
     const admitted = await this.#gate.admit({
       actor: frame.actor,
@@ -201,7 +214,7 @@ class OwnGate implements ProgramGate {
     const since = performance.now();
     const durationMs = (): number => Math.round((performance.now() - since) * 1_000) / 1_000;
     try {
-      const value = await run(signal);
+      const value = await run(call.arguments, signal);
       await outcome({ success: true, status: 'ok', durationMs: durationMs(), ...outputOf(value) });
       return value;
     } catch (error) {
@@ -209,6 +222,19 @@ class OwnGate implements ProgramGate {
       const text = reasonOf(error).slice(0, errorCharsMax).toWellFormed();
       await outcome({ success: false, status, error: text, durationMs: durationMs() });
       throw error;
+    }
+  }
+
+  /** @throws GateError `bad_arguments`, which is recorded */
+  async #plain({ tool, arguments: args }: ProgramCall, frame: AuditEvent): Promise<unknown> {
+    try {
+      return plainCopy(args, 'arguments');
+    } catch (error) {
+      const what = error instanceof NotPlain ? error.message : `arguments: ${reasonOf(error)}`;
+      const reason = `${what.slice(0, errorCharsMax).toWellFormed()}, which JSON does not say`;
+      await this.#ledger.fact(badArgumentsEvent({ ...frame, action: { tool } }, reason));
+      const help = 'give text, numbers, booleans, null, dates, arrays and plain objects of these';
+      throw new GateError('bad_arguments', `${reason}; ${help}`, { rule: 'gate.arguments' });
     }
   }
 

@@ -8,6 +8,7 @@
  * - `log_unavailable`: it could not be recorded
  * - `state_unavailable`: what the gates share could not be asked
  * - `cancelled`: it was given up before it was made
+ * - `bad_arguments`: there is something in its arguments that JSON does not say, so nobody could judge it
  * - `too_many_limits`, `unknown_limits`, `bad_message`: what the gates share cannot be used like this
  * - `closed`: the gate was closed
  */
@@ -19,6 +20,7 @@ export type GateErrorCode =
   | 'log_unavailable'
   | 'state_unavailable'
   | 'cancelled'
+  | 'bad_arguments'
   | 'too_many_limits'
   | 'unknown_limits'
   | 'bad_message'

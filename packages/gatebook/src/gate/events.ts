@@ -36,6 +36,12 @@ export function deniedEvent(intent: AuditEvent, { risk, rule, reasons }: Decisio
 
 const reasonCharsMax = 2_000;
 
+/** A call that cannot be judged by its arguments. */
+export function badArgumentsEvent(intent: AuditEvent, reason: string): AuditEvent {
+  const security = { policyViolation: true, rule: 'gate.arguments', reason };
+  return refusal(intent, 'policy_violation', security);
+}
+
 /** A person said no, or there is no answer yet. */
 export function unapprovedEvent(
   intent: AuditEvent,
