@@ -1,5 +1,5 @@
 import { rename, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { type Bench, openBench } from '../cli/gatebook.js';
 import {
@@ -110,6 +110,30 @@ it('fills no bucket by a change to and fro', async () => {
   expect(await passes()).toBe(false);
   await change(3);
   expect(await passes()).toBe(false);
+});
+
+it('goes by a Cedar file that has changed, also by one that is mended', async () => {
+  const cedar = join(dirname(desk.userFile), 'mine.cedar');
+  const forbid = (tool: string): string =>
+    `@id("no-${tool}")\nforbid (principal, action, resource)\nwhen { resource.name like "*${tool}" };\n`;
+  await edit(cedar, forbid('other'));
+  await desk.writeUser('[security.policy]\nfiles = ["mine.cedar"]\n');
+  await start();
+  await edit(cedar, forbid('echo'));
+  await said('the configuration has changed: security.policy.files\n');
+  expect(await passes()).toBe(false);
+  await edit(cedar, 'forbid (principal,\n');
+  await said('the configuration is not good, the one before stays');
+  expect(await passes()).toBe(false);
+  await edit(cedar, forbid('other'));
+  await until(() => gate.stderr().split('the configuration has changed').length === 3);
+  expect(await passes()).toBe(true);
+  const changes = (await ended('config_change')).map(({ details }) => details?.['changes']);
+  const files = [{ path: cedar, sha256: expect.stringMatching(/^[0-9a-f]{64}$/) }];
+  expect(changes).toMatchObject([
+    [{ key: 'security.policy.files', files, in_force: 'now' }],
+    [{ key: 'security.policy.files', files, in_force: 'now' }],
+  ]);
 });
 
 it('begins to go by a configuration that was not there', async () => {

@@ -60,6 +60,7 @@ export const policy = z.strictObject({
   files: key(z.array(text()).default([]), {
     help: 'Files of Cedar policies that decide beside the lists.',
     wanted: 'a list of paths',
+    live: true,
     weakens: always,
     path: true,
     decides: true,

@@ -7,6 +7,8 @@ import { trustFolder } from './trust.js';
 export interface WatchOptions {
   readonly env: Environment;
   readonly cwd: string;
+  /** Files that the configuration names and that decide with it, as it was read last. Where there are others, `onChange` is called for them too. */
+  readonly named: () => readonly string[];
   /** Called when something may have changed and has come to rest; not again before it is done. */
   readonly onChange: () => Promise<void>;
 }
@@ -16,6 +18,8 @@ const pollMs = 2_000;
 /** Files have to look the same so long: an editor may first empty one and then fill it. */
 const restMs = 100;
 const restTriesMax = 20;
+/** So many folders are watched; what lies in others is looked at. */
+const foldersMax = 32;
 
 /**
  * Watches the files that a configuration comes from, by their folders: editors put new files in the place of old ones. Keeps no process
@@ -70,19 +74,22 @@ export class ConfigWatch {
 
   /** The files and how they are: what a stat says, for a change leaves at least one of it different. */
   #look(): string {
-    const { env, cwd } = this.#options;
+    const { env, cwd, named } = this.#options;
     const project = projectFile(cwd);
-    return [userFile(env), trustFolder(env), project ?? cwd].map(lookOf).join('\n');
+    const files = [userFile(env), trustFolder(env), project ?? cwd];
+    return [...files, ...new Set(named())].map(lookOf).join('\n');
   }
 
   #watchFolders(): void {
-    const { env, cwd } = this.#options;
+    const { env, cwd, named } = this.#options;
     const project = projectFile(cwd);
-    const wanted = new Set([
+    const folders = [
       dirname(userFile(env)),
       trustFolder(env),
       project === undefined ? cwd : dirname(project),
-    ]);
+      ...named().map((file) => dirname(file)),
+    ];
+    const wanted = new Set([...new Set(folders)].slice(0, foldersMax));
     for (const [folder, watcher] of this.#watchers)
       if (!wanted.has(folder)) this.#drop(folder, watcher);
     for (const folder of wanted) if (!this.#watchers.has(folder)) this.#watch(folder);

@@ -32,19 +32,22 @@ export class LiveConfig {
   readonly #options: LiveConfigOptions;
   #loaded: Loaded | undefined;
   #untrusted: string | undefined;
+  #named: readonly string[];
   #watch: ConfigWatch | undefined;
 
   constructor(options: LiveConfigOptions) {
     this.#options = options;
     this.#loaded = options.loaded;
-    this.#untrusted = options.loaded?.untrusted?.sha256;
+    this.#untrusted = untrustedOf(options.loaded);
+    this.#named = namedBy(options.loaded);
   }
 
   readonly recording = (): Recording => this.#loaded?.config.security.audit ?? recordAll;
 
   start(running: Running): void {
     const { env, cwd } = this.#options;
-    this.#watch = new ConfigWatch({ env, cwd, onChange: () => this.#reload(running) });
+    const onChange = (): Promise<void> => this.#reload(running);
+    this.#watch = new ConfigWatch({ env, cwd, named: () => this.#named, onChange });
   }
 
   end(): void {
@@ -55,7 +58,9 @@ export class LiveConfig {
     const { env, cwd } = this.#options;
     const { loadConfig } = await import('../config/load.js');
     try {
-      await this.#takeOver(running, loadConfig({ env, cwd }));
+      const after = loadConfig({ env, cwd });
+      this.#named = namedBy(after);
+      await this.#takeOver(running, after);
     } catch (error) {
       const lines = isConfigError(error) ? error.lines : [String(error)];
       for (const line of lines) running.report(`gatebook: ${line}`);
@@ -90,13 +95,29 @@ export class LiveConfig {
     running.report(`gatebook: the configuration has changed: ${names.join(', ')}`);
   }
 
-  async #tellUntrusted(running: Running, { untrusted }: Loaded): Promise<void> {
-    if (untrusted === undefined || untrusted.sha256 === this.#untrusted) return;
+  async #tellUntrusted(running: Running, after: Loaded): Promise<void> {
+    const { untrusted } = after;
+    const what = untrustedOf(after);
+    if (untrusted === undefined || what === this.#untrusted) return;
     const { untrustedEvent, untrustedText } = await import('../config/untrusted.js');
-    this.#untrusted = untrusted.sha256;
+    this.#untrusted = what;
     running.report(`gatebook: ${untrustedText(untrusted)}`);
     await running.ledger.fact({ ...untrustedEvent(untrusted), sessionId: running.sessionId });
   }
+}
+
+/** What is not trusted, as one text that differs where something else is not. */
+function untrustedOf(loaded: Loaded | undefined): string | undefined {
+  const untrusted = loaded?.untrusted;
+  if (untrusted === undefined) return undefined;
+  const files = loaded?.files.map(({ path, sha256 }) => [path, sha256]);
+  return JSON.stringify([untrusted.file, untrusted.sha256, untrusted.changed, files]);
+}
+
+/** Whether they are in force or not: what is wrong with one may be mended. */
+function namedBy(loaded: Loaded | undefined): readonly string[] {
+  if (loaded === undefined) return [];
+  return [...loaded.files.map(({ path }) => path), ...loaded.projectFiles];
 }
 
 function isConfigError(error: unknown): error is ConfigError {
