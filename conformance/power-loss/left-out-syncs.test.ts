@@ -57,6 +57,14 @@ const redundant: readonly Redundant[] = [
     together: false,
   },
   {
+    kinds: [
+      'fsync keys: -epoch-N.key -initial-hmac-key -public-key',
+      'fsync keys: -epoch-N.key -initial-hmac-key -public-key signing-key.pem',
+    ],
+    why: 'a signing key that is made anew syncs the folder before any other new file is named; one from elsewhere does not',
+    together: true,
+  },
+  {
     kinds: ['fsync keys/subjects: ID.names'],
     why: 'it is a name by which a user can be looked up; what was recorded of him opens without it',
     together: false,
@@ -129,6 +137,7 @@ function openingsAfterKills({ setUp, load }: Scenarios): Scenario[] {
     'mkdir log ',
     'mkdir keys ',
     'mkdir log/segments ',
+    'sync keys/head.tmp ',
     'rename keys/origin ',
     'open log/segments/N.jsonl ',
     'write log/segments/N.jsonl ',
