@@ -1,15 +1,19 @@
 import type { TileWriter } from './tiles.js';
 import type { Frontier, Hash } from './tree.js';
 
+/** So many full tiles are kept for later, half a megabyte of them. */
+const unwrittenMost = 64;
+
 /**
  * The tree of a log that is written: the frontier, and the tiles on disk. Tiles are derived: when they cannot be written
- * the log goes on without them, and the next opening rebuilds them.
+ * the log goes on without them, and writes them later; when there are too many, the next opening rebuilds them.
  */
 export class GrowingTree {
   readonly #frontier: Frontier;
   readonly #tiles: TileWriter;
   #lastLeaf: Hash;
-  #tilesUsable = true;
+  #isBehind = false;
+  #isGivenUp = false;
 
   constructor(frontier: Frontier, tiles: TileWriter, lastLeaf: Hash) {
     this.#frontier = frontier;
@@ -44,16 +48,23 @@ export class GrowingTree {
   }
 
   writePartialTiles(): void {
+    this.#isBehind = false;
     this.#try(() => this.#tiles.writePartials());
   }
 
+  /** Whether tiles could not be written that another try may write. */
+  get isBehind(): boolean {
+    return this.#isBehind && !this.#isGivenUp;
+  }
+
   #try(step: () => void): void {
-    if (!this.#tilesUsable) return;
+    if (this.#isGivenUp) return;
     try {
       step();
     } catch {
-      // Their absence is found and mended at the next opening; records and roots do not depend on them.
-      this.#tilesUsable = false;
+      // Records and roots do not depend on them.
+      this.#isBehind = true;
+      if (this.#tiles.unwritten > unwrittenMost) this.#isGivenUp = true;
     }
   }
 }

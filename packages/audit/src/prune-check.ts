@@ -5,7 +5,7 @@ import { AuditError } from './errors.js';
 import { checkLine, type LineFacts } from './line-check.js';
 import { LineFile } from './line-file.js';
 import type { SegmentName } from './segment.js';
-import { appendCover, coverHashes, tileSubtrees } from './tile-subtrees.js';
+import { appendCover, coverHashes, MissingHash, tileSubtrees } from './tile-subtrees.js';
 import { readTile, tileBytes, tilePath, tileWidth } from './tiles.js';
 import { Frontier, type Hash, leafHashInPlace } from './tree.js';
 
@@ -39,8 +39,18 @@ export function* checkSegments(
   const frontier = new Frontier();
   const checked: CheckedSegment[] = [];
   const tiles = new LeafTiles(dir);
-  const skipTo = (to: number): void =>
-    appendCover(frontier, to, coverHashes(frontier.size, to, subtree));
+  const skipTo = (to: number): void => {
+    try {
+      appendCover(frontier, to, coverHashes(frontier.size, to, subtree));
+    } catch (error) {
+      if (!(error instanceof MissingHash)) throw error;
+      throw new AuditError(
+        'log_failed',
+        `a tile of what is kept has no hash ${error.message}, so nothing is deleted; close the log and open it, which makes its tiles again`,
+        { cause: error },
+      );
+    }
+  };
   for (const segment of segments) {
     skipTo(segment.firstSeq);
     checked.push(yield* readSegment(segment, frontier, tiles));

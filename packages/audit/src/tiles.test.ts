@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { expect, test } from 'vitest';
+import { withFaults } from './testing/faults.js';
 import { packageRoot, temporaryFolder } from './testing/folders.js';
 import { naiveLeaf } from './testing/naive-tree.js';
 import { readTile, TileWriter, tileEntry, tilePath } from './tiles.js';
@@ -63,6 +64,32 @@ test('only the partial tile of the newest size stays', () => {
   grow(frontier, tiles, 256);
   tiles.writePartials();
   expect(fs.existsSync(path.join(dir, 'tile/0/000.p'))).toBe(false);
+});
+
+test('what could not be written is written the next time', () => {
+  const dir = temporaryFolder();
+  const frontier = new Frontier();
+  const tiles = new TileWriter(dir);
+  grow(frontier, tiles, 300);
+  tiles.writePartials();
+  let failures = 0;
+  const fails = (action: () => void): void => {
+    const fault = (name: string): boolean => name === 'renameSync' && ++failures > 0;
+    expect(() => withFaults(fault, action)).toThrow('EIO');
+  };
+  fails(() => grow(frontier, tiles, 512));
+  expect(tiles.unwritten).toBe(1);
+  fails(() => tiles.writePartials());
+  expect(failures).toBe(2);
+  expect(tiles.complete(512)).toBe(false);
+  grow(frontier, tiles, 700);
+  fails(() => tiles.writePartials());
+  tiles.writePartials();
+  expect(tiles.unwritten).toBe(0);
+  expect(tiles.complete(700)).toBe(true);
+  expect(fs.existsSync(path.join(dir, 'tile/0/001.p'))).toBe(false);
+  expect(fs.readdirSync(path.join(dir, 'tile/0/002.p'))).toEqual(['188']);
+  expect(new TileWriter(dir).resume(frontier)).toBe(true);
 });
 
 test('tiles that do not fold into the tree are not taken up', () => {

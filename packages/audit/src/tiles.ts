@@ -96,14 +96,23 @@ interface Level {
   written: number;
 }
 
+/** A full tile on its way to the disk. */
+interface FullTile {
+  readonly file: string;
+  readonly bytes: Buffer;
+  /** Whether a partial one is in its place. */
+  readonly isPartial: boolean;
+}
+
 function bytesOf(hashes: readonly Hash[]): Buffer {
   return Buffer.from(hashes.join(''), 'hex');
 }
 
-/** Fills the tiles of a growing tree and writes them out. */
+/** Fills the tiles of a growing tree and writes them out. What could not be written is written first the next time. */
 export class TileWriter {
   readonly #dir: string;
   readonly #levels: Level[] = [];
+  readonly #unwritten: FullTile[] = [];
 
   constructor(dir: string) {
     this.#dir = dir;
@@ -114,15 +123,29 @@ export class TileWriter {
     const tile = this.#level(level);
     if (tile.hashes.push(hash) < tileWidth) return;
     const file = this.#file(level, tile.index, tileWidth);
-    this.#write(file, bytesOf(tile.hashes));
-    if (tile.written > 0) fs.rmSync(`${file}.p`, { recursive: true, force: true });
+    this.#unwritten.push({ file, bytes: bytesOf(tile.hashes), isPartial: tile.written > 0 });
     tile.index++;
     tile.hashes = [];
     tile.written = 0;
+    this.#writeFull();
+  }
+
+  /** Full tiles that are not written yet. */
+  get unwritten(): number {
+    return this.#unwritten.length;
+  }
+
+  #writeFull(): void {
+    for (let next = this.#unwritten[0]; next !== undefined; next = this.#unwritten[0]) {
+      this.#write(next.file, next.bytes);
+      if (next.isPartial) fs.rmSync(`${next.file}.p`, { recursive: true, force: true });
+      this.#unwritten.shift();
+    }
   }
 
   /** Writes the partial tiles of the present size, which a checkpoint of that size needs, and removes narrower ones. */
   writePartials(): void {
+    this.#writeFull();
     this.#levels.forEach((tile, level) => {
       const count = tile.hashes.length;
       if (count === 0 || count === tile.written) return;
@@ -139,6 +162,7 @@ export class TileWriter {
   resume(frontier: Frontier): boolean {
     const { size } = frontier;
     this.#levels.length = 0;
+    this.#unwritten.length = 0;
     for (let level = 0; 256 ** level <= size; level++) {
       const count = Math.floor(size / 256 ** level) % tileWidth;
       const index = Math.floor(size / 256 ** (level + 1));

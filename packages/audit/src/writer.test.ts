@@ -631,3 +631,23 @@ test('after close nothing is taken and nothing is due', () => {
   expect(writer.dueInMs()).toBe(Number.POSITIVE_INFINITY);
   expect(() => writer.checkpoint()).toThrow(expect.objectContaining({ code: 'log_closed' }));
 });
+
+test('tiles that a checkpoint lacks are written a second later, though nothing comes', () => {
+  const log = temporaryLog();
+  const clock = new FakeClock();
+  const writer = openDirect(log, {}, clock);
+  appendEvents(writer, numbered(0, 299));
+  let failures = 0;
+  withFaults(
+    (name, first) => name === 'renameSync' && /tile/.test(String(first)) && ++failures > 0,
+    () => writer.checkpoint(),
+  );
+  expect(failures).toBe(1);
+  expect(writer.dueInMs()).toBeLessThanOrEqual(1_000);
+  const partial = path.join(log.dir, 'tile/0/001.p');
+  expect(fs.existsSync(path.join(partial, '44'))).toBe(false);
+  writer.tick();
+  expect(fs.readdirSync(partial)).toEqual(['44']);
+  expect(writer.dueInMs()).toBeGreaterThan(1_000);
+  writer.close();
+});

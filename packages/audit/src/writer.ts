@@ -96,6 +96,7 @@ export class Writer {
   #checkpointMs: number;
   #syncDueMs: number | undefined;
   #tickAgainMs = 0;
+  #tilesAgainMs = 0;
   #writeError: string | undefined;
   #failed: AuditError | undefined;
 
@@ -297,6 +298,7 @@ export class Writer {
       }
       if (this.#moving === undefined) this.#sealAtPeriodEnd();
       if (this.#checkpointDue(now)) this.#tryCheckpoint();
+      if (now >= this.#tilesAgainMs) this.#mendTiles();
       if (this.#handover.look()) this.retireKey();
       this.#pruneATurn(now);
       this.#archiver.turn(now, this.#publisher.head.segment);
@@ -316,6 +318,7 @@ export class Writer {
       this.#syncDueMs,
       startMs === undefined ? undefined : startMs + epochMs,
       this.#hasNews() ? this.#checkpointMs + checkpointIntervalMs : undefined,
+      this.#areTilesBehind ? this.#tilesAgainMs : undefined,
       this.#rotationDueMs(),
       this.#handover.dueMs(),
       this.#pruningDueMs(),
@@ -357,7 +360,20 @@ export class Writer {
     if (prepared !== undefined) this.#recordPruned(prepared);
   }
 
+  /** Whether the published checkpoint lacks tiles. With newer records, the checkpoint of those writes them. */
+  get #areTilesBehind(): boolean {
+    return this.#tree.isBehind && this.#tree.size === this.#publisher.head.size;
+  }
+
+  #mendTiles(): void {
+    if (!this.#areTilesBehind) return;
+    this.#tree.writePartialTiles();
+    this.#tilesAgainMs = this.#clock.monotonicMs() + tickPauseMs;
+  }
+
+  /** What is to go is checked with the tiles of the others. */
   #pruneView(): PruneView {
+    this.#mendTiles();
     const { head } = this.#publisher;
     const nowMs = this.#clockWatch.wallMs;
     return { state: this.#state, nowMs, seq: this.#seq, bytes: this.#bytes, head };
