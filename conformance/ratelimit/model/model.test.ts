@@ -19,6 +19,8 @@ import {
 
 const full = process.env['GATEBOOK_CONFORMANCE'] === 'full';
 const waitingMost = 4;
+/** Ten thousand runs take minutes. */
+const timeout = full ? 3_600_000 : 180_000;
 
 describe.each(seeds)('in memory it decides and tells what exact numbers do, seed %i', (seed) => {
   const common = {
@@ -30,11 +32,11 @@ describe.each(seeds)('in memory it decides and tells what exact numbers do, seed
     numRuns: full ? 10_000 : 150,
   };
 
-  test('at any rates', async () => {
+  test('at any rates', { timeout }, async () => {
     await compare({ ...common, plans: plansOf(oddMs), steps: stepsOf(passing) });
   });
 
-  test('while others wait', async () => {
+  test('while others wait', { timeout }, async () => {
     const steps = [
       ...stepsOf(passing).map((each) => each.map((step) => new Served(step))),
       ...waitingOf(passing),
@@ -42,11 +44,11 @@ describe.each(seeds)('in memory it decides and tells what exact numbers do, seed
     await compare({ ...common, plans: nestedPlansOf(oddMs), steps });
   });
 
-  test('where all are in each other’s way', async () => {
+  test('where all are in each other’s way', { timeout }, async () => {
     await compare({ ...common, plans: crowdedPlansOf([1, 2, 3, 4]), steps: crowdedSteps });
   });
 
-  test('while limits change, and across restarts', async () => {
+  test('while limits change, and across restarts', { timeout }, async () => {
     const steps: fc.Arbitrary<Step<LocalSubject>>[] = [
       ...stepsOf(shortPassing),
       change,
