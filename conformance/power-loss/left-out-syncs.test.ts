@@ -171,7 +171,7 @@ test(
     }
     expect(unseen).toEqual([]);
   },
-  2 * hours,
+  6 * hours,
 );
 
 test(
@@ -182,5 +182,5 @@ test(
       expect(found, together.join(' and ')).toBeDefined();
     }
   },
-  2 * hours,
+  6 * hours,
 );
