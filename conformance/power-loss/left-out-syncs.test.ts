@@ -177,7 +177,12 @@ test(
 test(
   'a writer that leaves out syncs which cover each other is found',
   async () => {
-    for (const { kinds: together } of redundant.filter((entry) => entry.together)) {
+    // Openings after kills are only looked at in a whole run.
+    const looked = redundant.filter(
+      (entry) => entry.together && (full || entry.kinds.some((kind) => kinds.has(kind))),
+    );
+    expect(looked).not.toEqual([]);
+    for (const { kinds: together } of looked) {
       const found = await findWithout(together, scenarios, legal, checking, random, statesMost);
       expect(found, together.join(' and ')).toBeDefined();
     }
