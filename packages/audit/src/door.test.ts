@@ -219,7 +219,9 @@ describe('a greedy client', () => {
     pour();
     const polite = await open(log);
     const waited: number[] = [];
+    const waiting: number[] = [];
     for (let i = 0; i < 20; i++) {
+      waiting.push(flood.socket.writableLength);
       const since = performance.now();
       await polite.append({ eventType: 'a.b' });
       waited.push(performance.now() - since);
@@ -228,7 +230,8 @@ describe('a greedy client', () => {
     expect(flood.of('outcomes').length).toBeGreaterThan(0);
     // Much less than the flood has waiting: its turn comes with every round.
     expect(waited.sort((a, b) => a - b)[10]).toBeLessThan(1_000);
-    expect(flood.socket.writableLength).toBeGreaterThan(1_000_000);
+    // Looked at once, it may just have been taken.
+    expect(Math.max(...waiting)).toBeGreaterThan(1_000_000);
   }, 60_000);
 
   test('that reads no answers is not read any more, then sent away; others do not notice', async () => {
