@@ -110,8 +110,7 @@ export class LiveConfig {
 function untrustedOf(loaded: Loaded | undefined): string | undefined {
   const untrusted = loaded?.untrusted;
   if (untrusted === undefined) return undefined;
-  const files = loaded?.files.map(({ path, sha256 }) => [path, sha256]);
-  return JSON.stringify([untrusted.file, untrusted.sha256, untrusted.changed, files]);
+  return JSON.stringify([untrusted.file, untrusted.sha256, untrusted.changed]);
 }
 
 /** Whether they are in force or not: what is wrong with one may be mended. */
