@@ -89,10 +89,15 @@ describe.skipIf(redisIsMissing()).concurrent.each(clientKinds)(
           async () => grants.length >= limit.burst,
           () => 'the primary does not grant what it has',
         );
-        front.lead(replica);
+        const isEmptied = replicated === 'nothing at all';
+        if (!isEmptied) front.lead(replica);
         await primary.kill();
         await replica.promote();
-        if (replicated === 'nothing at all') await replica.command('flushall');
+        // Nobody is led to a replica before it has lost what it had: what it grants until then is the other test's.
+        if (isEmptied) {
+          await replica.command('flushall');
+          front.lead(replica);
+        }
         const promotedMs = performance.now();
         const wanted = replicated === 'nothing since' ? limit.burst : 1;
         await eventually(
