@@ -59,6 +59,34 @@ it('starts no server under a wrong configuration', async () => {
   expect(stderr.split('\n').filter((line) => line.startsWith('gatebook: /'))).toHaveLength(2);
 });
 
+it('starts no server where nobody could say what a limit is', async () => {
+  const wrong = {
+    none: 'scope = ["actor"]',
+    both: 'rate = "1/s", quota = "1/day"',
+    burst: 'in_flight = 1, burst = 2',
+    zone: 'rate = "1/s", zone = "UTC"',
+    rolling: 'rolling = "1/30day"',
+    requests_per_minute: 'rate = "1/s"',
+  };
+  const limits = Object.entries(wrong).map(([name, words]) => `${name} = { ${words} }`);
+  await desk.writeUser(
+    `[security.rate_limiting]\nenabled = true\nlimits = { ${limits.join(', ')} }\n`,
+  );
+  const { code, stderr } = await start().ended;
+  expect(code).toBe(2);
+  const told = stderr
+    .split('\n')
+    .filter((line) => line.startsWith(`gatebook: ${desk.userFile}:3:`));
+  expect(told.map((line) => line.replace(/^.*has a limit (named )?/, ''))).toEqual([
+    'none without rate, in_flight, quota, rolling: say one of them',
+    'both with rate and quota: leave one out',
+    'burst with burst, which is only of a rate',
+    'zone with zone, which is only of a quota',
+    'rolling with rolling, which is counted in Redis only: set redis_url, or take quota',
+    "requests_per_minute, which is a key's name",
+  ]);
+});
+
 it('refuses what is beyond the limits, unless options say otherwise', async () => {
   await desk.writeUser(
     '[security.rate_limiting]\nenabled = true\ntool_executions_per_minute = 1\n',

@@ -537,6 +537,8 @@ export const rows: readonly Row[] = [
       expect(await refusals(desk, text, 5, { tool: 'rx' })).toEqual({});
       const counted = text.replace('burst', 'shadow = true, burst');
       expect(await refusals(desk, counted, 5, { tool: 'wx' })).toEqual({});
+      const kinds = 'enabled = true\nlimits = { f = { in_flight = 2 }, q = { quota = "4/month" } }';
+      expect(await refusals(desk, kinds, 9, { lasts_ms: 3 })).toEqual({ f: 2, q: 3 });
     },
   },
   ...redisRows,

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type Bench, openBench } from '../cli/gatebook.js';
@@ -171,4 +171,20 @@ test('the password of the server is in no record and in no message', async () =>
     JSON.stringify(each),
   );
   expect(all.join('')).not.toContain('sesame');
+});
+
+test('what is in flight, and quotas, are counted there too', async () => {
+  const env = limits(100_000, {
+    LIMITS:
+      '{ one = { in_flight = 1 }, week = { quota = "5/week" }, some = { rolling = "3/30day" } }',
+  });
+  await reset(env);
+  const [first, second] = benches.map((bench) => start(bench, env)) as [Gate, Gate];
+  expect([await passed(first, 1), await passed(second, 1)]).toEqual([1, 1]);
+  first.send(toolCall('slow', 'wait', { ms: 2_000 }));
+  await until(() => readFileSync(join(benches[0]!.folder, 'tap'), 'utf8').includes('"slow"'));
+  expect(await call(second)).toContain('limit `one`');
+  await first.answer('slow');
+  expect(await call(second)).toContain('limit `some`');
+  await end();
 });

@@ -1,4 +1,12 @@
-import { checkLimits, type Limit, parseRate, type Rate, type Scope } from '@gatebook/ratelimit';
+import {
+  type CalendarPeriod,
+  checkLimits,
+  type Limit,
+  parseRate,
+  type Rate,
+  RateLimitError,
+  type Scope,
+} from '@gatebook/ratelimit';
 import type { RateLimitingConfig } from './config/schema.js';
 
 /** Limits as the options of a command give them: rates such as `60/min`, and `PATTERN=RATE` for tools. */
@@ -11,12 +19,15 @@ export interface LimitWords {
   readonly limitTool?: readonly string[] | undefined;
 }
 
-/** A limit as plain data, which can be sent to the process that holds its buckets. */
+/** A limit as plain data, which can be sent to the process that holds its buckets: of a rate, of what is in flight, or a quota. */
 export interface LimitSpec {
   readonly name: string;
-  readonly rate: Rate;
+  readonly rate?: Rate | undefined;
   /** The rate's count by default. */
   readonly burst?: number | undefined;
+  /** So many calls may be under way at once. */
+  readonly inFlight?: number | undefined;
+  readonly quota?: Quota | undefined;
   /** What each has a bucket of its own; one bucket for all by default. */
   readonly scope?: Scope | undefined;
   /** Which tools meet it, `*` standing for any characters; without it every call does, also those that are of no tool. */
@@ -24,6 +35,11 @@ export interface LimitSpec {
   /** What a call costs: 1, or as much as it says. */
   readonly cost?: 'call' | 'cost' | undefined;
   readonly shadow?: boolean | undefined;
+}
+
+export interface Quota {
+  readonly max: number;
+  readonly period: CalendarPeriod | { readonly rollingMs: number };
 }
 
 /**
@@ -55,17 +71,59 @@ export function configuredLimits(config: RateLimitingConfig): LimitSpec[] {
       tool: '*',
     },
   ];
-  const named = Object.entries(config.limits).map(
-    ([name, { rate, ...rest }]): LimitSpec => ({ name, rate: parseRate(rate), ...rest }),
-  );
-  return [...own, ...named];
+  return [...own, ...Object.entries(config.limits).map(([name, words]) => named(name, words))];
+}
+
+function named(name: string, words: RateLimitingConfig['limits'][string]): LimitSpec {
+  const { rate, burst, inFlight, quota, zone, rolling, ...common } = words;
+  const own = { name, ...common };
+  if (inFlight !== undefined) return { ...own, inFlight };
+  if (quota !== undefined) return { ...own, quota: parseQuota(quota, zone) };
+  if (rolling !== undefined) {
+    const { count, perMs } = parseRate(rolling);
+    return { ...own, quota: { max: count, period: { rollingMs: perMs } } };
+  }
+  return { ...own, rate: parseRate(rate ?? ''), burst };
+}
+
+const calendars = ['minute', 'hour', 'day', 'week', 'month'] as const;
+
+/**
+ * `1000/month`: so many in a calendar minute, hour, day, week or month of a time zone (an IANA name).
+ *
+ * @throws RateLimitError `bad_limit` that quotes the text
+ */
+export function parseQuota(text: string, zone?: string): Quota {
+  const [count = '', unit, ...more] = text.split('/');
+  const calendar = calendars.find((each) => each === unit);
+  if (!/^\d{1,15}$/.test(count) || calendar === undefined || more.length > 0) {
+    throw new RateLimitError(
+      'bad_limit',
+      `${JSON.stringify(text)} is no quota; write it like 1000/month (${calendars.join(', ')})`,
+    );
+  }
+  return { max: Number(count), period: { calendar, ...(zone === undefined ? {} : { zone }) } };
 }
 
 /** The limit that a spec describes. */
-export function limitOf({ tool, ...limit }: LimitSpec): Limit {
-  if (tool === undefined) return limit;
-  const matches = matcherOf(tool);
-  return { ...limit, match: (request) => request.tool !== undefined && matches(request.tool) };
+export function limitOf({ tool, rate, burst, inFlight, quota, ...common }: LimitSpec): Limit {
+  const matches = tool === undefined ? undefined : matcherOf(tool);
+  const own =
+    matches === undefined
+      ? common
+      : {
+          ...common,
+          match: ({ tool: called }: { readonly tool?: string | undefined }) =>
+            called !== undefined && matches(called),
+        };
+  if (inFlight !== undefined) return { ...own, kind: 'concurrency', max: inFlight };
+  if (quota !== undefined) return { ...own, ...quota, kind: 'quota' };
+  return { ...own, rate: rate ?? { count: 0, perMs: 1 }, burst };
+}
+
+/** The most there can be in it: tokens, calls in flight, or what a quota counts. */
+export function mostOf({ rate, burst, inFlight, quota }: LimitSpec): number {
+  return inFlight ?? quota?.max ?? burst ?? Math.max(1, rate?.count ?? 0);
 }
 
 function perMinute(count: number): Rate {

@@ -67,6 +67,11 @@ export class ConcurrencyMeter extends KeyedMeter implements Meter {
     return 0;
   }
 
+  /** How many permits each key has. */
+  *held(): IterableIterator<readonly [string, number]> {
+    for (const [key, row] of this.rows.entries()) yield [key, this.rows.numberOf(row)];
+  }
+
   /** Permits do not outlive the process whose calls have them. */
   *used(): IterableIterator<readonly [string, number]> {}
 

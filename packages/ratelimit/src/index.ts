@@ -16,7 +16,14 @@ export {
 export { Limiter, type LimiterOptions, type TakeOptions, type WaitOptions } from './limiter.js';
 export { ManualClock } from './manual-clock.js';
 export type { Reason } from './meter.js';
-export { checkLimits } from './meters.js';
-export { type LimitRequest, type Member, members, requestOf, type Scope } from './request.js';
+export { checkLimits, shapeOf } from './meters.js';
+export {
+  keyMaker,
+  type LimitRequest,
+  type Member,
+  members,
+  requestOf,
+  type Scope,
+} from './request.js';
 export type { Reservation, Reserved, Settled } from './reservation.js';
 export type { Snapshot } from './snapshot.js';

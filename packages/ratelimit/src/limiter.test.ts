@@ -236,6 +236,35 @@ describe('who waits', () => {
   });
 });
 
+describe('a call that was let in before', () => {
+  test('has its permit, beyond what there can be too, and takes nothing else', () => {
+    const flight = { name: 'flight', kind: 'concurrency', max: 2, scope: ['actor'] } as const;
+    const { limiter } = open(flight, perMin('all', 5));
+    const three = [1, 2, 3].map(() => limiter.resume({ actor: 'a' }));
+    expect(limiter.permits()).toEqual([{ limit: 'flight', held: [['a', 3]] }]);
+    expect(limiter.peek({ actor: 'b' })).toMatchObject({ allowed: true, remaining: 2 });
+    expect(limiter.snapshot().limits[1]?.used).toEqual([]);
+    for (const { release } of three
+      .slice(0, 2)
+      .map((each) => ({ release: () => each.release() }))) {
+      expect(limiter.take({ actor: 'a' })).toMatchObject({ allowed: false, by: 'flight' });
+      release();
+      release();
+    }
+    expect(limiter.take({ actor: 'a' }).allowed).toBe(true);
+    expect(limiter.permits()[0]?.held).toEqual([['a', 2]]);
+  });
+
+  test('lets in who waits for its permit when it ends', async () => {
+    const { limiter } = open({ name: 'flight', kind: 'concurrency', max: 1 });
+    const call = limiter.resume({});
+    const waiting = limiter.wait({});
+    await Promise.resolve();
+    call.release();
+    expect((await waiting).allowed).toBe(true);
+  });
+});
+
 describe('who cannot wait any more', () => {
   test('leaves nothing barred behind', async () => {
     const { limiter, clock } = open({ name: 'flight', kind: 'concurrency', max: 1 });

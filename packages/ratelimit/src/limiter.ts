@@ -1,6 +1,7 @@
 import { onAbort } from './abort-listeners.js';
 import { Blocks } from './blocks.js';
 import { type Clock, systemClock } from './clock.js';
+import { ConcurrencyMeter } from './concurrency-meter.js';
 import type { LimitCounters } from './counters.js';
 import {
   type Decision,
@@ -182,6 +183,18 @@ export class Limiter {
     return reservation;
   }
 
+  /**
+   * Counts a call that was let in before this limiter was there and is still under way: takes the permits of the concurrency limits that
+   * it meets, also beyond what there can be, and nothing of any other limit.
+   */
+  resume(request: LimitRequest): Pick<Grant, 'release'> {
+    const now = this.#clock.now();
+    this.#survey.look(request, now, none);
+    this.#survey.keepPermits();
+    const { meters } = this.#survey;
+    return new HeldGrant('', 0, 0, 0, meters, this.#survey.take(now), this.#giveBack);
+  }
+
   /** Blocks the key that a request has in a limit: twice as long each time it is blocked again soon. Returns the ms. */
   block(name: string, request: LimitRequest, ms: number): number {
     if (!(ms > 0 && ms < Number.POSITIVE_INFINITY)) {
@@ -249,6 +262,13 @@ export class Limiter {
       shadowRefused,
       keys,
     }));
+  }
+
+  /** What is in flight by each concurrency limit: its keys and how many permits they have. */
+  permits(): { readonly limit: string; readonly held: readonly (readonly [string, number])[] }[] {
+    return this.#meters.flatMap((meter) =>
+      meter instanceof ConcurrencyMeter ? [{ limit: meter.name, held: [...meter.held()] }] : [],
+    );
   }
 
   /** What has been used of every key, as plain data; permits and blocks are not in it. */

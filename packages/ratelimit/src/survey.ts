@@ -99,6 +99,12 @@ export class Survey {
     }
   }
 
+  /** Has the next `take` take nothing but permits. */
+  keepPermits(): void {
+    for (let place = 0; place < this.meters.length; place++)
+      if (!this.meters[place]!.isReleased) this.costs[place] = -1;
+  }
+
   /** Takes from every limit what was looked at, right after it was. Returns what is held now, as `Taken` has it. */
   take(now: number): readonly number[] {
     const held = this.#held;

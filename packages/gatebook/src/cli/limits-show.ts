@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { LimitView } from '../gate/state/buckets-view.js';
+import type { LimitSpec, Quota } from '../limits.js';
 import { writeStdout } from './destination.js';
 import { usageError } from './failure.js';
 import { type Seen, seen } from './operator.js';
@@ -49,10 +50,12 @@ function jsonOf({ kept, answer: view, atMs }: Seen<'limits'>): unknown {
 }
 
 function limitJson({ spec, burst, buckets, bucketsCount }: LimitView): unknown {
-  const { name, rate, scope = [], tool, shadow = false } = spec;
+  const { name, rate, inFlight, quota, scope = [], tool, shadow = false } = spec;
   return {
     name,
-    rate: { count: rate.count, per_ms: rate.perMs },
+    rate: rate === undefined ? undefined : { count: rate.count, per_ms: rate.perMs },
+    in_flight: inFlight,
+    quota: quota === undefined ? undefined : quotaJson(quota),
     burst,
     scope,
     tool,
@@ -65,6 +68,10 @@ function limitJson({ spec, burst, buckets, bucketsCount }: LimitView): unknown {
     })),
     buckets_count: bucketsCount,
   };
+}
+
+function quotaJson({ max, period }: Quota): unknown {
+  return 'rollingMs' in period ? { max, rolling_ms: period.rollingMs } : { max, ...period };
 }
 
 function textOf({ kept, answer: view, atMs }: Seen<'limits'>): string {
@@ -90,16 +97,30 @@ function textOf({ kept, answer: view, atMs }: Seen<'limits'>): string {
 }
 
 function limitRows({ spec, burst, buckets, bucketsCount }: LimitView): string[][] {
-  const { name, rate, shadow } = spec;
+  const { name, shadow } = spec;
   const limit = shadow === true ? `${name} (shadow)` : name;
-  const ofLimit = [limit, `${rate.count} in ${longText(rate.perMs)}`];
+  const ofLimit = [limit, kindText(spec)];
   if (buckets.length === 0) return [[...ofLimit, '-', '0', String(burst), String(burst), 'now']];
   const rows = buckets.map(({ key, used, left, fullInMs }) => [
     ...[...ofLimit, keyText(key), String(rounded(used)), String(rounded(left))],
-    ...[String(burst), longText(fullInMs)],
+    ...[String(burst), fullInMs === undefined ? fullText(spec) : longText(fullInMs)],
   ]);
   const more = bucketsCount - buckets.length;
   return more === 0 ? rows : [...rows, [...ofLimit, `and ${more} more`, '', '', '', '']];
+}
+
+function kindText({ rate, inFlight, quota }: LimitSpec): string {
+  if (inFlight !== undefined) return `${inFlight} in flight`;
+  if (quota === undefined) return `${rate?.count ?? 0} in ${longText(rate?.perMs ?? 0)}`;
+  const { max, period } = quota;
+  if ('rollingMs' in period) return `${max} in any ${longText(period.rollingMs)}`;
+  const zone = period.zone === undefined ? '' : ` of ${period.zone}`;
+  return `${max} a calendar ${period.calendar}${zone}`;
+}
+
+function fullText({ inFlight, quota }: LimitSpec): string {
+  if (inFlight !== undefined) return 'as calls end';
+  return quota !== undefined && 'calendar' in quota.period ? `next ${quota.period.calendar}` : '-';
 }
 
 function keyText(key: LimitView['buckets'][number]['key']): string {

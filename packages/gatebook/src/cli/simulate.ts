@@ -1,6 +1,13 @@
 import { createReadStream } from 'node:fs';
 import type { Readable } from 'node:stream';
-import { type Decision, Limiter, type LimitRequest, ManualClock } from '@gatebook/ratelimit';
+import {
+  type Decision,
+  type Grant,
+  Limiter,
+  type LimitRequest,
+  ManualClock,
+  type Refusal,
+} from '@gatebook/ratelimit';
 import { type LimitSpec, limitOf } from '../limits.js';
 import { writeStdout } from './destination.js';
 import { CliError, codeOf, reasonOf, usageError } from './failure.js';
@@ -17,6 +24,8 @@ export interface SimulateOptions {
 
 interface TimedRequest extends LimitRequest {
   readonly atMs: number;
+  /** How long it is in flight. */
+  readonly lastsMs: number;
 }
 
 const lineBytesMax = 1024 * 1024;
@@ -103,7 +112,9 @@ class Simulation {
       new CliError(1, `line ${number}: ${reasonOf(error)}`, { cause: error });
     if (waitMs === undefined) {
       try {
-        held.decision = this.#limiter.take(held.request);
+        const answer = this.#limiter.take(held.request);
+        held.decision = answer;
+        this.#start(answer, held.request);
       } catch (error) {
         throw named(error);
       }
@@ -114,6 +125,7 @@ class Simulation {
       (decision) => {
         held.decision = decision;
         held.decidedMs = this.#clock.now();
+        this.#start(decision, held.request);
       },
       (error: unknown) => {
         failed = named(error);
@@ -121,6 +133,12 @@ class Simulation {
     );
     await settled();
     if (failed !== undefined) throw failed;
+  }
+
+  #start(answer: Grant | Refusal, { lastsMs }: TimedRequest): void {
+    if (!answer.allowed) return;
+    if (lastsMs === 0) answer.release();
+    else this.#clock.wake(lastsMs, () => answer.release());
   }
 
   /** What is decided on the way is told before the time goes on. */
@@ -218,9 +236,12 @@ function readRequest(bytes: Buffer | undefined, number: number): TimedRequest {
     tool,
     session_id: session,
     cost,
+    lasts_ms: lastsMs = 0,
   } = value as Record<string, unknown>;
   if (typeof atMs !== 'number' || !(atMs >= 0 && atMs <= Number.MAX_SAFE_INTEGER))
     throw wrong('at_ms is no number of 0 or more');
+  if (typeof lastsMs !== 'number' || !(lastsMs >= 0 && lastsMs <= Number.MAX_SAFE_INTEGER))
+    throw wrong('lasts_ms is no number of 0 or more');
   if (typeof actor !== 'object' || actor === null) throw wrong('actor is no object');
   if (cost !== undefined && typeof cost !== 'number') throw wrong('cost is no number');
   const { user_id: user, channel } = actor as Record<string, unknown>;
@@ -229,5 +250,8 @@ function readRequest(bytes: Buffer | undefined, number: number): TimedRequest {
     if (word !== undefined && typeof word !== 'string')
       throw wrong(`${name === 'actor' ? 'actor.user_id' : name} is no text`);
   }
-  return { atMs, cost, ...(words as Pick<LimitRequest, 'actor' | 'channel' | 'tool' | 'session'>) };
+  return {
+    ...{ atMs, lastsMs, cost },
+    ...(words as Pick<LimitRequest, 'actor' | 'channel' | 'tool' | 'session'>),
+  };
 }

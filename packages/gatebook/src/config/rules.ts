@@ -25,11 +25,34 @@ export function crossFaults(settings: readonly Setting[]): Fault[] {
     }
   }
   const limits = given.get(`${limiting}limits`);
-  const taken = Object.keys((limits?.value ?? {}) as object).find((name) => ownLimits.has(name));
-  if (limits !== undefined && taken !== undefined) {
-    faults.push(fault(limits, `has a limit named ${taken}, which is a key's name`));
+  if (limits !== undefined) {
+    const isOfRedis = given.has(`${limiting}redis_url`);
+    for (const [name, limit] of Object.entries((limits.value ?? {}) as object)) {
+      const what = limitFault(name, limit as Readonly<Record<string, unknown>>, isOfRedis);
+      if (what !== undefined) faults.push(fault(limits, what));
+    }
   }
   return faults;
+}
+
+const kinds = ['rate', 'in_flight', 'quota', 'rolling'];
+
+function limitFault(
+  name: string,
+  limit: Readonly<Record<string, unknown>>,
+  isOfRedis: boolean,
+): string | undefined {
+  if (ownLimits.has(name)) return `has a limit named ${name}, which is a key's name`;
+  const [kind, ...others] = kinds.filter((each) => limit[each] !== undefined);
+  if (kind === undefined) return `has a limit ${name} without ${kinds.join(', ')}: say one of them`;
+  if (others.length > 0) return `has a limit ${name} with ${kind} and ${others[0]}: leave one out`;
+  if (kind !== 'rate' && limit['burst'] !== undefined)
+    return `has a limit ${name} with burst, which is only of a rate`;
+  if (kind !== 'quota' && limit['zone'] !== undefined)
+    return `has a limit ${name} with zone, which is only of a quota`;
+  if (kind === 'rolling' && !isOfRedis)
+    return `has a limit ${name} with rolling, which is counted in Redis only: set redis_url, or take quota`;
+  return undefined;
 }
 
 function fault({ key, source = '', place }: Setting, message: string): Fault {

@@ -1,5 +1,6 @@
-import { members, parseRate } from '@gatebook/ratelimit';
+import { checkLimits, members, parseRate } from '@gatebook/ratelimit';
 import { z } from 'zod';
+import { parseQuota } from '../limits.js';
 import { key, onOff, span, spanWanted, text, yesOrNo } from './key.js';
 import {
   always,
@@ -14,15 +15,38 @@ import {
 const perMinute = z.int().min(0).max(1e9);
 const perMinuteWanted = 'a whole number from 0';
 
+const rateWanted = 'a rate such as "60/min", "5/s", "1000/day" or "100/15min"';
+
 const limit = z.strictObject({
-  rate: key(z.string().refine(isRate), {
+  rate: key(z.string().refine(isRate).optional(), {
     help: 'How many pass in which time; they come back evenly. 0 lets nothing through.',
-    wanted: 'a rate such as "60/min", "5/s", "1000/day" or "100/15min"',
+    wanted: rateWanted,
+    unset: 'it is of another kind',
   }),
   burst: key(z.number().min(0).max(1e9).optional(), {
-    help: 'How many may pass at once.',
+    help: 'How many of a rate may pass at once.',
     wanted: 'a number from 0',
     unset: 'the count of the rate',
+  }),
+  in_flight: key(z.int().min(0).max(1_000).optional(), {
+    help: 'In the place of a rate: how many calls may be under way at once.',
+    wanted: 'a whole number from 0 to 1000',
+    unset: 'it is of another kind',
+  }),
+  quota: key(z.string().refine(isQuota).optional(), {
+    help: 'In the place of a rate: how many pass in a calendar minute, hour, day, week or month.',
+    wanted: 'a quota such as "1000/month", "200/day" or "50/hour"',
+    unset: 'it is of another kind',
+  }),
+  zone: key(z.string().refine(isZone).optional(), {
+    help: 'The time zone of that calendar.',
+    wanted: 'the name of a time zone such as "Europe/Berlin"',
+    unset: 'UTC',
+  }),
+  rolling: key(z.string().refine(isRolling).optional(), {
+    help: 'In the place of a rate: how many pass in any span of that length, counted in sixtieths of it. Needs `redis_url`.',
+    wanted: 'a quota such as "1000/30day" or "200/24h"',
+    unset: 'it is of another kind',
   }),
   scope: key(z.array(z.enum(members)).default([]), {
     help: 'What each has a limit of its own.',
@@ -39,9 +63,29 @@ const limit = z.strictObject({
   }),
 });
 
-function isRate(rate: string): boolean {
+function isRate(text: string): boolean {
+  return works(() => parseRate(text));
+}
+
+function isQuota(text: string): boolean {
+  return works(() => parseQuota(text));
+}
+
+function isZone(zone: string): boolean {
+  const quota = { ...parseQuota('1/day', zone), kind: 'quota' } as const;
+  return works(() => checkLimits([{ ...quota, name: 'zone' }]));
+}
+
+function isRolling(text: string): boolean {
+  return works(() => {
+    const { count: max, perMs: rollingMs } = parseRate(text);
+    checkLimits([{ kind: 'quota', name: 'rolling', max, period: { rollingMs } }]);
+  });
+}
+
+function works(read: () => unknown): boolean {
   try {
-    parseRate(rate);
+    read();
     return true;
   } catch {
     return false;
@@ -83,7 +127,7 @@ export const rateLimiting = z.strictObject({
   limits: key(
     z.record(z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.:*-]{0,63}$/), limit).default({}),
     {
-      help: 'Further limits, each with a name: `[security.rate_limiting.limits.writes]` with `rate`, `burst`, `scope`, `tool`, `shadow`.',
+      help: 'Further limits, each with a name: `[security.rate_limiting.limits.writes]` with `rate` (and `burst`), `in_flight`, `quota` (and `zone`) or `rolling`, and with `scope`, `tool`, `shadow`.',
       wanted: 'a table of limits, each with a name of at most 64 letters, digits and _.:*-',
       weakens: whenNotAll,
       live: true,

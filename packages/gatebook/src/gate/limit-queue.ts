@@ -4,6 +4,8 @@ import type { LimitAnswer, SharedRequest } from './state/message.js';
 
 /** Between two tries, at least: what others took meanwhile is not known. */
 const pauseMsMin = 5;
+/** Where time alone does not say when: calls that are in flight end when they end. */
+const pauseMsUntold = 50;
 
 /**
  * Waits for the limits. The calls of one gate do so one after the other, in the order in which they came; among several gates there is no
@@ -39,9 +41,10 @@ export class LimitQueue {
     for (;;) {
       if (signal.aborted) return undefined;
       const answer = await this.#buckets.take(request, approval);
-      const { retryAfterMs } = answer;
-      if (answer.allowed || retryAfterMs === null) return answer;
-      const pauseMs = Math.max(pauseMsMin, Math.ceil(retryAfterMs));
+      const { allowed, reason, retryAfterMs } = answer;
+      const isUntold = retryAfterMs === null && reason === 'limit';
+      if (allowed || (retryAfterMs === null && !isUntold)) return answer;
+      const pauseMs = Math.max(pauseMsMin, Math.ceil(retryAfterMs ?? pauseMsUntold));
       if (performance.now() + pauseMs > deadline) return answer;
       try {
         await sleep(pauseMs, undefined, { signal });

@@ -20,6 +20,11 @@ export function processFacts(pid: number | string, proc = '/proc'): ProcessFacts
   return { state, parent: Number(parent), began };
 }
 
+/** Names the run of the machine; undefined where nothing says it. */
+export function bootId(): string | undefined {
+  return textOf('/proc/sys/kernel/random/boot_id')?.trim();
+}
+
 export function textOf(path: string): string | undefined {
   try {
     return fs.readFileSync(path, 'utf8');

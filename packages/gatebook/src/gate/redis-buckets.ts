@@ -91,6 +91,8 @@ export class RedisBuckets implements Buckets {
   spent(grant: string): string | undefined {
     const held = this.#held.get(grant);
     this.#held.delete(grant);
+    // What cannot be given back of what is in flight lapses there.
+    void held?.grant.release().catch(() => undefined);
     return held?.approval;
   }
 

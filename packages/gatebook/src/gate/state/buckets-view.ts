@@ -1,5 +1,5 @@
 import { type LimitRequest, requestOf } from '@gatebook/ratelimit';
-import type { LimitSpec } from '../../limits.js';
+import { type LimitSpec, mostOf } from '../../limits.js';
 import type { SharedLimits } from './shared-limits.js';
 
 /** One bucket of which something is used. */
@@ -8,8 +8,8 @@ export interface BucketView {
   readonly key: LimitRequest;
   readonly used: number;
   readonly left: number;
-  /** When it is full again if nobody takes from it. */
-  readonly fullInMs: number;
+  /** When it is full again if nobody takes from it; undefined where that is not by time alone, or the calendar's business. */
+  readonly fullInMs?: number | undefined;
 }
 
 export interface LimitView {
@@ -35,13 +35,13 @@ export function bucketsView(limits: SharedLimits): BucketsView {
   return {
     limits: all.map(({ spec, used }) => {
       const { rate, scope = [] } = spec;
-      const burst = spec.burst ?? Math.max(1, rate.count);
+      const burst = mostOf(spec);
       const emptiest = [...used].sort(([, a], [, b]) => b - a).slice(0, each);
       const buckets = emptiest.map(([key, amount]) => ({
         key: shortened(requestOf(scope, key) ?? {}),
         used: amount,
         left: Math.max(0, burst - amount),
-        fullInMs: Math.ceil((amount * rate.perMs) / rate.count),
+        ...(rate === undefined ? {} : { fullInMs: Math.ceil((amount * rate.perMs) / rate.count) }),
       }));
       return { spec, burst, buckets, bucketsCount: used.length };
     }),

@@ -4,6 +4,7 @@ import { within } from '../../mcp/delay.js';
 import type { GateState } from './gate-state.js';
 import type { LostCallSearch, SearchedBook } from './lost-call-search.js';
 import type { OperatorDoor } from './operator-door.js';
+import type { QuotaJournal } from './quota-journal.js';
 import type { Left, StateFolder } from './state-folder.js';
 
 /** Where the holder keeps what the next one must know. */
@@ -14,6 +15,7 @@ export function stateFolderOf(keysDir: string): string {
 interface Holding {
   readonly state: GateState;
   readonly folder: StateFolder;
+  readonly journal: QuotaJournal;
   readonly door: OperatorDoor;
   readonly search: LostCallSearch | undefined;
 }
@@ -61,10 +63,12 @@ class GateHook implements MessageHook {
     this.#closed = true;
     this.#held?.door.close();
     if (this.#held === undefined) return;
-    const { state, folder, search } = this.#held;
+    const { state, folder, journal, search } = this.#held;
     const unsure = state.hasGates || search?.isDone === false;
     search?.stop();
-    if (how === 'clean') folder.end(state.snapshot(), unsure);
+    if (how !== 'clean') return;
+    journal.close();
+    folder.end(state.snapshot(), unsure);
   }
 
   async #begin(): Promise<Holding> {
@@ -76,7 +80,10 @@ class GateHook implements MessageHook {
     const place = stateFolderOf(this.#keysDir);
     const folder = new StateFolder(place);
     const left = folder.begin();
-    const state = stateAfter(left, GateState);
+    const { QuotaJournal } = await import('./quota-journal.js');
+    const { bootId } = await import('../process-facts.js');
+    const journal = new QuotaJournal({ path: join(place, 'quotas.jsonl'), boot: bootId() });
+    const state = stateAfter(left, GateState, journal);
     state.pins.keepIn(join(place, 'pins.json'));
     const door = new OperatorDoor(place, state);
     const { LostCallSearch } = await import('./lost-call-search.js');
@@ -84,7 +91,7 @@ class GateHook implements MessageHook {
       this.#book === undefined
         ? undefined
         : new LostCallSearch(this.#book, folder, () => state.gates());
-    const held = { state, folder, door, search };
+    const held = { state, folder, journal, door, search };
     this.#held = held;
     await door.open();
     if (left.kind === 'lost' || (left.kind === 'snapshot' && left.unsure)) {
@@ -99,15 +106,15 @@ class GateHook implements MessageHook {
 }
 
 /** A snapshot that is damaged says nothing, so everything counts as spent. */
-export function stateAfter(left: Left, State: typeof GateState): GateState {
-  if (left.kind === 'lost') return new State({ emptyAtMs: left.atMs });
-  const state = new State();
+export function stateAfter(left: Left, State: typeof GateState, journal?: QuotaJournal): GateState {
+  if (left.kind === 'lost') return new State({ emptyAtMs: left.atMs, journal });
+  const state = new State({ journal });
   if (left.kind !== 'snapshot') return state;
   try {
     state.restore(left.state);
     return state;
   } catch {
-    return new State({ emptyAtMs: Date.now() });
+    return new State({ emptyAtMs: Date.now(), journal });
   }
 }
 

@@ -1,10 +1,17 @@
 import { randomBytes } from 'node:crypto';
 import type { Caller } from '@gatebook/audit';
-import type { Decision, Grant } from '@gatebook/ratelimit';
+import {
+  type Clock,
+  type Decision,
+  type Grant,
+  type LimitRequest,
+  systemClock,
+} from '@gatebook/ratelimit';
 import { limitAnswer } from '../buckets.js';
 import { GateError } from '../errors.js';
 import { type Approval, Approvals, type StoredApprovals } from './approvals.js';
 import { Breaker, type StoredSession } from './breaker.js';
+import { CallsUnderWay, type CallUnderWay, permitMs } from './calls-under-way.js';
 import {
   type Answer,
   type Ask,
@@ -31,11 +38,23 @@ export interface StateSnapshot {
   readonly limits: LimitsSnapshot;
   readonly sessions: readonly StoredSession[];
   readonly approvals: StoredApprovals;
+  /** What is in flight. */
+  readonly calls?: readonly CallUnderWay[] | undefined;
 }
 
 interface Held {
   readonly grant: Grant;
   readonly approval: Approval | undefined;
+  /** The configuration whose limits it met. */
+  readonly limits: string;
+  readonly request: LimitRequest;
+  /** The limits of what is in flight that it met. */
+  readonly own: readonly string[];
+  /** The configuration that took the place of that one, and what it has in the limits of those that did. */
+  now: string;
+  readonly more: Pick<Grant, 'release'>[];
+  /** Until when it counts as in flight, unless its gate says so again. */
+  untilMs: number;
 }
 
 /** One process that asks. */
@@ -64,10 +83,17 @@ export class GateState {
   /** Before the numbers of grants: what another holder granted is nothing here. */
   readonly #name = randomBytes(9).toString('base64url');
   #granted = 0;
+  /** Before that nothing lapses of what is in flight. */
+  #lapseMs = Number.POSITIVE_INFINITY;
   readonly #guests = new Map<string, Guest>();
+  /** Of earlier holders. */
+  readonly #calls: CallsUnderWay;
+  readonly #clock: Clock;
 
   constructor(options: SharedLimitsOptions = {}) {
+    this.#clock = options.clock ?? systemClock;
     this.limits = new SharedLimits(options);
+    this.#calls = new CallsUnderWay(this.#clock);
   }
 
   /** A GateError is an answer too, and thrown again where it was asked. */
@@ -82,9 +108,9 @@ export class GateState {
     }
   }
 
-  /** A process has gone. What it took stays taken; its questions stay too, for the next identical call. */
+  /** A process has gone. What it took stays taken, but what it had in flight has ended; its questions stay, for the next identical call. */
   left({ client, emitter }: Caller): Left {
-    const unsure = this.#guests.delete(client);
+    const unsure = this.#forget(client);
     const others = [...this.#guests.values()].some((guest) => guest.emitter === emitter);
     return { unsure, emitter: others ? undefined : emitter };
   }
@@ -105,12 +131,30 @@ export class GateState {
       limits: this.limits.snapshot(),
       sessions: this.breaker.snapshot(),
       approvals: this.approvals.snapshot(),
+      calls: [...this.#calls.list(), ...this.#inFlight()],
     };
   }
 
+  #inFlight(): CallUnderWay[] {
+    return [...this.#guests.values()].flatMap(({ grants }) =>
+      [...grants].flatMap(([grant, { own, request }]) =>
+        own.length === 0 ? [] : [{ grant, own, request }],
+      ),
+    );
+  }
+
+  /** Whether there was such a process. */
+  #forget(client: string): boolean {
+    for (const held of this.#guests.get(client)?.grants.values() ?? []) release(held);
+    return this.#guests.delete(client);
+  }
+
   /** Goes on from a snapshot, at the beginning. */
-  restore({ wallMs, limits, sessions, approvals }: StateSnapshot): void {
+  restore({ wallMs, limits, sessions, approvals, calls = [] }: StateSnapshot): void {
     this.limits.restore(limits);
+    for (const call of calls) {
+      this.#calls.hold(call, () => this.limits.resume(call.own, call.request));
+    }
     this.breaker.restore(sessions, Math.max(0, Date.now() - wallMs));
     this.approvals.restore(approvals);
   }
@@ -121,15 +165,17 @@ export class GateState {
       case 'hello':
         return done;
       case 'bye':
-        this.#guests.delete(from.client);
+        this.#forget(from.client);
         return done;
       case 'limits':
-        return { id: this.limits.register(message.specs, message.replaces) };
+        return { id: this.#register(message, guest) };
+      case 'holding':
+        return this.#holding(message, guest);
       case 'enter':
         return this.breaker.enter(message.session, message.call, message.rules);
       case 'ended':
         this.breaker.ended(message.session, message.success, message.probe);
-        if (message.grant !== undefined) guest.grants.delete(message.grant);
+        if (message.grant !== undefined) this.#ended(message.grant, guest);
         return done;
       case 'unprobed':
         this.breaker.unprobed(message.session, message.probe);
@@ -138,6 +184,7 @@ export class GateState {
         return this.#take(message, guest);
       case 'peek':
         if (!this.limits.knows(message.limits)) return unknown;
+        this.#lapse();
         return this.#plain(this.limits.peek(message.limits, message.request));
       case 'refund':
         this.#refund(message.grant, guest);
@@ -177,23 +224,88 @@ export class GateState {
     if (approval !== undefined && given === undefined) {
       throw new GateError('denied', 'the approval is not in force any more; ask again');
     }
+    this.#lapse();
+    const own = this.limits.inFlightOf(limits, request);
+    if (guest.grants.size >= grantsMax && own.length > 0) makeRoom(guest);
     const answer = this.limits.take(limits, request);
     if (!answer.allowed) return this.#plain(answer);
     if (given !== undefined) this.approvals.use(given.id);
     const grant = `${this.#name}.${++this.#granted}`;
-    guest.grants.set(grant, { grant: answer, approval: given });
-    if (guest.grants.size > grantsMax) {
-      const oldest = guest.grants.keys().next();
-      if (oldest.done !== true) guest.grants.delete(oldest.value);
-    }
+    const untilMs = this.#clock.now() + permitMs;
+    guest.grants.set(grant, {
+      ...{ grant: answer, approval: given, limits, request, own },
+      ...{ now: limits, more: [], untilMs },
+    });
+    if (own.length > 0) this.#lapseMs = Math.min(this.#lapseMs, untilMs);
+    if (guest.grants.size > grantsMax) dropOldest(guest);
     return { ...this.#plain(answer), grant };
+  }
+
+  /** What nobody has spoken of for too long is not in flight any more: its gate may not even know that it was let through. */
+  #lapse(): void {
+    this.#calls.lapse();
+    const now = this.#clock.now();
+    if (now < this.#lapseMs) return;
+    this.#lapseMs = Number.POSITIVE_INFINITY;
+    for (const { grants } of this.#guests.values()) {
+      for (const [grant, held] of grants) {
+        if (held.own.length === 0) continue;
+        if (held.untilMs > now) {
+          this.#lapseMs = Math.min(this.#lapseMs, held.untilMs);
+          continue;
+        }
+        grants.delete(grant);
+        release(held);
+      }
+    }
   }
 
   #refund(grant: string, guest: Guest): void {
     const held = guest.grants.get(grant);
+    if (held === undefined) {
+      this.#calls.end(grant);
+      return;
+    }
     guest.grants.delete(grant);
-    held?.grant.refund();
-    if (held?.approval !== undefined) this.approvals.giveBack(held.approval.id);
+    release(held);
+    held.grant.refund();
+    this.limits.count(held.limits, held.request);
+    if (held.approval !== undefined) this.approvals.giveBack(held.approval.id);
+  }
+
+  #ended(grant: string, guest: Guest): void {
+    const held = guest.grants.get(grant);
+    if (held === undefined) this.#calls.end(grant);
+    else release(held);
+    guest.grants.delete(grant);
+  }
+
+  /** What the gate has in flight by the limits that are replaced is so by the new ones. */
+  #register({ specs, replaces }: Ask<'limits'>, guest: Guest): string {
+    const id = this.limits.register(specs, replaces);
+    if (replaces === undefined || replaces === id) return id;
+    for (const held of guest.grants.values()) {
+      if (held.now !== replaces) continue;
+      held.now = id;
+      const own = this.limits.inFlightOf(id, held.request);
+      if (own.length > 0) held.more.push(this.limits.resume(own, held.request));
+    }
+    return id;
+  }
+
+  /** Calls that are under way, perhaps since before this one held. */
+  #holding({ limits, calls }: Ask<'holding'>, guest: Guest): Done | UnknownLimits {
+    if (!this.limits.knows(limits)) return unknown;
+    for (const { grant, request } of calls) {
+      const held = guest.grants.get(grant);
+      if (held !== undefined) {
+        held.untilMs = this.#clock.now() + permitMs;
+        continue;
+      }
+      const own = this.limits.inFlightOf(limits, request);
+      this.#calls.hold({ grant, own, request }, () => this.limits.resume(own, request));
+    }
+    return done;
   }
 
   #requireOwn(question: string, { client }: Caller): void {
@@ -213,6 +325,28 @@ export class GateState {
   #plain(decision: Decision): LimitAnswer {
     return limitAnswer(decision, this.limits.nameOf(decision));
   }
+}
+
+/** Gives back what a call has of what may be in flight. */
+function release({ grant, more }: Held): void {
+  grant.release();
+  for (const each of more) each.release();
+}
+
+/** Of what a process took, the oldest can no more be given back; what is in flight must be. */
+function dropOldest({ grants }: Guest): void {
+  for (const [grant, { own }] of grants) {
+    if (own.length > 0) continue;
+    grants.delete(grant);
+    return;
+  }
+}
+
+/** @throws GateError where all that a process took is in flight */
+function makeRoom(guest: Guest): void {
+  dropOldest(guest);
+  if (guest.grants.size < grantsMax) return;
+  throw new GateError('too_many_limits', `more than ${grantsMax} calls of one gate are in flight`);
 }
 
 function jsonOf(answer: Answer<Op> | { readonly error: StateError }): string {

@@ -40,6 +40,11 @@ export interface Exchanges {
     LimitAnswer | UnknownLimits,
   ];
   peek: [{ limits: string; request: SharedRequest }, LimitAnswer | UnknownLimits];
+  /** Calls that these limits let through and that are under way: said at times, so that one who holds later counts them. */
+  holding: [
+    { limits: string; calls: readonly { grant: string; request: SharedRequest }[] },
+    Done | UnknownLimits,
+  ];
   /** The call was not made: what was taken for it is given back, the approval it used too. */
   refund: [{ grant: string }, Done];
   find: [{ question: Question }, { approval?: Approval | undefined }];
@@ -155,6 +160,13 @@ const checks: Readonly<Record<Op, Check>> = {
     optional(value, 'approval', short);
   },
   peek: (value) => checkRequest(value),
+  holding: (value) => {
+    short(value, 'limits');
+    for (const call of list(value, 'calls')) {
+      short(call, 'grant');
+      checkAsked(member(call, 'request'));
+    }
+  },
   refund: (value) => short(value, 'grant'),
   find: (value) => checkQuestion(member(value, 'question')),
   ask: (value) => {
@@ -199,16 +211,34 @@ const checks: Readonly<Record<Op, Check>> = {
 function checkSpec(spec: unknown): void {
   short(spec, 'name');
   const rate = member(spec, 'rate');
-  amount(rate, 'count');
-  amount(rate, 'perMs');
+  const quota = member(spec, 'quota');
+  if (rate !== undefined) {
+    amount(rate, 'count');
+    amount(rate, 'perMs');
+  } else if (quota !== undefined) {
+    amount(quota, 'max');
+    checkPeriod(member(quota, 'period'));
+  } else amount(spec, 'inFlight');
   optional(spec, 'burst', amount);
   optional(spec, 'scope', texts);
   optional(spec, 'tool', short);
 }
 
+function checkPeriod(period: unknown): void {
+  if (member(period, 'rollingMs') !== undefined) {
+    amount(period, 'rollingMs');
+    return;
+  }
+  short(period, 'calendar');
+  optional(period, 'zone', short);
+}
+
 function checkRequest(value: unknown): void {
   short(value, 'limits');
-  const request = member(value, 'request');
+  checkAsked(member(value, 'request'));
+}
+
+function checkAsked(request: unknown): void {
   for (const name of ['actor', 'channel', 'session', 'tool']) optional(request, name, long);
   optional(request, 'cost', amount);
 }

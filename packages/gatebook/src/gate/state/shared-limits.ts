@@ -3,16 +3,20 @@ import {
   type Clock,
   type Decision,
   type Grant,
+  keyMaker,
   type Limit,
   Limiter,
   type LimitRequest,
   RateLimitError,
   type Refusal,
   type Snapshot,
+  shapeOf,
   systemClock,
 } from '@gatebook/ratelimit';
-import { type LimitSpec, limitOf } from '../../limits.js';
+import { type LimitSpec, limitOf, mostOf } from '../../limits.js';
 import { GateError } from '../errors.js';
+import { permitMs } from './calls-under-way.js';
+import type { QuotaJournal } from './quota-journal.js';
 
 /** Different limits of all the configurations that are in use over one log. */
 export const limitsMax = 256;
@@ -20,6 +24,10 @@ export const limitsMax = 256;
 const idleMs = 3_600_000;
 /** Buckets of which is remembered that what counts as used of them is used. */
 const metMax = 100_000;
+/** Of one quota: each has a line in the journal. */
+const quotaKeysMax = 100_000;
+/** No period of a quota is longer. */
+const periodMsMax = 32 * 86_400_000;
 
 /** A request among the limits of several configurations, of which only its own apply. */
 interface OwnRequest extends LimitRequest {
@@ -38,6 +46,8 @@ interface Shared {
   /** What it says, as a digest: its name in the limiter. */
   readonly id: string;
   readonly spec: LimitSpec;
+  /** Of what is in flight: until when calls may be under way of which nobody has spoken yet. */
+  unsureUntilMs: number;
   usedMs: number;
   /** Where what was used is not known: of buckets that nobody has met yet too. Undefined once all of it has come back. */
   floor: Floor | undefined;
@@ -66,6 +76,8 @@ export interface SharedLimitsOptions {
    * used: all of it then. Undefined where nothing is unknown.
    */
   readonly emptyAtMs?: number | undefined;
+  /** Where quotas are counted beyond the life of this process. */
+  readonly journal?: QuotaJournal | undefined;
 }
 
 /** Names a list of limits by what they say: equal lists have equal names. */
@@ -73,9 +85,11 @@ export function configurationId(specs: readonly LimitSpec[]): string {
   return createHash('sha256').update(specs.map(idOf).join()).digest('hex').slice(0, 32);
 }
 
-function idOf({ name, rate, burst, scope = [], tool, cost, shadow }: LimitSpec): string {
-  const { count, perMs } = rate;
-  const facts = [name, count, perMs, burst ?? null, scope, tool ?? null, cost ?? 'cost', !!shadow];
+function idOf({ name, rate, burst, scope = [], tool, cost, shadow, ...kind }: LimitSpec): string {
+  const { count = null, perMs = null } = rate ?? {};
+  const facts: unknown[] = [name, count, perMs, burst ?? null, scope, tool ?? null];
+  facts.push(cost ?? 'cost', !!shadow);
+  if (rate === undefined) facts.push(kind.inFlight ?? null, kind.quota ?? null);
   return createHash('sha256').update(JSON.stringify(facts)).digest('hex').slice(0, 32);
 }
 
@@ -89,10 +103,12 @@ export class SharedLimits {
   readonly #limiter: Limiter;
   readonly #shared = new Map<string, Shared>();
   readonly #configurations = new Map<string, Configuration>();
+  readonly #journal: QuotaJournal | undefined;
 
-  constructor({ clock = systemClock, emptyAtMs }: SharedLimitsOptions = {}) {
+  constructor({ clock = systemClock, emptyAtMs, journal }: SharedLimitsOptions = {}) {
     this.#clock = clock;
     this.#emptyAtMs = emptyAtMs;
+    this.#journal = journal;
     this.#limiter = new Limiter({ limits: [], clock });
   }
 
@@ -119,7 +135,10 @@ export class SharedLimits {
     const added = limits.filter(({ id }) => !this.#shared.has(id));
     this.#makeRoom(added, limits);
     this.#setLimits([...this.#shared.values(), ...added]);
-    for (const shared of added) this.#shared.set(shared.id, shared);
+    for (const shared of added) {
+      this.#shared.set(shared.id, shared);
+      this.#restoreQuota(shared);
+    }
     this.#configurations.set(name, { own: new Set(limits.map(({ id }) => id)), limits });
     return limits;
   }
@@ -130,12 +149,42 @@ export class SharedLimits {
    * @throws GateError `unknown_limits`
    */
   take(configuration: string, request: LimitRequest): Grant | Refusal {
-    return this.#limiter.take(this.#ownRequest(configuration, request));
+    const own = this.#ownRequest(configuration, request);
+    const answer = this.#unsure(configuration, own) ?? this.#limiter.take(own);
+    if (answer.allowed) this.count(configuration, request);
+    return answer;
   }
 
   /** @throws GateError `unknown_limits` */
   peek(configuration: string, request: LimitRequest): Decision {
-    return this.#limiter.peek(this.#ownRequest(configuration, request));
+    const own = this.#ownRequest(configuration, request);
+    return this.#unsure(configuration, own) ?? this.#limiter.peek(own);
+  }
+
+  /** The limits of what is in flight that a request meets. */
+  inFlightOf(configuration: string, request: LimitRequest): string[] {
+    const { limits = [] } = this.#configurations.get(configuration) ?? {};
+    return limits.flatMap(({ id, spec }) =>
+      spec.inFlight !== undefined && isMetBy(spec, request) ? [id] : [],
+    );
+  }
+
+  /** Counts a call that is under way already in these limits of what is in flight, also where there is no room for it. */
+  resume(own: readonly string[], request: LimitRequest): Pick<Grant, 'release'> {
+    const resumed: OwnRequest = { ...request, own: new Set(own) };
+    return this.#limiter.resume(resumed);
+  }
+
+  /** Writes down what is used by now of the quotas that a request meets. */
+  count(configuration: string, request: LimitRequest): void {
+    if (this.#journal === undefined) return;
+    for (const { id, spec } of this.#configurations.get(configuration)?.limits ?? []) {
+      if (spec.quota === undefined || !isMetBy(spec, request)) continue;
+      const own: OwnRequest = { ...request, own: new Set([id]), spend: 0 };
+      const used = spec.quota.max - this.#limiter.peek(own).remaining;
+      const key = keyMaker(spec.scope ?? [])(request);
+      this.#journal.write({ id, key, atMs: this.#clock.wall(), used });
+    }
   }
 
   /** The name that the operator gave the limit which a decision is by. */
@@ -148,18 +197,26 @@ export class SharedLimits {
     if (name === undefined) this.#emptyAtMs = undefined;
     const all = [...this.#shared.values()];
     const meant = all.filter(({ spec }) => name === undefined || spec.name === name);
-    this.#setLimits(all.filter((shared) => !meant.includes(shared)));
+    // A permit is given back by the call that has it.
+    const emptied = meant.filter(({ spec }) => spec.inFlight === undefined);
+    this.#setLimits(all.filter((shared) => !emptied.includes(shared)));
     this.#setLimits(all);
-    for (const shared of meant) setFloor(shared, undefined);
+    for (const shared of meant) {
+      setFloor(shared, undefined);
+      shared.unsureUntilMs = 0;
+    }
+    const ids = meant.flatMap(({ id }) => [id, floorId(id)]);
+    this.#journal?.forget(new Set(ids), name === undefined);
     return meant.length;
   }
 
   /** What is used of every bucket that is not full. */
   buckets(): { readonly spec: LimitSpec; readonly used: Snapshot['limits'][number]['used'] }[] {
     const { limits } = this.#limiter.snapshot();
+    const permits = new Map(this.#limiter.permits().map(({ limit, held }) => [limit, held]));
     return this.#limiter.limits.map(({ name }, place) => ({
       spec: this.#shared.get(name)!.spec,
-      used: limits[place]!.used,
+      used: permits.get(name) ?? limits[place]!.used,
     }));
   }
 
@@ -168,7 +225,7 @@ export class SharedLimits {
     return {
       specs: all.map(({ spec }) => spec),
       used: this.#limiter.snapshot(),
-      floors: all.map((shared) => (this.#floorOf(shared) === 0 ? null : (shared.floor ?? null))),
+      floors: all.map((shared) => this.#storedFloor(shared)),
       emptyAtMs: this.#emptyAtMs,
     };
   }
@@ -178,24 +235,89 @@ export class SharedLimits {
     this.#emptyAtMs = emptyAtMs === undefined ? undefined : finite(emptyAtMs);
     for (const [place, spec] of specs.entries()) {
       const shared = this.#sharedOf(spec);
-      const floor = floors[place];
-      setFloor(
-        shared,
-        floor == null ? undefined : { used: finite(floor.used), atMs: finite(floor.atMs) },
-      );
+      const found = floors[place];
+      const floor =
+        found == null ? undefined : { used: finite(found.used), atMs: finite(found.atMs) };
+      if (spec.inFlight !== undefined) {
+        shared.unsureUntilMs = 0;
+        if (floor !== undefined) this.#setUnknown(shared, floor.atMs);
+      } else if (spec.quota === undefined || this.#journal === undefined) setFloor(shared, floor);
       this.#shared.set(shared.id, shared);
     }
     this.#setLimits([...this.#shared.values()]);
     this.#limiter.restore(used);
+    for (const shared of this.#shared.values()) this.#restoreQuota(shared);
   }
 
   #sharedOf(spec: LimitSpec): Shared {
     const id = idOf(spec);
-    const atMs = this.#emptyAtMs;
-    const floor = atMs === undefined ? undefined : { used: burstOf(spec), atMs };
-    return (
-      this.#shared.get(id) ?? { id, spec, usedMs: this.#clock.now(), floor, met: new Set<string>() }
-    );
+    const known = this.#shared.get(id);
+    if (known !== undefined) return known;
+    const usedMs = this.#clock.now();
+    const shared: Shared = {
+      ...{ id, spec, usedMs, unsureUntilMs: 0 },
+      ...{ floor: undefined, met: new Set<string>() },
+    };
+    const isWritten = spec.quota !== undefined && this.#journal !== undefined;
+    const atMs = isWritten ? this.#journal?.missingMs : this.#emptyAtMs;
+    if (atMs !== undefined) this.#setUnknown(shared, atMs);
+    return shared;
+  }
+
+  /** Everything counts as used at a time, for what was is not known. */
+  #setUnknown(shared: Shared, atMs: number): void {
+    if (shared.spec.inFlight === undefined) {
+      setFloor(shared, { used: mostOf(shared.spec), atMs });
+      return;
+    }
+    // By the time that passes here: a clock that is set back makes it no longer.
+    const passedMs = Math.max(0, this.#clock.wall() - atMs);
+    shared.unsureUntilMs = this.#clock.now() + Math.max(0, permitMs - passedMs);
+  }
+
+  #storedFloor(shared: Shared): Floor | null {
+    if (shared.spec.inFlight === undefined) {
+      return this.#floorOf(shared) === 0 ? null : (shared.floor ?? null);
+    }
+    const leftMs = shared.unsureUntilMs - this.#clock.now();
+    if (leftMs <= 0) return null;
+    return { used: mostOf(shared.spec), atMs: this.#clock.wall() + leftMs - permitMs };
+  }
+
+  /** A quota goes on with what the journal has of it. */
+  #restoreQuota(shared: Shared): void {
+    const { id, spec } = shared;
+    if (spec.quota === undefined) return;
+    const [floor] = this.#journal?.countsOf(floorId(id)) ?? [];
+    if (floor !== undefined && floor.used > this.#floorOf(shared)) setFloor(shared, floor);
+    for (const { key, atMs, used } of this.#journal?.countsOf(id) ?? []) {
+      this.#restoreKey(id, spec, key, used, atMs);
+    }
+  }
+
+  /** No less is used of a key than was at that time, if its period has not ended since. */
+  #restoreKey(id: string, spec: LimitSpec, key: string, used: number, atMs: number): void {
+    const shape = shapeOf({ ...limitOf(spec), name: id });
+    this.#limiter.restore({
+      version: 1,
+      wallMs: atMs,
+      limits: [{ shape, used: [[key, used]] }],
+    });
+  }
+
+  /** What a limit of what is in flight says while calls may be under way of which it does not know. */
+  #unsure(configuration: string, request: OwnRequest): Refusal | undefined {
+    const now = this.#clock.now();
+    for (const { id, spec, unsureUntilMs } of this.#configurations.get(configuration)!.limits) {
+      if (unsureUntilMs <= now || spec.shadow === true || !isMetBy(spec, request)) continue;
+      const retryAfterMs = unsureUntilMs - now;
+      const limit = mostOf(spec);
+      return {
+        ...{ allowed: false, by: id, remaining: 0, limit },
+        ...{ retryAfterMs, resetMs: retryAfterMs, reason: 'limit' },
+      };
+    }
+    return undefined;
   }
 
   #setLimits(all: readonly Shared[]): void {
@@ -226,11 +348,28 @@ export class SharedLimits {
       }
     }
     this.#limiter.restore({ ...rest, limits: inherited });
+    for (const { id, spec } of limits) if (spec.quota !== undefined) this.#writeAll(id);
+  }
+
+  /** Writes down what is used of all keys of a quota. */
+  #writeAll(id: string): void {
+    const place = this.#limiter.limits.findIndex(({ name }) => name === id);
+    const atMs = this.#clock.wall();
+    for (const [key, used] of this.#limiter.snapshot().limits[place]?.used ?? []) {
+      this.#journal?.write({ id, key, atMs, used });
+    }
   }
 
   #raiseFloor(shared: Shared, least: number): void {
-    const used = Math.min(least, burstOf(shared.spec));
-    if (used > this.#floorOf(shared)) setFloor(shared, { used, atMs: this.#clock.wall() });
+    // What is in flight is known by the calls themselves.
+    if (shared.spec.inFlight !== undefined) return;
+    const used = Math.min(least, mostOf(shared.spec));
+    if (used <= this.#floorOf(shared)) return;
+    const floor = { used, atMs: this.#clock.wall() };
+    setFloor(shared, floor);
+    if (shared.spec.quota !== undefined) {
+      this.#journal?.write({ id: floorId(shared.id), key: '', ...floor });
+    }
   }
 
   /** Forgets limits that nobody has used for a long time and whose buckets are full, where there are too many. */
@@ -278,7 +417,10 @@ export class SharedLimits {
     const { floor, spec } = shared;
     if (floor === undefined) return 0;
     const passedMs = Math.max(0, this.#clock.wall() - floor.atMs);
-    const used = floor.used - (passedMs * spec.rate.count) / spec.rate.perMs;
+    const { rate } = spec;
+    // Nothing of a quota comes back before its period ends.
+    const back = rate === undefined ? 0 : (passedMs * rate.count) / rate.perMs;
+    const used = passedMs > periodMsMax && rate === undefined ? 0 : floor.used - back;
     if (used > 0) return used;
     setFloor(shared, undefined);
     return 0;
@@ -299,7 +441,11 @@ export class SharedLimits {
   }
 
   /** Has so much be used of a bucket where it is less. Returns false where there is no room for the bucket. */
-  #raise({ id, spec }: Shared, request: LimitRequest, used: number): boolean {
+  #raise({ id, spec, floor }: Shared, request: LimitRequest, used: number): boolean {
+    if (spec.rate === undefined) {
+      this.#restoreKey(id, spec, keyMaker(spec.scope ?? [])(request), used, floor?.atMs ?? 0);
+      return true;
+    }
     const { count, perMs } = spec.rate;
     const own = new Set([id]);
     const look: OwnRequest = { ...request, own, spend: 0 };
@@ -310,8 +456,9 @@ export class SharedLimits {
   }
 }
 
-function burstOf({ rate, burst = Math.max(1, rate.count) }: LimitSpec): number {
-  return burst;
+/** Under which the journal has what counts as used of every key of a quota. */
+function floorId(id: string): string {
+  return `${id}*`;
 }
 
 function setFloor(shared: Shared, floor: Floor | undefined): void {
@@ -329,14 +476,21 @@ function scopeOf({ scope = [] }: LimitSpec): string {
   return JSON.stringify(scope);
 }
 
+/** Whether a limit is about a request at all. */
+function isMetBy(spec: LimitSpec, request: LimitRequest): boolean {
+  return limitOf(spec).match?.(request) ?? true;
+}
+
 /** The limit as one among those of other configurations. */
 function ownLimit({ id, spec }: Shared): Limit {
   const limit = limitOf(spec);
-  const { match, cost = 'cost' } = limit;
+  const isCounted = spec.inFlight !== undefined;
+  const { match, cost = isCounted ? 'call' : 'cost' } = limit;
   const plain = cost === 'call' ? () => 1 : (request: LimitRequest): number => request.cost ?? 1;
   return {
     ...limit,
     name: id,
+    ...(spec.quota === undefined ? {} : { maxKeys: quotaKeysMax }),
     match: (request) =>
       (request as OwnRequest).own.has(id) &&
       ((request as OwnRequest).spend !== undefined || match === undefined || match(request)),

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import type { LimitSpec } from '../../limits.js';
 import { GateState } from './gate-state.js';
 import { ownState, StateClient } from './state-client.js';
@@ -129,6 +129,41 @@ test('a request whose turn to be told comes late keeps its place in the line', a
   await after(10);
   await Promise.all([...takes, client.take({ session: 'third' })]);
   expect(served).toEqual(['first', 'second', 'third']);
+});
+
+test('what is in flight is spoken of, so that a holder that follows a killed one counts it', async () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  try {
+    let state = new GateState();
+    let consult = ownState(state);
+    let away = false;
+    const client = new StateClient(
+      async (message) => {
+        if (away) throw new Error('away');
+        return await consult(message);
+      },
+      [{ name: 'shells', inFlight: 100 }],
+    );
+    const grants = await Promise.all(
+      Array.from({ length: 70 }, async () => (await client.take({ actor: 'ann' })).grant!),
+    );
+    const inFlight = (): number => state.limits.buckets()[0]?.used[0]?.[1] ?? 0;
+    expect(inFlight()).toBe(70);
+    client.spent(grants.pop()!);
+    state = new GateState({ emptyAtMs: Date.now() - 60_000 });
+    consult = ownState(state);
+    away = true;
+    await vi.advanceTimersByTimeAsync(10_000);
+    away = false;
+    await vi.advanceTimersByTimeAsync(10_000);
+    await vi.waitFor(() => expect(inFlight()).toBe(69));
+    for (const grant of grants) {
+      await client.ask('ended', { session: 's', success: true, grant: client.spent(grant) });
+    }
+    expect([inFlight(), vi.getTimerCount()]).toEqual([0, 0]);
+  } finally {
+    vi.useRealTimers();
+  }
 });
 
 /** So many turns of the queue of promises. */

@@ -3,6 +3,7 @@ import type { Caller } from '@gatebook/audit';
 import type { LimitSpec } from '../../limits.js';
 import type { Buckets } from '../buckets.js';
 import { GateError } from '../errors.js';
+import { permitMs } from './calls-under-way.js';
 import type { GateState } from './gate-state.js';
 import type { Answer, Ask, LimitAnswer, Op, SharedRequest, StateError } from './message.js';
 import { configurationId } from './shared-limits.js';
@@ -21,7 +22,15 @@ interface Waiting {
   readonly reject: (reason: unknown) => void;
 }
 
-/** What one gate asks of all. Holds nothing but the limits of its own configuration, which it makes known where they are not. */
+/** How often a gate says which of its calls are in flight: a holder forgets those of which it has not heard for three times as long. */
+const holdingMs = permitMs / 3;
+/** Calls in one message: what names them is bounded, and a message too. */
+const callsInMessage = 64;
+
+/**
+ * What one gate asks of all. Holds nothing but the limits of its own configuration, which it makes known where they are not, and what it
+ * has in flight, which only it can say after the holder was killed.
+ */
 export class StateClient implements Buckets {
   readonly #consult: Consult;
   #spoke = false;
@@ -34,6 +43,9 @@ export class StateClient implements Buckets {
   /** Who waits for that: no more than there are calls. */
   readonly #line: Waiting[] = [];
   #places = 0;
+  /** By their grants; only where there are limits of what is in flight. */
+  readonly #calls = new Map<string, SharedRequest>();
+  #timer: NodeJS.Timeout | undefined;
 
   constructor(consult: Consult, specs: readonly LimitSpec[]) {
     this.#consult = consult;
@@ -73,7 +85,14 @@ export class StateClient implements Buckets {
 
   /** Takes from all limits or from none. `approval`: the one by which the call passes, used up where it was for one call. */
   async take(request: SharedRequest, approval?: string): Promise<LimitAnswer> {
-    return await this.#known('take', { request, ...(approval === undefined ? {} : { approval }) });
+    const asked = { request, ...(approval === undefined ? {} : { approval }) };
+    const answer = await this.#known('take', asked);
+    const { grant } = answer;
+    if (grant !== undefined && this.#specs.some(({ inFlight }) => inFlight !== undefined)) {
+      this.#calls.set(grant, request);
+      this.#timer ??= setInterval(() => void this.#hold(), holdingMs).unref();
+    }
+    return answer;
   }
 
   async peek(request: SharedRequest): Promise<LimitAnswer> {
@@ -81,14 +100,47 @@ export class StateClient implements Buckets {
   }
 
   async refund(grant: string): Promise<void> {
+    this.#letGo(grant);
     await this.ask('refund', { grant });
   }
 
   spent(grant: string): string {
+    this.#letGo(grant);
     return grant;
   }
 
-  async close(): Promise<void> {}
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+  }
+
+  #letGo(grant: string): void {
+    this.#calls.delete(grant);
+    if (this.#calls.size > 0) return;
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  /** Says what is in flight; what cannot be said now is said the next time. */
+  async #hold(): Promise<void> {
+    const all = [...this.#calls];
+    try {
+      for (let at = 0; at < all.length; at += callsInMessage) {
+        const part = all.slice(at, at + callsInMessage);
+        const calls = part.flatMap(([grant, request]) =>
+          this.#calls.has(grant) ? [{ grant, request }] : [],
+        );
+        await this.#holding(calls);
+      }
+    } catch {}
+  }
+
+  async #holding(calls: Ask<'holding'>['calls']): Promise<void> {
+    const limits = this.#limits;
+    const answer = await this.ask('holding', { limits, calls });
+    if (!('unknown' in answer)) return;
+    await this.ask('limits', { specs: this.#specs });
+    await this.ask('holding', { limits: this.#limits, calls });
+  }
 
   #known<O extends 'take' | 'peek'>(op: O, message: Omit<Ask<O>, 'limits'>): Promise<LimitAnswer> {
     this.#spoke = true;
