@@ -19,8 +19,8 @@ import { LimitQueue } from './gate/limit-queue.js';
 import { withPin } from './gate/pin.js';
 import { type Refused, refused } from './gate/refused.js';
 import type { Approval } from './gate/state/approvals.js';
-import type { BreakerOpen, BreakerRules } from './gate/state/breaker.js';
-import type { LimitAnswer, SharedRequest } from './gate/state/message.js';
+import type { BreakerAnswer, BreakerOpen, BreakerRules } from './gate/state/breaker.js';
+import type { Ask, LimitAnswer, SharedRequest } from './gate/state/message.js';
 import type { StateClient } from './gate/state/state-client.js';
 import { Stops } from './gate/stops.js';
 import { reasonOf } from './mcp/ledger.js';
@@ -120,13 +120,18 @@ export class Gate {
 
   async #admit(call: GateCall, rules: GateRules, way: Way): Promise<Admitted | Refused> {
     const digest = argumentsDigest(call);
+    const pinned = call.pin?.();
+    const joint = pinned === undefined && this.#isJoint(rules);
+    const early = joint ? rules.policy?.decide(policyCall(call)) : undefined;
+    if (joint && (early === undefined || early.decision === 'allow')) {
+      return await this.#admitJoint(call, digest, rules, way, early);
+    }
 
     const stopped = await this.#breaker(call, digest, rules.breaker, way);
     if (stopped !== undefined) return stopped;
 
-    const pinned = call.pin?.();
     const pin = pinned === undefined ? undefined : await pinned;
-    const decision = withPin(pin, rules.policy?.decide(policyCall(call)));
+    const decision = withPin(pin, early ?? rules.policy?.decide(policyCall(call)));
     if (decision?.decision === 'deny') return await this.#denied(call, decision, way);
 
     let approval: Approval | undefined;
@@ -150,6 +155,42 @@ export class Gate {
 
     const taken = await this.#take(call, approval, rules.waitMs);
     if (taken === undefined) return await this.#givenUp(call);
+    return await this.#taken(call, rules, way, taken, decision, approval);
+  }
+
+  /** Whether the breaker and the limits can be asked in one message: nothing comes between them but the policy, which asks nobody. */
+  #isJoint({ breaker, waitMs }: GateRules): boolean {
+    const { hasLimits } = this.#buckets;
+    return (
+      this.#buckets === this.#state && hasLimits && breaker !== undefined && waitMs === undefined
+    );
+  }
+
+  /** What the policy allows. */
+  async #admitJoint(
+    call: GateCall,
+    digest: string,
+    rules: GateRules,
+    way: Way,
+    decision: Decision | undefined,
+  ): Promise<Admitted | Refused> {
+    const entry = entryOf(call, digest, rules.breaker ?? {});
+    const { entered, taken } = await this.#state.admit(entry, requestOf(call));
+    const stopped = await this.#entered(call, entered, way);
+    if (stopped !== undefined) return stopped;
+    if (taken === undefined) throw new GateError('bad_message', 'the limits were not asked');
+    return await this.#taken(call, rules, way, taken, decision);
+  }
+
+  /** The limits have answered. */
+  async #taken(
+    call: GateCall,
+    rules: GateRules,
+    way: Way,
+    taken: LimitAnswer,
+    decision: Decision | undefined,
+    approval?: Approval,
+  ): Promise<Admitted | Refused> {
     if (!taken.allowed) return await this.#limited(call, taken);
     const giveBack = async (): Promise<void> => {
       if (taken.grant !== undefined) await this.#tell(this.#buckets.refund(taken.grant));
@@ -189,9 +230,14 @@ export class Gate {
       void this.#tell(this.#state.hello());
       return undefined;
     }
-    const { sessionId: session } = call;
-    const same = `${nameOf(call)} ${digest}`.slice(-512);
-    const entered = await this.#state.ask('enter', { session, call: same, rules });
+    return await this.#entered(
+      call,
+      await this.#state.ask('enter', entryOf(call, digest, rules)),
+      way,
+    );
+  }
+
+  async #entered(call: GateCall, entered: BreakerAnswer, way: Way): Promise<Refused | undefined> {
     if (!entered.open) {
       way.probe = entered.probe;
       return undefined;
@@ -289,6 +335,11 @@ const unlimited: LimitAnswer = {
   limit: null,
   retryAfterMs: 0,
 };
+
+function entryOf(call: GateCall, digest: string, rules: BreakerRules): Ask<'enter'> {
+  const same = `${nameOf(call)} ${digest}`.slice(-512);
+  return { session: call.sessionId, call: same, rules };
+}
 
 function policyCall(call: GateCall): Parameters<Policy['decide']>[0] {
   const { actor, server, name: tool, annotations } = call;

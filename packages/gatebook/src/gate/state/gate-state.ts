@@ -13,6 +13,7 @@ import { type Approval, Approvals, type StoredApprovals } from './approvals.js';
 import { Breaker, type StoredSession } from './breaker.js';
 import { CallsUnderWay, type CallUnderWay, permitMs } from './calls-under-way.js';
 import {
+  type Admission,
   type Answer,
   type Ask,
   type Done,
@@ -180,6 +181,8 @@ export class GateState {
       case 'unprobed':
         this.breaker.unprobed(message.session, message.probe);
         return done;
+      case 'admit':
+        return this.#admit(message, guest);
       case 'take':
         return this.#take(message, guest);
       case 'peek':
@@ -215,6 +218,20 @@ export class GateState {
       case 'acceptPin':
         this.pins.accept(message.server, message.tool, message.hash);
         return done;
+    }
+  }
+
+  #admit(message: Ask<'admit'>, guest: Guest): Admission | UnknownLimits {
+    // Before it enters, which counts: it will ask again.
+    if (!this.limits.knows(message.limits)) return unknown;
+    const entered = this.breaker.enter(message.session, message.call, message.rules);
+    if (entered.open) return { entered };
+    try {
+      const taken = this.#take(message, guest);
+      return 'unknown' in taken ? taken : { entered, taken };
+    } catch (error) {
+      if (entered.probe !== undefined) this.breaker.unprobed(message.session, entered.probe);
+      throw error;
     }
   }
 

@@ -35,6 +35,11 @@ export interface Exchanges {
   ];
   /** The call that was to show whether a stopped session may go on was not made. */
   unprobed: [{ session: string; probe: string }, Done];
+  /** `enter`, and `take` where the session may go on: one message in the place of two. */
+  admit: [
+    { session: string; call: string; rules: BreakerRules; limits: string; request: SharedRequest },
+    Admission | UnknownLimits,
+  ];
   take: [
     { limits: string; request: SharedRequest; approval?: string | undefined },
     LimitAnswer | UnknownLimits,
@@ -90,6 +95,12 @@ export interface UnknownLimits {
   readonly unknown: true;
 }
 
+/** `taken` where the session is not stopped. */
+export interface Admission {
+  readonly entered: BreakerAnswer;
+  readonly taken?: LimitAnswer | undefined;
+}
+
 /** A decision of the limits; `null` stands for an infinite number. */
 export interface LimitAnswer {
   readonly allowed: boolean;
@@ -137,13 +148,10 @@ const checks: Readonly<Record<Op, Check>> = {
     for (const spec of specs as unknown[]) checkSpec(spec);
     optional(value, 'replaces', short);
   },
-  enter: (value) => {
-    short(value, 'session');
-    short(value, 'call');
-    const rules = member(value, 'rules');
-    for (const name of ['identicalCalls', 'failures', 'calls', 'wallMs']) {
-      optional(rules, name, amount);
-    }
+  enter: (value) => checkEntry(value),
+  admit: (value) => {
+    checkEntry(value);
+    checkRequest(value);
   },
   ended: (value) => {
     short(value, 'session');
@@ -207,6 +215,15 @@ const checks: Readonly<Record<Op, Check>> = {
     short(value, 'hash');
   },
 };
+
+function checkEntry(value: unknown): void {
+  short(value, 'session');
+  short(value, 'call');
+  const rules = member(value, 'rules');
+  for (const name of ['identicalCalls', 'failures', 'calls', 'wallMs']) {
+    optional(rules, name, amount);
+  }
+}
 
 function checkSpec(spec: unknown): void {
   short(spec, 'name');

@@ -5,20 +5,33 @@ import type { Buckets } from '../buckets.js';
 import { GateError } from '../errors.js';
 import { permitMs } from './calls-under-way.js';
 import type { GateState } from './gate-state.js';
-import type { Answer, Ask, LimitAnswer, Op, SharedRequest, StateError } from './message.js';
+import type {
+  Admission,
+  Answer,
+  Ask,
+  LimitAnswer,
+  Op,
+  SharedRequest,
+  StateError,
+} from './message.js';
 import { configurationId } from './shared-limits.js';
 
 /** Sends a message to the process that holds what the gates share. */
 export type Consult = (message: string) => Promise<string>;
 
+/** What the holder answers only where it knows the limits. */
+type LimitsOp = 'admit' | 'take' | 'peek';
+/** What it then answers. */
+type Told<O extends LimitsOp> = Exclude<Answer<O>, { readonly unknown: true }>;
+
 /** A request about limits on its way. */
 interface Waiting {
   /** Its place in the order of the calls. */
   readonly place: number;
-  readonly message: { readonly op: 'take' | 'peek' } & Omit<Ask<'take'>, 'limits'>;
+  readonly message: { readonly op: LimitsOp };
   /** How often the holder did not know the limits. */
   tries: number;
-  readonly resolve: (answer: LimitAnswer) => void;
+  readonly resolve: (answer: Answer<LimitsOp>) => void;
   readonly reject: (reason: unknown) => void;
 }
 
@@ -86,7 +99,18 @@ export class StateClient implements Buckets {
   /** Takes from all limits or from none. `approval`: the one by which the call passes, used up where it was for one call. */
   async take(request: SharedRequest, approval?: string): Promise<LimitAnswer> {
     const asked = { request, ...(approval === undefined ? {} : { approval }) };
-    const answer = await this.#known('take', asked);
+    return this.#follow(await this.#known('take', asked), request);
+  }
+
+  /** Enters a session, and where that is not stopped takes from all limits or from none. */
+  async admit(entry: Ask<'enter'>, request: SharedRequest): Promise<Admission> {
+    const answer = await this.#known('admit', { ...entry, request });
+    if (answer.taken !== undefined) this.#follow(answer.taken, request);
+    return answer;
+  }
+
+  /** What is in flight is spoken of from now on. */
+  #follow(answer: LimitAnswer, request: SharedRequest): LimitAnswer {
     const { grant } = answer;
     if (grant !== undefined && this.#specs.some(({ inFlight }) => inFlight !== undefined)) {
       this.#calls.set(grant, request);
@@ -142,11 +166,15 @@ export class StateClient implements Buckets {
     await this.ask('holding', { limits: this.#limits, calls });
   }
 
-  #known<O extends 'take' | 'peek'>(op: O, message: Omit<Ask<O>, 'limits'>): Promise<LimitAnswer> {
+  #known<O extends LimitsOp>(op: O, message: Omit<Ask<O>, 'limits'>): Promise<Told<O>> {
     this.#spoke = true;
     const place = this.#places++;
     return new Promise((resolve, reject) => {
-      this.#send({ place, message: { op, ...message }, tries: 0, resolve, reject });
+      this.#send({
+        ...{ place, message: { op, ...message }, tries: 0 },
+        // An answer is to the message that was sent.
+        ...{ resolve: resolve as Waiting['resolve'], reject },
+      });
     });
   }
 
@@ -163,7 +191,7 @@ export class StateClient implements Buckets {
     try {
       const { op, ...message } = waiting.message;
       const asked = JSON.stringify({ op, limits: this.#limits, ...message });
-      const answer = answerIn<'take' | 'peek'>(await this.#consult(asked));
+      const answer = answerIn<LimitsOp>(await this.#consult(asked));
       if (!('unknown' in answer)) waiting.resolve(answer);
       else if (++waiting.tries < registrationsMax) this.#wait(waiting);
       else {
