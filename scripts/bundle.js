@@ -51,7 +51,7 @@ const bundles = [
       cli: /\/dist\/cli\/main\.js$/,
       shared:
         /\/dist\/(cli\/(config-choice|log-choice|display-width)|open-log|recording|whole-file|gate\/(defaults|person|call-text|events|tty-question))\.js$/,
-      gate: /\/dist\/(exec\/run|mcp\/run|cli\/(launch|gate-settings)|gate\/state\/(gate-state|state-folder|operator-door|lost-call-search))\.js$/,
+      gate: /\/dist\/(exec\/run|mcp\/run|cli\/(launch|gate-settings)|gate\/state\/(gate-state|state-folder|quota-journal|operator-door|lost-call-search))\.js$/,
     },
   },
 ];

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Bench, linesOf, openBench, repository } from './gatebook.js';
+import { rowsToTry } from './rows-to-try.js';
 
 /** Every command, as the words that lead to it. */
 const commands: readonly (readonly string[])[] = [
@@ -81,7 +82,7 @@ describe('usage', () => {
   afterAll(() => bench.remove());
 
   it.each(
-    commands.map((words) => [words.join(' '), words] as const),
+    rowsToTry(commands).map((words) => [words.join(' '), words] as const),
   )('gatebook %s --help prints its options, all of them in docs/cli.md', async (_name, words) => {
     const ran = await bench.run([...words, '--help']);
     expect(ran).toMatchObject({ code: 0, stderr: '' });
@@ -92,7 +93,7 @@ describe('usage', () => {
   });
 
   it.each(
-    wrong.map((args) => [args.join(' '), args] as const),
+    rowsToTry(wrong).map((args) => [args.join(' '), args] as const),
   )('gatebook %s exits 2 and says why on stderr', async (_name, args) => {
     const ran = await bench.run(args);
     expect(ran).toMatchObject({ code: 2, stdout: '' });

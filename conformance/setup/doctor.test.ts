@@ -18,6 +18,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { finished, gatebookBin, linesOf, start } from '../cli/gatebook.js';
+import { rowsToTry } from '../cli/rows-to-try.js';
 import { ensureStrace } from '../power-loss/recording.js';
 import { type Home, openHome } from './home.js';
 
@@ -261,7 +262,7 @@ describe('gatebook doctor', () => {
       ['no keys at all', 'keys', () => rm(home.keys, { recursive: true })],
       ['keys without their log', 'log', () => rm(home.log, { recursive: true })],
     ];
-    it.each(cases)('%s: %s', async (_what, id, spoil) => {
+    it.each(rowsToTry(cases))('%s: %s', async (_what, id, spoil) => {
       await spoil();
       const { code, of } = await look();
       expect(code).toBe(1);

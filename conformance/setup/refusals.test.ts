@@ -4,6 +4,7 @@ import { chown, mkdir, readdir, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { finished, gatebookBin, linesOf } from '../cli/gatebook.js';
+import { rowsToTry } from '../cli/rows-to-try.js';
 import { front, type Home, openHome, wordsOf } from './home.js';
 
 describe('a client’s file that cannot be used', () => {
@@ -37,7 +38,7 @@ describe('a client’s file that cannot be used', () => {
     ['deep nesting', `{"mcpServers":${'[{"a":'.repeat(100_000)}`, 'nested too deeply'],
     ['more than is read', `{"mcpServers":{},"x":"${'x'.repeat(17 * 1024 * 1024)}"}`, '16777216'],
   ];
-  it.each(wrong)('%s', async (_what, content, words) => {
+  it.each(rowsToTry(wrong))('%s', async (_what, content, words) => {
     await refused(await home.write('m.json', content), 2, words);
   });
 

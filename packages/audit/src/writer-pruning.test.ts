@@ -13,6 +13,7 @@ import { checkTallyProof, proveTally } from './tally-proof.js';
 import { appendEvents, audit, numbered, openDirect, publicKeyOf } from './testing/direct-writer.js';
 import { FakeClock } from './testing/fake-clock.js';
 import {
+  callsToTry,
   changingAndLooking,
   dieAt,
   pretendToSync,
@@ -289,7 +290,9 @@ describe('the clock', () => {
         return super.wallMs() + (this.readings++ === this.#at ? wrongMs : 0);
       }
     }
-    for (let at = 0, all = 1; at < all; at++) {
+    let all = Number.POSITIVE_INFINITY;
+    for (const at of callsToTry()) {
+      if (at >= all) break;
       const log = temporaryLog();
       const clock = new WrongOnce(at);
       for (let session = 0; session < 2; session++) {
