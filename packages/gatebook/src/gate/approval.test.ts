@@ -6,7 +6,7 @@ import type { PinnedDecision } from './pin.js';
 import type { Refused } from './refused.js';
 import type { Approval, Verdict } from './state/approvals.js';
 import { GateState } from './state/gate-state.js';
-import { ownState, StateClient } from './state/state-client.js';
+import { ownHolder, StateClient } from './state/state-client.js';
 
 /** What the person of the gate says has effect once it is recorded, or not at all. */
 
@@ -56,7 +56,7 @@ async function asked(verdict: Verdict = yes): Promise<Approval | Refused> {
       return true;
     },
   };
-  const parts = { book, state: new StateClient(ownState(state), []), ask: async () => verdict };
+  const parts = { book, state: new StateClient(ownHolder(state), []), ask: async () => verdict };
   return await ask(parts, call, decision, 'd', patienceMs);
 }
 

@@ -5,7 +5,7 @@ import { type Admitted, Gate } from '../gate.js';
 import type { Refused } from './refused.js';
 import type { Verdict } from './state/approvals.js';
 import { GateState } from './state/gate-state.js';
-import { ownState, StateClient } from './state/state-client.js';
+import { ownHolder, StateClient } from './state/state-client.js';
 
 /** A session that is stopped goes on when one call shows that it may; what becomes of a call that was refused on the way. */
 
@@ -32,7 +32,7 @@ beforeEach(async () => {
         fact: async (_: AuditEvent) => true,
         missing: 0,
       },
-      state: new StateClient(ownState(new GateState()), limits),
+      state: new StateClient(ownHolder(new GateState()), limits),
       ask: async () => verdict,
     },
     rules,

@@ -3,7 +3,7 @@ import type { Ledger } from '../mcp/ledger.js';
 import type { Asker } from './asker.js';
 import { RedisBuckets } from './redis-buckets.js';
 import type { GateSettings } from './settings.js';
-import { sharedConsult } from './shared-consult.js';
+import { sharedHolder } from './shared-holder.js';
 import { StateClient } from './state/state-client.js';
 
 export interface OpenGateOptions {
@@ -31,7 +31,7 @@ export function openGate(options: OpenGateOptions): OpenGate {
   const { redis } = settings;
   const limits = redis === undefined ? settings.limits : [];
   const log = (message: string): Promise<string> => ledger.consult(message);
-  const state = new StateClient(sharedConsult({ log, isOn, allows, report }), limits);
+  const state = new StateClient(sharedHolder({ log, isOn, allows, report }), limits);
   const buckets =
     redis === undefined
       ? state

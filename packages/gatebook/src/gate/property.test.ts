@@ -5,8 +5,9 @@ import { expect, test } from 'vitest';
 import { Gate } from '../gate.js';
 import { type Book, Ledger } from '../mcp/ledger.js';
 import type { Verdict } from './state/approvals.js';
+import { consultOf } from './state/fixture-consult.js';
 import { GateState } from './state/gate-state.js';
-import { ownState, StateClient } from './state/state-client.js';
+import { byMessages, StateClient } from './state/state-client.js';
 
 /**
  * Whatever comes together, configurations, calls at once, calls given up, and a log that fails: nothing runs without an intent
@@ -20,7 +21,7 @@ class FailingBook implements Book {
   readonly events: AuditEvent[] = [];
   readonly state = new GateState();
   failing: 'no' | 'appends' | 'all' = 'no';
-  readonly #ask = ownState(this.state);
+  readonly #ask = consultOf(this.state);
 
   async append(event: AuditEvent): Promise<void> {
     await tick();
@@ -109,7 +110,10 @@ class World {
     report: (line) => void this.told.push(line),
     reopenAfterMs: 0,
   });
-  readonly state = new StateClient((message) => this.ledger.consult(message), this.#limits(6));
+  readonly state = new StateClient(
+    byMessages((message) => this.ledger.consult(message)),
+    this.#limits(6),
+  );
   readonly gate: Gate;
   readonly #deciding = new Map<string, Step & { kind: 'call' }>();
   /** By call id: what was refused, and what ran. */

@@ -1,6 +1,6 @@
 import { AuditError, type AuditErrorCode, type AuditEvent } from '@gatebook/audit';
+import { consultOf } from '../gate/state/fixture-consult.js';
 import { GateState } from '../gate/state/gate-state.js';
-import { ownState } from '../gate/state/state-client.js';
 import type { Book } from './ledger.js';
 
 /** A book in memory for the tests of the relay; its appends can be held back and made to fail. */
@@ -8,7 +8,7 @@ export class FixtureBook implements Book {
   readonly events: AuditEvent[] = [];
   closed = false;
   failWith: AuditErrorCode | undefined;
-  readonly #state = ownState(new GateState());
+  readonly #state = consultOf(new GateState());
   #gate: Promise<void> = Promise.resolve();
   #open: () => void = () => undefined;
 

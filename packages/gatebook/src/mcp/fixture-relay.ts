@@ -2,7 +2,7 @@ import { PassThrough } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { nobody } from '../gate/asker.js';
 import type { LimitOptions } from '../gate/limit-options.js';
-import { StateClient } from '../gate/state/state-client.js';
+import { byMessages, StateClient } from '../gate/state/state-client.js';
 import { Gate, type GateRules } from '../gate.js';
 import { Calls } from './calls.js';
 import { ClientSide } from './client-side.js';
@@ -48,7 +48,10 @@ export async function fixtureRelay({
   const outcomes = new Outcomes(ledger);
   const toClient = new LineOutlet(new Outlet(clientIn));
   const toServer = new Outlet(serverIn);
-  const state = new StateClient((message) => ledger.consult(message), limited.limits);
+  const state = new StateClient(
+    byMessages((message) => ledger.consult(message)),
+    limited.limits,
+  );
   const gate = new Gate({ book: ledger, state, ask: nobody }, { waitMs: limited.waitMs, ...rules });
   const pins = new ToolPins({ state, session, outcomes, server: pinnedAs, onChange });
   const shared = { session, calls, ledger, outcomes, toClient, toServer, pins };

@@ -50,10 +50,10 @@ interface Held {
   readonly limits: string;
   readonly request: LimitRequest;
   /** The limits of what is in flight that it met. */
-  readonly own: readonly string[];
+  own: readonly string[];
   /** The configuration that took the place of that one, and what it has in the limits of those that did. */
   now: string;
-  readonly more: Pick<Grant, 'release'>[];
+  more: readonly Pick<Grant, 'release'>[];
   /** Until when it counts as in flight, unless its gate says so again. */
   untilMs: number;
 }
@@ -100,7 +100,7 @@ export class GateState {
   /** A GateError is an answer too, and thrown again where it was asked. */
   answer(text: string, from: Caller): string | Promise<string> {
     try {
-      const answer = this.#handle(readMessage(text), from);
+      const answer = this.handle(readMessage(text), from);
       return answer instanceof Promise ? answer.then(jsonOf) : jsonOf(answer);
     } catch (error) {
       if (!(error instanceof GateError)) throw error;
@@ -160,7 +160,8 @@ export class GateState {
     this.approvals.restore(approvals);
   }
 
-  #handle(message: Message, from: Caller): Answer<Op> | Promise<Answer<Op>> {
+  /** @throws GateError, an answer too */
+  handle(message: Message, from: Caller): Answer<Op> | Promise<Answer<Op>> {
     const guest = this.#guestOf(from);
     switch (message.op) {
       case 'hello':
@@ -237,7 +238,8 @@ export class GateState {
 
   #take({ limits, request, approval }: Ask<'take'>, guest: Guest): LimitAnswer | UnknownLimits {
     if (!this.limits.knows(limits)) return unknown;
-    const given = this.approvals.given().find(({ id }) => id === approval);
+    const given =
+      approval === undefined ? undefined : this.approvals.given().find(({ id }) => id === approval);
     if (approval !== undefined && given === undefined) {
       throw new GateError('denied', 'the approval is not in force any more; ask again');
     }
@@ -249,10 +251,17 @@ export class GateState {
     if (given !== undefined) this.approvals.use(given.id);
     const grant = `${this.#name}.${++this.#granted}`;
     const untilMs = this.#clock.now() + permitMs;
-    guest.grants.set(grant, {
-      ...{ grant: answer, approval: given, limits, request, own },
-      ...{ now: limits, more: [], untilMs },
-    });
+    const held: Held = {
+      grant: answer,
+      approval: given,
+      limits,
+      request,
+      own,
+      now: limits,
+      more: [],
+      untilMs,
+    };
+    guest.grants.set(grant, held);
     if (own.length > 0) this.#lapseMs = Math.min(this.#lapseMs, untilMs);
     if (guest.grants.size > grantsMax) dropOldest(guest);
     return { ...this.#plain(answer), grant };
@@ -305,7 +314,10 @@ export class GateState {
       if (held.now !== replaces) continue;
       held.now = id;
       const own = this.limits.inFlightOf(id, held.request);
-      if (own.length > 0) held.more.push(this.limits.resume(own, held.request));
+      if (own.length === 0) continue;
+      held.own = [...held.own, ...own];
+      held.more = [...held.more, this.limits.resume(own, held.request)];
+      this.#lapseMs = Math.min(this.#lapseMs, held.untilMs);
     }
     return id;
   }

@@ -156,6 +156,21 @@ test('a limit that takes the place of another one goes on with what is in flight
   expect([room(state, two), room(state, three)]).toEqual([1, 2]);
 });
 
+test('a limit that is added counts what is in flight already', () => {
+  const clock = new ManualClock(0, wallMs);
+  const state = new GateState({ clock });
+  const rate: LimitSpec = { name: 'rate', rate: { count: 100, perMs: 1_000 } };
+  const before = register(state, [rate]);
+  const grants = [1, 2].map(() => take(state, before));
+  const limits = register(state, [rate, ...specs(3)], ann, before);
+  take(state, limits);
+  expect(take(state, limits)).toBe(undefined);
+  const next = after(state, clock);
+  expect(take(next, register(next, [rate, ...specs(3)]))).toBe(undefined);
+  ended(state, grants[0]);
+  expect(take(state, limits)).toEqual(expect.any(String));
+});
+
 test('is of each tool or user where it says so, and of none that it is not about', () => {
   const state = new GateState();
   const limits = register(state, specs(1, { tool: 'sh*', scope: ['actor'] }));

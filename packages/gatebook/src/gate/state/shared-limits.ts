@@ -57,6 +57,8 @@ interface Shared {
 
 interface Configuration {
   readonly own: ReadonlySet<string>;
+  /** Of what is in flight. */
+  readonly inFlight: readonly Shared[];
   readonly limits: readonly Shared[];
 }
 
@@ -139,7 +141,11 @@ export class SharedLimits {
       this.#shared.set(shared.id, shared);
       this.#restoreQuota(shared);
     }
-    this.#configurations.set(name, { own: new Set(limits.map(({ id }) => id)), limits });
+    this.#configurations.set(name, {
+      own: new Set(limits.map(({ id }) => id)),
+      inFlight: limits.filter(({ spec }) => spec.inFlight !== undefined),
+      limits,
+    });
     return limits;
   }
 
@@ -163,10 +169,9 @@ export class SharedLimits {
 
   /** The limits of what is in flight that a request meets. */
   inFlightOf(configuration: string, request: LimitRequest): string[] {
-    const { limits = [] } = this.#configurations.get(configuration) ?? {};
-    return limits.flatMap(({ id, spec }) =>
-      spec.inFlight !== undefined && isMetBy(spec, request) ? [id] : [],
-    );
+    const { inFlight = [] } = this.#configurations.get(configuration) ?? {};
+    if (inFlight.length === 0) return [];
+    return inFlight.flatMap(({ id, spec }) => (isMetBy(spec, request) ? [id] : []));
   }
 
   /** Counts a call that is under way already in these limits of what is in flight, also where there is no room for it. */
@@ -308,7 +313,7 @@ export class SharedLimits {
   /** What a limit of what is in flight says while calls may be under way of which it does not know. */
   #unsure(configuration: string, request: OwnRequest): Refusal | undefined {
     const now = this.#clock.now();
-    for (const { id, spec, unsureUntilMs } of this.#configurations.get(configuration)!.limits) {
+    for (const { id, spec, unsureUntilMs } of this.#configurations.get(configuration)!.inFlight) {
       if (unsureUntilMs <= now || spec.shadow === true || !isMetBy(spec, request)) continue;
       const retryAfterMs = unsureUntilMs - now;
       const limit = mostOf(spec);

@@ -1,7 +1,9 @@
 import { expect, test, vi } from 'vitest';
 import type { LimitSpec } from '../../limits.js';
+import { GateError } from '../errors.js';
+import { consultOf, holderOf } from './fixture-consult.js';
 import { GateState } from './gate-state.js';
-import { ownState, StateClient } from './state-client.js';
+import { byMessages, type Consult, ownHolder, StateClient } from './state-client.js';
 
 const perMs = 86_400_000;
 
@@ -19,8 +21,26 @@ async function passed(client: StateClient, count: number): Promise<number> {
 }
 
 function clientOf(state: GateState): StateClient {
-  return new StateClient(ownState(state), limit(6));
+  return new StateClient(holderOf(state), limit(6));
 }
+
+function clientBy(consult: Consult, specs = limit(6)): StateClient {
+  return new StateClient(byMessages(consult), specs);
+}
+
+test('a state of its own answers a gate as one that is asked by messages does', async () => {
+  for (const holder of [ownHolder, holderOf].map((make) => make(new GateState()))) {
+    const client = new StateClient(holder, limit(2));
+    const { grant } = await client.take({ actor: 'ann' });
+    expect(await passed(client, 2)).toBe(1);
+    await client.refund(grant!);
+    expect(await passed(client, 2)).toBe(1);
+    const asked = { limits: 'others', request: {} };
+    expect(await holder.ask('peek', asked)).toEqual({ unknown: true });
+    const tooMany = Array.from({ length: 300 }, (_, at) => ({ ...limit(1)[0]!, name: `n${at}` }));
+    await expect(holder.ask('limits', { specs: tooMany })).rejects.toThrow(GateError);
+  }
+});
 
 test('limits that change to and fro, or are off between, are as one', async () => {
   const client = clientOf(new GateState());
@@ -64,23 +84,23 @@ test('another gate that has the changed limits already has no bucket to spare', 
 
 test('a holder that took over has what was used of the limits that are replaced', async () => {
   const before = new GateState();
-  let holder = ownState(before);
-  const client = new StateClient((message) => holder(message), limit(6));
+  let holder = consultOf(before);
+  const client = clientBy((message) => holder(message));
   expect(await passed(client, 6)).toBe(6);
   const after = new GateState();
   after.restore(JSON.parse(JSON.stringify(before.snapshot())) as ReturnType<GateState['snapshot']>);
-  holder = ownState(after);
+  holder = consultOf(after);
   client.change(limit(5));
   expect(await passed(client, 9)).toBe(0);
 });
 
 test('a change that the holder could not be told of is told with the next call', async () => {
-  const state = ownState(new GateState());
+  const state = consultOf(new GateState());
   let away = false;
-  const client = new StateClient(async (message) => {
+  const client = clientBy(async (message) => {
     if (away) throw new Error('away');
     return await state(message);
-  }, limit(6));
+  });
   expect(await passed(client, 6)).toBe(6);
   client.change(limit(5));
   away = true;
@@ -91,7 +111,7 @@ test('a change that the holder could not be told of is told with the next call',
 
 test('who comes while the limits are made known is served after those who came before', async () => {
   for (let turns = 0; turns < 20; turns++) {
-    const consult = ownState(new GateState());
+    const consult = consultOf(new GateState());
     const served: unknown[] = [];
     const heard: string[] = [];
     const take = async (session: string): Promise<void> => {
@@ -99,13 +119,13 @@ test('who comes while the limits are made known is served after those who came b
       heard.push(session);
     };
     let later: Promise<unknown> | undefined;
-    const client: StateClient = new StateClient(async (message) => {
+    const client: StateClient = clientBy(async (message) => {
       const { op, request } = JSON.parse(message) as { op: string; request?: { session: string } };
       const answer = await consult(message);
       if (op === 'limits') later ??= after(turns).then(() => take('third'));
       if (op === 'take' && answer.includes('"allowed":true')) served.push(request?.session);
       return answer;
-    }, limit(6));
+    });
     await Promise.all(['first', 'second'].map(take));
     await later;
     expect(served, `${turns} turns later`).toEqual(['first', 'second', 'third']);
@@ -114,9 +134,9 @@ test('who comes while the limits are made known is served after those who came b
 });
 
 test('a request whose turn to be told comes late keeps its place in the line', async () => {
-  const consult = ownState(new GateState());
+  const consult = consultOf(new GateState());
   const served: unknown[] = [];
-  const client: StateClient = new StateClient(async (message) => {
+  const client: StateClient = clientBy(async (message) => {
     const { op, request } = JSON.parse(message) as { op: string; request?: { session: string } };
     const answer = await consult(message);
     // The second hears that the limits are not known when the third waits for them already.
@@ -124,7 +144,7 @@ test('a request whose turn to be told comes late keeps its place in the line', a
     if (op === 'limits') await after(60);
     if (op === 'take' && answer.includes('"allowed":true')) served.push(request?.session);
     return answer;
-  }, limit(6));
+  });
   const takes = ['first', 'second'].map((session) => client.take({ session }));
   await after(10);
   await Promise.all([...takes, client.take({ session: 'third' })]);
@@ -135,9 +155,9 @@ test('what is in flight is spoken of, so that a holder that follows a killed one
   vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
   try {
     let state = new GateState();
-    let consult = ownState(state);
+    let consult = consultOf(state);
     let away = false;
-    const client = new StateClient(
+    const client = clientBy(
       async (message) => {
         if (away) throw new Error('away');
         return await consult(message);
@@ -151,7 +171,7 @@ test('what is in flight is spoken of, so that a holder that follows a killed one
     expect(inFlight()).toBe(70);
     client.spent(grants.pop()!);
     state = new GateState({ emptyAtMs: Date.now() - 60_000 });
-    consult = ownState(state);
+    consult = consultOf(state);
     away = true;
     await vi.advanceTimersByTimeAsync(10_000);
     away = false;
@@ -161,6 +181,28 @@ test('what is in flight is spoken of, so that a holder that follows a killed one
       await client.ask('ended', { session: 's', success: true, grant: client.spent(grant) });
     }
     expect([inFlight(), vi.getTimerCount()]).toEqual([0, 0]);
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
+test('calls that are in flight when a limit of that is added are spoken of too', async () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  try {
+    const asked: string[] = [];
+    const consult = consultOf(new GateState());
+    const client = clientBy(async (message) => {
+      asked.push((JSON.parse(message) as { op: string }).op);
+      return await consult(message);
+    });
+    const { grant } = await client.take({});
+    await vi.advanceTimersByTimeAsync(20_000);
+    expect(asked).not.toContain('holding');
+    client.change([...limit(6), { name: 'shells', inFlight: 1 }]);
+    await vi.advanceTimersByTimeAsync(20_000);
+    expect(asked.filter((op) => op === 'holding').length).toBeGreaterThanOrEqual(2);
+    client.spent(grant!);
+    expect(vi.getTimerCount()).toBe(0);
   } finally {
     vi.useRealTimers();
   }

@@ -10,14 +10,39 @@ import type {
   Answer,
   Ask,
   LimitAnswer,
+  Message,
   Op,
   SharedRequest,
   StateError,
 } from './message.js';
 import { configurationId } from './shared-limits.js';
 
-/** Sends a message to the process that holds what the gates share. */
+/** Whoever holds what the gates share. */
+export interface Holder {
+  /** @throws GateError that was the answer; AuditError where the log does not lead there */
+  ask<O extends Op>(op: O, message: Ask<O>): Promise<Answer<O>>;
+}
+
+/** Sends a message to the process that holds, and returns its answer. */
 export type Consult = (message: string) => Promise<string>;
+
+/** The holder as it is reached by messages. */
+export function byMessages(consult: Consult): Holder {
+  return {
+    ask: async <O extends Op>(op: O, message: Ask<O>) =>
+      answerIn<O>(await consult(JSON.stringify({ op, ...message }))),
+  };
+}
+
+/** What is shared with nobody, where no log joins the gates: asked without a message. */
+export function ownHolder(state: GateState): Holder {
+  const self: Caller = { client: randomBytes(16).toString('hex'), pid: process.pid };
+  return {
+    ask: async <O extends Op>(op: O, message: Ask<O>) =>
+      // An answer is to the message that was handled.
+      (await state.handle({ op, ...message } as Message, self)) as Answer<O>,
+  };
+}
 
 /** What the holder answers only where it knows the limits. */
 type LimitsOp = 'admit' | 'take' | 'peek';
@@ -28,7 +53,9 @@ type Told<O extends LimitsOp> = Exclude<Answer<O>, { readonly unknown: true }>;
 interface Waiting {
   /** Its place in the order of the calls. */
   readonly place: number;
-  readonly message: { readonly op: LimitsOp };
+  readonly op: LimitsOp;
+  /** All but the limits that it is about: those of the time when it is sent. */
+  readonly message: object;
   /** How often the holder did not know the limits. */
   tries: number;
   readonly resolve: (answer: Answer<LimitsOp>) => void;
@@ -45,7 +72,7 @@ const callsInMessage = 64;
  * has in flight, which only it can say after the holder was killed.
  */
 export class StateClient implements Buckets {
-  readonly #consult: Consult;
+  readonly #holder: Holder;
   #spoke = false;
   #specs: readonly LimitSpec[];
   #limits: string;
@@ -56,14 +83,16 @@ export class StateClient implements Buckets {
   /** Who waits for that: no more than there are calls. */
   readonly #line: Waiting[] = [];
   #places = 0;
-  /** By their grants; only where there are limits of what is in flight. */
+  #hasInFlight: boolean;
+  /** What is in flight, by its grants. */
   readonly #calls = new Map<string, SharedRequest>();
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(consult: Consult, specs: readonly LimitSpec[]) {
-    this.#consult = consult;
+  constructor(holder: Holder, specs: readonly LimitSpec[]) {
+    this.#holder = holder;
     this.#specs = specs;
     this.#limits = configurationId(specs);
+    this.#hasInFlight = hasInFlight(specs);
   }
 
   get hasLimits(): boolean {
@@ -79,11 +108,13 @@ export class StateClient implements Buckets {
     if (configurationId(this.#replaced) === next) this.#replaced = undefined;
     this.#specs = specs;
     this.#limits = next;
+    this.#hasInFlight = hasInFlight(specs);
+    this.#speak();
   }
 
   async ask<O extends Op>(op: O, message: Ask<O>): Promise<Answer<O>> {
     this.#spoke = true;
-    return answerIn<O>(await this.#consult(JSON.stringify({ op, ...message })));
+    return await this.#holder.ask(op, message);
   }
 
   /** Says that there is a gate, where nothing else has said it. */
@@ -112,11 +143,17 @@ export class StateClient implements Buckets {
   /** What is in flight is spoken of from now on. */
   #follow(answer: LimitAnswer, request: SharedRequest): LimitAnswer {
     const { grant } = answer;
-    if (grant !== undefined && this.#specs.some(({ inFlight }) => inFlight !== undefined)) {
+    if (grant !== undefined) {
       this.#calls.set(grant, request);
-      this.#timer ??= setInterval(() => void this.#hold(), holdingMs).unref();
+      this.#speak();
     }
     return answer;
+  }
+
+  /** Where there are limits of what is in flight, calls are spoken of while there are any. */
+  #speak(): void {
+    if (this.#timer !== undefined || this.#calls.size === 0 || !this.#hasInFlight) return;
+    this.#timer = setInterval(() => void this.#hold(), holdingMs).unref();
   }
 
   async peek(request: SharedRequest): Promise<LimitAnswer> {
@@ -171,7 +208,7 @@ export class StateClient implements Buckets {
     const place = this.#places++;
     return new Promise((resolve, reject) => {
       this.#send({
-        ...{ place, message: { op, ...message }, tries: 0 },
+        ...{ place, op, message, tries: 0 },
         // An answer is to the message that was sent.
         ...{ resolve: resolve as Waiting['resolve'], reject },
       });
@@ -189,9 +226,9 @@ export class StateClient implements Buckets {
   /** Every answer takes the same way to who waits for it, however often it was asked for: a longer way is overtaken. */
   async #request(waiting: Waiting): Promise<void> {
     try {
-      const { op, ...message } = waiting.message;
-      const asked = JSON.stringify({ op, limits: this.#limits, ...message });
-      const answer = answerIn<LimitsOp>(await this.#consult(asked));
+      const { op, message } = waiting;
+      const asked = { limits: this.#limits, ...message } as Ask<LimitsOp>;
+      const answer: Answer<LimitsOp> = await this.#holder.ask(op, asked);
       if (!('unknown' in answer)) waiting.resolve(answer);
       else if (++waiting.tries < registrationsMax) this.#wait(waiting);
       else {
@@ -239,6 +276,10 @@ export class StateClient implements Buckets {
   }
 }
 
+function hasInFlight(specs: readonly LimitSpec[]): boolean {
+  return specs.some(({ inFlight }) => inFlight !== undefined);
+}
+
 /** @throws GateError that was the answer */
 function answerIn<O extends Op>(text: string): Answer<O> {
   const answer = JSON.parse(text) as Answer<O> | { readonly error: StateError };
@@ -249,9 +290,3 @@ function answerIn<O extends Op>(text: string): Answer<O> {
 
 /** A holder that does not know the limits is told; another one that took over meanwhile again. */
 const registrationsMax = 5;
-
-/** What is shared with nobody, where no log joins the gates. */
-export function ownState(state: GateState): Consult {
-  const self: Caller = { client: randomBytes(16).toString('hex'), pid: process.pid };
-  return async (message) => await state.answer(message, self);
-}
