@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readLines } from '@gatebook/audit';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { createGate, type ProgramGate } from './create-gate.js';
 import { GateError } from './gate/errors.js';
 
@@ -106,6 +106,31 @@ test('what a limit refuses says when to come back', async () => {
   const refused = await refusal(search({}));
   expect(refused).toMatchObject({ code: 'rate_limited', rule: 'limit.tool_executions_per_minute' });
   expect(refused.retryAfterMs).toBeGreaterThan(1_000);
+});
+
+test('a configuration that changes is taken over with a record, and a bad one is not', async () => {
+  const deny = (tool: string): string => `[security.policy]\ndeny = ["tool:${tool}"]\n`;
+  await open(deny('other'));
+  const search = gate.tool('search', () => 'found');
+  expect(await search({})).toBe('found');
+  const change = async (config: string, line: string): Promise<void> => {
+    writeFileSync(join(folder, 'gatebook.toml'), config);
+    await vi.waitFor(() => expect(told.join('\n')).toContain(line), { timeout: 20_000 });
+  };
+  await change(
+    `${deny('other').slice(0, -2)}, "tool:search"]\n`,
+    'the configuration has changed: security.policy.deny',
+  );
+  expect(await refusal(search({}))).toMatchObject({ code: 'denied', rule: 'deny[1] tool:search' });
+  await change('[security.policy]\ndeny = 3\n', 'the configuration is not good');
+  expect(await refusal(search({}))).toMatchObject({ code: 'denied' });
+  expect(await records()).toEqual([
+    'tool_execution intent search',
+    'tool_execution outcome search ok',
+    'config_change',
+    'policy_violation search refused',
+    'policy_violation search refused',
+  ]);
 });
 
 test('arguments that JSON does not say are refused, and recorded', async () => {

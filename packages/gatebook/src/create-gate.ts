@@ -15,6 +15,7 @@ import { clientSession } from './gate/session-id.js';
 import type { Gate } from './gate.js';
 import { newCallId } from './mcp/ids.js';
 import { Ledger, reasonOf } from './mcp/ledger.js';
+import { LiveConfig } from './mcp/live-config.js';
 import { openLog } from './open-log.js';
 
 export interface GateOptions {
@@ -78,7 +79,8 @@ export interface ProgramGate {
 }
 
 /**
- * Opens the gate for a program that calls tools by itself.
+ * Opens the gate for a program that calls tools by itself. While it is open it takes over a configuration that changes, whole or not at
+ * all, with a record of each change.
  *
  * @throws ConfigError where the configuration is wrong; AuditError where the log cannot be opened
  */
@@ -96,39 +98,54 @@ export async function createGate(options: GateOptions = {}): Promise<ProgramGate
   const configured = { log: audit?.logPath, keys: audit?.keysPath };
   const log = options.log ?? choosePlaces({}, env, homedir(), configured);
   const onLogFailure = audit?.onLogFailure ?? 'refuse';
-  const recording = audit === undefined ? undefined : () => audit;
+  const live = new LiveConfig({
+    ...{ env, cwd, loaded },
+    settingsOf: (changed) => settingsOf({}, changed, log, cwd),
+  });
+  const { recording } = live;
   const ledger = new Ledger({ open: () => openLog(log), onLogFailure, recording, report });
   await ledger.open({ passUnavailable: false });
   const first = await untrustedEventOf(loaded);
   if (first !== undefined) await ledger.fact(first);
-  const { gate } = openGate({
+  const { gate, change } = openGate({
     ledger,
     settings: await settingsOf({}, loaded, log, cwd),
     allows: onLogFailure === 'allow',
-    isOn: () => recording?.().enabled ?? true,
+    isOn: () => recording().enabled,
     ask: options.ask ?? nobody,
     report,
   });
-  return new OwnGate(gate, ledger, options);
+  const sessionId = options.session ?? clientSession();
+  live.start({ ledger, change, sessionId, report });
+  return new OwnGate({ gate, ledger, live, sessionId }, options);
 }
 
 function toStderr(line: string): void {
   process.stderr.write(`${line}\n`);
 }
 
+interface GateParts {
+  readonly gate: Gate;
+  readonly ledger: Ledger;
+  readonly live: LiveConfig;
+  readonly sessionId: string;
+}
+
 class OwnGate implements ProgramGate {
   readonly #gate: Gate;
   readonly #ledger: Ledger;
+  readonly #live: LiveConfig;
   readonly #actor: Actor;
   readonly #session: string;
   readonly #running = new Set<Promise<unknown>>();
   #closed = false;
 
-  constructor(gate: Gate, ledger: Ledger, { actor = {}, session }: GateOptions) {
+  constructor({ gate, ledger, live, sessionId }: GateParts, { actor = {} }: GateOptions) {
     this.#gate = gate;
     this.#ledger = ledger;
+    this.#live = live;
     this.#actor = actor;
-    this.#session = session ?? clientSession();
+    this.#session = sessionId;
   }
 
   call<T>(call: ProgramCall, run: (signal: AbortSignal) => T | Promise<T>): Promise<T> {
@@ -172,6 +189,7 @@ class OwnGate implements ProgramGate {
 
   async close(): Promise<void> {
     this.#closed = true;
+    this.#live.end();
     await Promise.allSettled(this.#running);
     await this.#gate.close();
     await this.#ledger.close();

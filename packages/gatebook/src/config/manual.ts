@@ -41,7 +41,7 @@ with \`gatebook config schema > gatebook.schema.json\`.
 
 ## In a running gate
 
-\`gatebook mcp\` takes over what has changed while it runs, whole or not at all: keys marked "at once" below are in force within a second or so, all others at the next start. A change of a Cedar file
+\`gatebook mcp\`, and a program with a \`createGate\`, take over what has changed while they run, whole or not at all: keys marked "at once" below are in force within a second or so, all others at the next start. A change of a Cedar file
 that \`files\` names is one too. A
 wrong edit is told on stderr, and the configuration from before it stays. Each change is a \`config_change\` record with the old and the new value of each key
 (of keys that may hold a secret, that they changed; of keys whose files decide, the hashes of the files), on disk before the change is in force; a change that cannot be recorded is not made. A client starts one gate
