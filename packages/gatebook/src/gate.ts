@@ -3,7 +3,7 @@ import type { Decision, Policy } from '@gatebook/policy';
 import { ask } from './gate/approval.js';
 import type { Asker } from './gate/asker.js';
 import type { Buckets } from './gate/buckets.js';
-import { argumentsDigest, type GateCall, nameOf } from './gate/call.js';
+import { argumentsDigest, digestOf, type GateCall, nameOf } from './gate/call.js';
 import { GateError } from './gate/errors.js';
 import {
   admittedEvent,
@@ -20,7 +20,12 @@ import { withPin } from './gate/pin.js';
 import { type Refused, refused } from './gate/refused.js';
 import type { Approval } from './gate/state/approvals.js';
 import type { BreakerAnswer, BreakerOpen, BreakerRules } from './gate/state/breaker.js';
-import type { Ask, LimitAnswer, SharedRequest } from './gate/state/message.js';
+import {
+  type Ask,
+  type LimitAnswer,
+  memberCharsMax,
+  type SharedRequest,
+} from './gate/state/message.js';
 import type { StateClient } from './gate/state/state-client.js';
 import { Stops } from './gate/stops.js';
 import { reasonOf } from './mcp/ledger.js';
@@ -203,8 +208,14 @@ export class Gate {
     const remaining = taken.remaining;
     const notEnforced = rules.notEnforced ?? [];
     const intent = admittedEvent(call.intent, decision, remaining, approval?.id, notEnforced);
-    call.onIntent?.();
-    const failure = await this.#book.intent(intent);
+    let failure: string | undefined;
+    try {
+      call.onIntent?.();
+      failure = await this.#book.intent(intent);
+    } catch (error) {
+      await giveBack();
+      throw error;
+    }
     if (failure !== undefined) {
       await giveBack();
       return refused('log_unavailable', unrecordedText(failure));
@@ -355,11 +366,17 @@ function policyCall(call: GateCall): Parameters<Policy['decide']>[0] {
 function requestOf(call: GateCall): SharedRequest {
   const { channel, userId } = call.actor;
   return {
-    actor: userId,
-    channel,
-    session: call.sessionId,
-    tool: call.isTool ? call.name : undefined,
+    actor: bounded(userId),
+    channel: bounded(channel),
+    session: bounded(call.sessionId),
+    tool: call.isTool ? bounded(call.name) : undefined,
   };
+}
+
+/** What limits are counted by is kept; of a longer text its beginning, and what tells it from others. */
+function bounded(text: string | undefined): string | undefined {
+  if (text === undefined || text.length <= memberCharsMax) return text;
+  return `${text.slice(0, memberCharsMax / 2)}#${digestOf(text)}`;
 }
 
 function stopText({ why, bound, retryAfterMs }: BreakerOpen): string {

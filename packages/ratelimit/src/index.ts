@@ -16,7 +16,7 @@ export {
 export { Limiter, type LimiterOptions, type TakeOptions, type WaitOptions } from './limiter.js';
 export { ManualClock } from './manual-clock.js';
 export type { Reason } from './meter.js';
-export { checkLimits, shapeOf } from './meters.js';
+export { checkLimits } from './meters.js';
 export {
   keyMaker,
   type LimitRequest,

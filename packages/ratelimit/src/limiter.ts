@@ -264,6 +264,30 @@ export class Limiter {
     }));
   }
 
+  /** What is used of the key that a request has in a limit, and the ms until nothing is, if nobody uses it meanwhile. */
+  usedBy(name: string, request: LimitRequest): { readonly used: number; readonly resetMs: number } {
+    const now = this.#clock.now();
+    const meter = this.#lookAt(name, request, now);
+    const used = Math.max(0, meter.max - meter.left);
+    return { used, resetMs: meter.msFor(used, now) };
+  }
+
+  /** Has no less be used of the key that a request has in a limit than was at a time, in ms since 1970; as in `restore`. */
+  restoreKey(name: string, request: LimitRequest, used: number, wallMs: number): void {
+    const now = this.#clock.now();
+    const meter = this.#lookAt(name, request, now);
+    if (meter.max - meter.left >= used) return;
+    meter.restore(this.#key, used, now, Math.max(0, this.#clock.wall() - wallMs));
+    this.#line.changed();
+  }
+
+  #lookAt(name: string, request: LimitRequest, now: number): Meter {
+    const meter = this.#meterOf(name);
+    this.#key.readRequest(request, meter.bits);
+    meter.look(this.#key, 0, now);
+    return meter;
+  }
+
   /** What is in flight by each concurrency limit: its keys and how many permits they have. */
   permits(): { readonly limit: string; readonly held: readonly (readonly [string, number])[] }[] {
     return this.#meters.flatMap((meter) =>

@@ -50,6 +50,7 @@ export function readSnapshot(
   const now = clock.now();
   for (const [place, entries] of found.entries()) {
     const meter = meters[place]!;
+    if (entries.length === 0) continue;
     const known = new Map(meter.used(now));
     for (const { text, request, used } of entries) {
       // What was used since counts where it is more.

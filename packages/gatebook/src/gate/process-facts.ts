@@ -20,6 +20,17 @@ export function processFacts(pid: number | string, proc = '/proc'): ProcessFacts
   return { state, parent: Number(parent), began };
 }
 
+/** Whether a process runs: one that has ended and was not waited for does not. */
+export function isThere(pid: number): boolean {
+  const facts = processFacts(pid);
+  if (facts !== undefined) return facts.state !== 'Z' && facts.state !== 'X';
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
 /** Names the run of the machine; undefined where nothing says it. */
 export function bootId(): string | undefined {
   return textOf('/proc/sys/kernel/random/boot_id')?.trim();

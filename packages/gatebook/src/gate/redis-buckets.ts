@@ -32,6 +32,7 @@ export class RedisBuckets implements Buckets {
   #grants = 0;
   #connected: Promise<ConnectedRedis> | undefined;
   #closed = false;
+  readonly #releasing = new Set<Promise<void>>();
 
   constructor(options: RedisBucketsOptions) {
     this.#options = options;
@@ -92,14 +93,21 @@ export class RedisBuckets implements Buckets {
     const held = this.#held.get(grant);
     this.#held.delete(grant);
     // What cannot be given back of what is in flight lapses there.
-    void held?.grant.release().catch(() => undefined);
+    if (held !== undefined) this.#release(held.grant);
     return held?.approval;
   }
 
   async close(): Promise<void> {
     this.#closed = true;
+    await Promise.all(this.#releasing);
     const connected = await this.#connected?.catch(() => undefined);
     connected?.close();
+  }
+
+  #release(grant: RedisGrant): void {
+    const releasing = grant.release().catch(() => undefined);
+    this.#releasing.add(releasing);
+    void releasing.then(() => this.#releasing.delete(releasing));
   }
 
   #connection(): Promise<ConnectedRedis> {

@@ -4,7 +4,7 @@ import { GateError } from '../errors.js';
 /** A call that nobody speaks of for so long counts as ended; gates speak of theirs three times as often. */
 export const permitMs = 30_000;
 /** Of all gates together. */
-const callsMax = 65_536;
+const callsMax = 8_192;
 
 /** What tells a call that counts as under way, so that another holder can go on counting it. */
 export interface CallUnderWay {
@@ -14,9 +14,11 @@ export interface CallUnderWay {
   readonly request: object;
 }
 
+type Permits = Pick<Grant, 'release'>;
+
 interface Counted {
-  readonly permits: Pick<Grant, 'release'>;
-  readonly call: CallUnderWay;
+  permits: readonly Permits[];
+  call: CallUnderWay;
   untilMs: number;
 }
 
@@ -31,24 +33,33 @@ export class CallsUnderWay {
     this.#clock = clock;
   }
 
-  /** A call is still under way. `count`: takes its permits, where it is not known yet. */
-  hold(call: CallUnderWay, count: () => Pick<Grant, 'release'>): void {
+  /** A call is still under way. `count`: takes its permits of those of the limits in which it is not counted yet. */
+  hold(call: CallUnderWay, count: (own: readonly string[]) => Permits): void {
+    if (call.own.length === 0) return;
     const untilMs = this.#clock.now() + permitMs;
     this.#lapseMs = Math.min(this.#lapseMs, untilMs);
     const known = this.#calls.get(call.grant);
     if (known !== undefined) {
       known.untilMs = untilMs;
+      const more = call.own.filter((id) => !known.call.own.includes(id));
+      if (more.length === 0) return;
+      known.call = { ...call, own: [...known.call.own, ...more] };
+      known.permits = [...known.permits, count(more)];
       return;
     }
     this.lapse();
-    if (this.#calls.size >= callsMax) {
+    if (!this.hasRoom) {
       throw new GateError('too_many_limits', `more than ${callsMax} calls are under way`);
     }
-    this.#calls.set(call.grant, { permits: count(), call, untilMs });
+    this.#calls.set(call.grant, { permits: [count(call.own)], call, untilMs });
+  }
+
+  get hasRoom(): boolean {
+    return this.#calls.size < callsMax;
   }
 
   end(grant: string): void {
-    this.#calls.get(grant)?.permits.release();
+    for (const permits of this.#calls.get(grant)?.permits ?? []) permits.release();
     this.#calls.delete(grant);
   }
 

@@ -40,6 +40,7 @@ class GateHook implements MessageHook {
   /** Once all that came during the beginning has its answer, in its order. */
   #ready: Holding | undefined;
   #closed = false;
+  #begun: { readonly folder: StateFolder; readonly left: Left } | undefined;
 
   constructor(keysDir: string, book: SearchedBook | undefined) {
     this.#keysDir = keysDir;
@@ -48,7 +49,11 @@ class GateHook implements MessageHook {
 
   answer(message: string, from: Caller): string | Promise<string> {
     if (this.#ready !== undefined) return answered(this.#ready, message, from);
-    this.#holding ??= this.#begin();
+    this.#holding ??= this.#begin().catch((error) => {
+      // What the one before left is known still, so the next message may try again.
+      if (this.#held === undefined) this.#holding = undefined;
+      throw error;
+    });
     return this.#holding.then((held) => answered(held, message, from));
   }
 
@@ -78,8 +83,8 @@ class GateHook implements MessageHook {
     // Another process may hold by now.
     if (this.#closed) throw new Error('the log was closed');
     const place = stateFolderOf(this.#keysDir);
-    const folder = new StateFolder(place);
-    const left = folder.begin();
+    this.#begun ??= begin(new StateFolder(place));
+    const { folder, left } = this.#begun;
     const { QuotaJournal } = await import('./quota-journal.js');
     const { bootId } = await import('../process-facts.js');
     const journal = new QuotaJournal({ path: join(place, 'quotas.jsonl'), boot: bootId() });
@@ -103,6 +108,10 @@ class GateHook implements MessageHook {
     });
     return held;
   }
+}
+
+function begin(folder: StateFolder): { readonly folder: StateFolder; readonly left: Left } {
+  return { folder, left: folder.begin() };
 }
 
 /** A snapshot that is damaged says nothing, so everything counts as spent. */

@@ -9,6 +9,7 @@ import {
 } from '@gatebook/ratelimit';
 import { limitAnswer } from '../buckets.js';
 import { GateError } from '../errors.js';
+import { isThere } from '../process-facts.js';
 import { type Approval, Approvals, type StoredApprovals } from './approvals.js';
 import { Breaker, type StoredSession } from './breaker.js';
 import { CallsUnderWay, type CallUnderWay, permitMs } from './calls-under-way.js';
@@ -73,6 +74,11 @@ export interface Left {
   readonly emitter: string | undefined;
 }
 
+export interface GateStateOptions extends SharedLimitsOptions {
+  /** Whether a process runs; looked up by default. */
+  readonly isThere?: ((pid: number) => boolean) | undefined;
+}
+
 /** What all gates over one log share, in the process that writes the log. */
 export class GateState {
   readonly limits: SharedLimits;
@@ -90,8 +96,10 @@ export class GateState {
   /** Of earlier holders. */
   readonly #calls: CallsUnderWay;
   readonly #clock: Clock;
+  readonly #isThere: (pid: number) => boolean;
 
-  constructor(options: SharedLimitsOptions = {}) {
+  constructor(options: GateStateOptions = {}) {
+    this.#isThere = options.isThere ?? isThere;
     this.#clock = options.clock ?? systemClock;
     this.limits = new SharedLimits(options);
     this.#calls = new CallsUnderWay(this.#clock);
@@ -109,8 +117,13 @@ export class GateState {
     }
   }
 
-  /** A process has gone. What it took stays taken, but what it had in flight has ended; its questions stay, for the next identical call. */
+  /**
+   * A process has gone. What it took stays taken; its questions stay, for the next identical call. What it had in flight has ended, unless the
+   * process is there and only cannot be heard.
+   */
   left({ client, emitter }: Caller): Left {
+    const guest = this.#guests.get(client);
+    if (guest !== undefined && this.#isThere(guest.pid)) this.#keep(guest);
     const unsure = this.#forget(client);
     const others = [...this.#guests.values()].some((guest) => guest.emitter === emitter);
     return { unsure, emitter: others ? undefined : emitter };
@@ -144,6 +157,19 @@ export class GateState {
     );
   }
 
+  /** What it has in flight counts on, as that of another holder does. */
+  #keep({ grants }: Guest): void {
+    for (const [grant, call] of grants) {
+      const { own, request } = call;
+      if (own.length === 0) continue;
+      const held = { grant, own, request };
+      // Where there is no room for more of them, it has ended for all that is known here.
+      if (!this.#calls.hasRoom) return;
+      this.#calls.hold(held, () => ({ release: () => release(call) }));
+      grants.delete(grant);
+    }
+  }
+
   /** Whether there was such a process. */
   #forget(client: string): boolean {
     for (const held of this.#guests.get(client)?.grants.values() ?? []) release(held);
@@ -154,7 +180,7 @@ export class GateState {
   restore({ wallMs, limits, sessions, approvals, calls = [] }: StateSnapshot): void {
     this.limits.restore(limits);
     for (const call of calls) {
-      this.#calls.hold(call, () => this.limits.resume(call.own, call.request));
+      this.#calls.hold(call, (own) => this.limits.resume(own, call.request));
     }
     this.breaker.restore(sessions, Math.max(0, Date.now() - wallMs));
     this.approvals.restore(approvals);
@@ -295,8 +321,8 @@ export class GateState {
     guest.grants.delete(grant);
     release(held);
     held.grant.refund();
-    this.limits.count(held.limits, held.request);
     if (held.approval !== undefined) this.approvals.giveBack(held.approval.id);
+    this.limits.count(held.limits, held.request);
   }
 
   #ended(grant: string, guest: Guest): void {
@@ -313,13 +339,21 @@ export class GateState {
     for (const held of guest.grants.values()) {
       if (held.now !== replaces) continue;
       held.now = id;
-      const own = this.limits.inFlightOf(id, held.request);
-      if (own.length === 0) continue;
-      held.own = [...held.own, ...own];
-      held.more = [...held.more, this.limits.resume(own, held.request)];
-      this.#lapseMs = Math.min(this.#lapseMs, held.untilMs);
+      this.#add(held, id);
     }
     return id;
+  }
+
+  /** A call is in flight by these limits too, and has just been spoken of. */
+  #add(held: Held, limits: string): void {
+    held.untilMs = this.#clock.now() + permitMs;
+    const met = this.limits.inFlightOf(limits, held.request);
+    const own = met.filter((each) => !held.own.includes(each));
+    if (own.length > 0) {
+      held.own = [...held.own, ...own];
+      held.more = [...held.more, this.limits.resume(own, held.request)];
+    }
+    if (held.own.length > 0) this.#lapseMs = Math.min(this.#lapseMs, held.untilMs);
   }
 
   /** Calls that are under way, perhaps since before this one held. */
@@ -328,11 +362,11 @@ export class GateState {
     for (const { grant, request } of calls) {
       const held = guest.grants.get(grant);
       if (held !== undefined) {
-        held.untilMs = this.#clock.now() + permitMs;
+        this.#add(held, limits);
         continue;
       }
       const own = this.limits.inFlightOf(limits, request);
-      this.#calls.hold({ grant, own, request }, () => this.limits.resume(own, request));
+      this.#calls.hold({ grant, own, request }, (more) => this.limits.resume(more, request));
     }
     return done;
   }

@@ -64,7 +64,7 @@ test('as many are in flight as may be, of all gates together, and each makes roo
 });
 
 test('what a gate that has gone had in flight has ended', () => {
-  const state = new GateState();
+  const state = new GateState({ isThere: () => false });
   const limits = register(state);
   take(state, limits, bob);
   take(state, limits, bob);
@@ -73,6 +73,83 @@ test('what a gate that has gone had in flight has ended', () => {
   take(state, limits, bob);
   ask(state, bob, 'bye', {});
   expect(room(state, limits)).toBe(2);
+});
+
+test('what a gate has in flight that is there and cannot be heard counts on for a while', () => {
+  const clock = new ManualClock(0, wallMs);
+  const state = new GateState({ clock, isThere: () => true });
+  const limits = register(state);
+  const grants = [1, 2].map(() => take(state, limits, bob)!);
+  state.left(bob);
+  expect(take(state, limits)).toBe(undefined);
+  // It comes back by another name, and ends one.
+  const back: Caller = { client: 'c'.repeat(32), pid: 2 };
+  ended(state, grants[0], back);
+  expect(room(state, limits)).toBe(1);
+  clock.advance(permitMs);
+  expect(room(state, limits)).toBe(2);
+});
+
+test('an edit of another limit, or one that is taken back, counts no call twice', () => {
+  const state = new GateState();
+  const rate = (count: number): LimitSpec => ({ name: 'rate', rate: { count, perMs: 1_000 } });
+  const before = register(state, [...specs(2), rate(100)]);
+  take(state, before);
+  const other = register(state, [...specs(2), rate(50)], ann, before);
+  expect(state.limits.buckets()[0]?.used).toEqual([['', 1]]);
+  const three = register(state, [...specs(3), rate(50)], ann, other);
+  register(state, [...specs(2), rate(50)], ann, three);
+  expect(room(state, other)).toBe(1);
+});
+
+test('calls known from an earlier holder count in an edited limit as soon as they are spoken of', () => {
+  const clock = new ManualClock(0, wallMs);
+  const before = new GateState({ clock });
+  const grant = take(before, register(before, specs(1)))!;
+  const state = after(before, clock);
+  const one = register(state, specs(1));
+  const two = register(state, specs(2), ann, one);
+  const calls = [{ grant, request: {} }];
+  for (let turn = 0; turn < 3; turn++) ask(state, ann, 'holding', { limits: two, calls });
+  expect(room(state, two)).toBe(1);
+  ended(state, grant);
+  expect([room(state, one), room(state, two)]).toEqual([1, 2]);
+});
+
+test('an old call has time to be spoken of when a limit is added', () => {
+  const clock = new ManualClock(0, wallMs);
+  const state = new GateState({ clock });
+  const rate: LimitSpec = { name: 'rate', rate: { count: 100, perMs: 1_000 } };
+  const before = register(state, [rate]);
+  take(state, before);
+  clock.advance(2 * permitMs);
+  const limits = register(state, [rate, ...specs(1)], ann, before);
+  expect(take(state, limits)).toBe(undefined);
+});
+
+test('a message says nothing of what a call costs but its cost, and is of one kind', () => {
+  const state = new GateState();
+  const limits = register(state, specs(1));
+  expect(take(state, limits, ann, { spend: 0 })).toEqual(expect.any(String));
+  expect(take(state, limits, ann, { spend: 0 })).toBe(undefined);
+  const both = { ...specs(1)[0]!, rate: { count: 1, perMs: 1_000 } };
+  const asked = ask(state, ann, 'limits', { specs: [both] });
+  expect(asked).toMatchObject({ error: { code: 'bad_message' } });
+});
+
+test('what is spoken of and met by no such limit is not kept', () => {
+  const state = new GateState();
+  const limits = register(state, specs(1, { tool: 'sh' }));
+  const session = 's'.repeat(1_000);
+  for (let at = 0; at < 10_000; at++) {
+    const calls = [{ grant: `g${at}`, request: { session, tool: 'other' } }];
+    ask(state, ann, 'holding', { limits, calls });
+  }
+  expect(state.snapshot().calls).toEqual([]);
+  const long = [{ grant: 'g', request: { session: 's'.repeat(2_000), tool: 'sh' } }];
+  expect(ask(state, ann, 'holding', { limits, calls: long })).toMatchObject({
+    error: { code: 'bad_message' },
+  });
 });
 
 test('a call that its gate does not speak of lapses, one that it speaks of does not', () => {

@@ -227,6 +227,8 @@ function checkEntry(value: unknown): void {
 
 function checkSpec(spec: unknown): void {
   short(spec, 'name');
+  const kinds = ['rate', 'inFlight', 'quota'].filter((kind) => member(spec, kind) !== undefined);
+  if (kinds.length !== 1) throw bad('kind', spec);
   const rate = member(spec, 'rate');
   const quota = member(spec, 'quota');
   if (rate !== undefined) {
@@ -255,8 +257,13 @@ function checkRequest(value: unknown): void {
   checkAsked(member(value, 'request'));
 }
 
+/** A member of a request is no longer: what is in flight is kept by it. */
+export const memberCharsMax = 1_024;
+
 function checkAsked(request: unknown): void {
-  for (const name of ['actor', 'channel', 'session', 'tool']) optional(request, name, long);
+  for (const name of ['actor', 'channel', 'session', 'tool']) {
+    optional(request, name, (value, each) => textOf(value, each, memberCharsMax));
+  }
   optional(request, 'cost', amount);
 }
 

@@ -1,8 +1,9 @@
-import * as fs from 'node:fs';
+import fs from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
-import { QuotaJournal } from './quota-journal.js';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { QuotaJournal, resetId } from './quota-journal.js';
 
 let folder: string;
 let path: string;
@@ -15,13 +16,20 @@ beforeEach(() => {
 afterEach(() => fs.rmSync(folder, { recursive: true }));
 
 const atMs = 1_790_000_000_000;
+const day = 86_400_000;
 
 function open(boot: string | undefined = 'one', wallMs = atMs): QuotaJournal {
   return new QuotaJournal({ path, boot, wallMs: () => wallMs });
 }
 
-function write(journal: QuotaJournal, key: string, used: number, id = 'q'): void {
-  journal.write({ id, key, atMs, used });
+function write(
+  journal: QuotaJournal,
+  key: string,
+  used: number,
+  id = 'q',
+  lastsMs = 40 * day,
+): void {
+  journal.write({ id, key, atMs, used, untilMs: atMs + lastsMs });
 }
 
 test('what was counted last is what holds, after a kill too', () => {
@@ -60,7 +68,6 @@ test('after a power loss something may be missing, unless its holder had ended i
   // That stays so for whoever comes later, until it cannot matter any more, or all is reset.
   write(after, 'bob', 1);
   after.close();
-  const day = 86_400_000;
   expect(open('three', atMs + 31 * day).missingMs).toBe(atMs);
   expect(open('three', atMs + 33 * day).missingMs).toBeUndefined();
 });
@@ -79,6 +86,50 @@ test('a reset of some keeps the others, one of all also what was missing', () =>
   expect([open('two').countsOf('q'), open('two').countsOf('other').length]).toEqual([[], 1]);
   open('two').forget(new Set(), true);
   expect([open('two').missingMs, open('two').countsOf('other')]).toEqual([undefined, []]);
+});
+
+test('what was said of a reset does not outlast another power loss', () => {
+  const first = open();
+  write(first, '', 0, resetId('q'));
+  const second = open();
+  expect(second.countsOf(resetId('q'))).toHaveLength(1);
+  write(second, 'ann', 1);
+  expect(open('two').countsOf(resetId('q'))).toEqual([]);
+});
+
+test('keys whose period has ended are not kept', () => {
+  let now = atMs;
+  const journal = new QuotaJournal({ path, boot: 'one', wallMs: () => now });
+  for (let key = 0; key < 30_000; key++) {
+    now = atMs + key;
+    journal.write({ id: 'q', key: `session ${key}`, atMs: now, used: 1, untilMs: now + 100 });
+  }
+  expect(fs.readFileSync(path, 'utf8').split('\n').length).toBeLessThan(10_200);
+  expect(journal.countsOf('q').length).toBeLessThan(10_200);
+});
+
+test('a line that cannot be written is an error, and in the file with the next one that can', () => {
+  const journal = open();
+  write(journal, 'ann', 1);
+  const { writeSync } = fs;
+  const short = vi
+    .spyOn(fs, 'writeSync')
+    .mockImplementation(((fd: number, bytes: Buffer) =>
+      writeSync(fd, bytes.subarray(0, 5))) as typeof fs.writeSync);
+  try {
+    syncBuiltinESMExports();
+    expect(() => write(journal, 'ann', 2)).toThrow('5 of ');
+  } finally {
+    short.mockRestore();
+    syncBuiltinESMExports();
+  }
+  write(journal, 'bob', 1);
+  expect(open().missingMs).toBeUndefined();
+  expect(
+    open()
+      .countsOf('q')
+      .map(({ key, used }) => `${key} ${used}`),
+  ).toEqual(['ann 2', 'bob 1']);
 });
 
 test('grows with its keys, not with its calls', () => {

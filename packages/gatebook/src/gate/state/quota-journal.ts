@@ -1,6 +1,7 @@
 import * as fs from 'node:fs';
 import { dirname } from 'node:path';
 import { syncFolder, writeWhole } from '../../whole-file.js';
+import { GateError } from '../errors.js';
 
 /** What was used of one key of a quota when it was last counted. */
 export interface QuotaCount {
@@ -10,6 +11,13 @@ export interface QuotaCount {
   /** Ms since 1970. */
   readonly atMs: number;
   readonly used: number;
+  /** When its period ends: then it says nothing any more. */
+  readonly untilMs: number;
+}
+
+/** Under which it is said that a quota was reset after something of it was missing. */
+export function resetId(id: string): string {
+  return `${id}!`;
 }
 
 export interface QuotaJournalOptions {
@@ -22,8 +30,8 @@ export interface QuotaJournalOptions {
 /** No calendar period is longer. */
 const oldestMs = 32 * 86_400_000;
 const bytesMax = 256 * 1024 * 1024;
-/** So many lines more than keys are rewritten. */
-const spareLines = 10_000;
+/** So many lines at least are written before the file is written anew, without those that say nothing any more. */
+const linesMin = 10_000;
 
 /**
  * A file (mode 0600) with what is used of quotas, a line for each call that counts, written before it is let through: a quota lasts
@@ -32,25 +40,32 @@ const spareLines = 10_000;
 export class QuotaJournal {
   readonly #path: string;
   readonly #boot: string | undefined;
+  readonly #wallMs: () => number;
   readonly #counts = new Map<string, QuotaCount>();
   #fd: number | undefined;
   #lines = 0;
+  #linesMax = linesMin;
   #missingMs: number | undefined;
-  /** Whether the file says that there may be more than is in it. */
+  /** Whether the file says that there may be more than is in it, and lines can be added to it. */
   #isOpen = false;
+  /** Whether what is known is not all in the file, for a line could not be added. */
+  #isBehind = false;
 
   constructor({ path, boot, wallMs = Date.now }: QuotaJournalOptions) {
     this.#path = path;
     this.#boot = boot;
+    this.#wallMs = wallMs;
     const found = readJournal(path);
     // Whoever counts makes the file first, so where there is none nothing was counted.
     if (found === 'none') return;
     const now = wallMs();
     const since = now - oldestMs;
-    const counts = found === 'damaged' ? [] : found.counts;
-    for (const count of counts) if (count.atMs >= since) this.#counts.set(placeOf(count), count);
     const isWhole =
       found !== 'damaged' && (found.isClosed || (boot !== undefined && found.boot === boot));
+    for (const count of found === 'damaged' ? [] : found.counts) {
+      // A reset was of what was missing then.
+      if (isWhole || !count.id.endsWith(resetId(''))) this.#counts.set(placeOf(count), count);
+    }
     const before = found === 'damaged' ? 0 : (found.missingMs ?? 0);
     if (!isWhole) this.#missingMs = now;
     else if (before >= since) this.#missingMs = before;
@@ -67,14 +82,27 @@ export class QuotaJournal {
     return [...this.#counts.values()].filter((count) => count.id === id);
   }
 
-  /** Before the call is let through. */
+  /**
+   * Before the call is let through.
+   *
+   * @throws GateError `state_unavailable`; the file is written anew with the next one
+   */
   write(count: QuotaCount): void {
     this.#counts.set(placeOf(count), count);
-    if (!this.#isOpen) this.#rewrite(false);
-    this.#fd ??= fs.openSync(this.#path, 'a', 0o600);
-    fs.writeSync(this.#fd, lineOf(count));
-    this.#lines++;
-    if (this.#lines > 2 * this.#counts.size + spareLines) this.#rewrite(false);
+    try {
+      if (!this.#isOpen || this.#lines >= this.#linesMax) this.#rewrite(false);
+      this.#fd ??= fs.openSync(this.#path, 'a', 0o600);
+      const line = Buffer.from(lineOf(count));
+      const written = fs.writeSync(this.#fd, line);
+      if (written < line.length) throw new Error(`${written} of ${line.length} bytes are written`);
+      this.#lines++;
+    } catch (cause) {
+      this.#isOpen = false;
+      this.#isBehind = true;
+      const why = cause instanceof Error ? cause.message : String(cause);
+      const message = `what is used of a quota cannot be written to ${this.#path} (${why})`;
+      throw new GateError('state_unavailable', message, { cause });
+    }
   }
 
   /** Nothing is used of these limits any more; where they are all that there are, nothing is missing. */
@@ -90,19 +118,23 @@ export class QuotaJournal {
 
   /** Nobody counts from now on: what is written is on disk, and all there is. */
   close(): void {
-    if (this.#isOpen) this.#rewrite(true);
+    if (this.#isOpen || this.#isBehind) this.#rewrite(true);
   }
 
   #rewrite(isClosed: boolean): void {
     if (this.#fd !== undefined) fs.closeSync(this.#fd);
     this.#fd = undefined;
+    const now = this.#wallMs();
+    for (const [place, { untilMs }] of this.#counts) if (untilMs <= now) this.#counts.delete(place);
     const facts = { boot: this.#boot, closed: isClosed, missingMs: this.#missingMs };
     const head = `${JSON.stringify({ version: 1, ...facts })}\n`;
     writeWhole(this.#path, head + [...this.#counts.values()].map(lineOf).join(''));
     // A power loss must not bring back a file that says that nothing is counted beyond it.
     syncFolder(dirname(this.#path));
     this.#lines = this.#counts.size;
+    this.#linesMax = Math.max(linesMin, 2 * this.#lines);
     this.#isOpen = !isClosed;
+    this.#isBehind = false;
   }
 }
 
@@ -110,8 +142,8 @@ function placeOf({ id, key }: QuotaCount): string {
   return `${id} ${key}`;
 }
 
-function lineOf({ id, key, atMs, used }: QuotaCount): string {
-  return `${JSON.stringify([id, key, atMs, used])}\n`;
+function lineOf({ id, key, atMs, used, untilMs }: QuotaCount): string {
+  return `${JSON.stringify([id, key, atMs, used, untilMs])}\n`;
 }
 
 interface FoundJournal {
@@ -144,8 +176,10 @@ function readJournal(path: string): FoundJournal | 'none' | 'damaged' {
 }
 
 function countOf(line: string): QuotaCount {
-  const [id, key, atMs, used] = JSON.parse(line) as readonly unknown[];
+  const [id, key, ...numbers] = JSON.parse(line) as readonly unknown[];
   if (typeof id !== 'string' || typeof key !== 'string') throw new Error('it names no key');
-  if (!Number.isFinite(atMs) || !Number.isFinite(used)) throw new Error('it has no number');
-  return { id, key, atMs: atMs as number, used: used as number };
+  if (!numbers.every(Number.isFinite)) throw new Error('it has no number');
+  const [atMs = Number.NaN, used = Number.NaN, untilMs = Number.NaN] = numbers as number[];
+  if (Number.isNaN(untilMs)) throw new Error('it has too few numbers');
+  return { id, key, atMs, used, untilMs };
 }

@@ -9,14 +9,14 @@ import {
   type LimitRequest,
   RateLimitError,
   type Refusal,
+  requestOf,
   type Snapshot,
-  shapeOf,
   systemClock,
 } from '@gatebook/ratelimit';
 import { type LimitSpec, limitOf, mostOf } from '../../limits.js';
 import { GateError } from '../errors.js';
 import { permitMs } from './calls-under-way.js';
-import type { QuotaJournal } from './quota-journal.js';
+import { type QuotaJournal, resetId } from './quota-journal.js';
 
 /** Different limits of all the configurations that are in use over one log. */
 export const limitsMax = 256;
@@ -157,7 +157,13 @@ export class SharedLimits {
   take(configuration: string, request: LimitRequest): Grant | Refusal {
     const own = this.#ownRequest(configuration, request);
     const answer = this.#unsure(configuration, own) ?? this.#limiter.take(own);
-    if (answer.allowed) this.count(configuration, request);
+    if (!answer.allowed) return answer;
+    try {
+      this.count(configuration, request);
+    } catch (error) {
+      answer.refund();
+      throw error;
+    }
     return answer;
   }
 
@@ -176,19 +182,23 @@ export class SharedLimits {
 
   /** Counts a call that is under way already in these limits of what is in flight, also where there is no room for it. */
   resume(own: readonly string[], request: LimitRequest): Pick<Grant, 'release'> {
-    const resumed: OwnRequest = { ...request, own: new Set(own) };
+    const resumed: OwnRequest = { ...plain(request), own: new Set(own) };
     return this.#limiter.resume(resumed);
   }
 
-  /** Writes down what is used by now of the quotas that a request meets. */
+  /**
+   * Writes down what is used by now of the quotas that a request meets.
+   *
+   * @throws GateError `state_unavailable` where it cannot be written
+   */
   count(configuration: string, request: LimitRequest): void {
     if (this.#journal === undefined) return;
     for (const { id, spec } of this.#configurations.get(configuration)?.limits ?? []) {
       if (spec.quota === undefined || !isMetBy(spec, request)) continue;
-      const own: OwnRequest = { ...request, own: new Set([id]), spend: 0 };
-      const used = spec.quota.max - this.#limiter.peek(own).remaining;
+      const { used, resetMs } = this.#limiter.usedBy(id, request);
       const key = keyMaker(spec.scope ?? [])(request);
-      this.#journal.write({ id, key, atMs: this.#clock.wall(), used });
+      const atMs = this.#clock.wall();
+      this.#journal.write({ id, key, atMs, used, untilMs: atMs + resetMs });
     }
   }
 
@@ -210,8 +220,14 @@ export class SharedLimits {
       setFloor(shared, undefined);
       shared.unsureUntilMs = 0;
     }
-    const ids = meant.flatMap(({ id }) => [id, floorId(id)]);
+    const quotas = meant.filter(({ spec }) => spec.quota !== undefined);
+    const ids = quotas.flatMap(({ id }) => [id, floorId(id)]);
     this.#journal?.forget(new Set(ids), name === undefined);
+    // What was missing of the others is so still.
+    if (this.#journal?.missingMs !== undefined) {
+      const atMs = this.#clock.wall();
+      for (const { id } of quotas) this.#writeMark(resetId(id), { used: 0, atMs });
+    }
     return meant.length;
   }
 
@@ -263,10 +279,21 @@ export class SharedLimits {
       ...{ id, spec, usedMs, unsureUntilMs: 0 },
       ...{ floor: undefined, met: new Set<string>() },
     };
-    const isWritten = spec.quota !== undefined && this.#journal !== undefined;
-    const atMs = isWritten ? this.#journal?.missingMs : this.#emptyAtMs;
+    const atMs = spec.quota === undefined ? this.#emptyAtMs : this.#missingOf(id);
     if (atMs !== undefined) this.#setUnknown(shared, atMs);
     return shared;
+  }
+
+  /** Since when something is missing of what was counted of a quota, unless it was reset since. */
+  #missingOf(id: string): number | undefined {
+    if (this.#journal === undefined) return this.#emptyAtMs;
+    const wasReset = this.#journal.countsOf(resetId(id)).length > 0;
+    return wasReset ? undefined : this.#journal.missingMs;
+  }
+
+  /** Of all keys of a quota together. */
+  #writeMark(id: string, floor: Floor): void {
+    this.#journal?.write({ id, key: '', ...floor, untilMs: floor.atMs + periodMsMax });
   }
 
   /** Everything counts as used at a time, for what was is not known. */
@@ -296,18 +323,9 @@ export class SharedLimits {
     const [floor] = this.#journal?.countsOf(floorId(id)) ?? [];
     if (floor !== undefined && floor.used > this.#floorOf(shared)) setFloor(shared, floor);
     for (const { key, atMs, used } of this.#journal?.countsOf(id) ?? []) {
-      this.#restoreKey(id, spec, key, used, atMs);
+      const request = requestOf(spec.scope ?? [], key);
+      if (request !== undefined) this.#limiter.restoreKey(id, request, used, atMs);
     }
-  }
-
-  /** No less is used of a key than was at that time, if its period has not ended since. */
-  #restoreKey(id: string, spec: LimitSpec, key: string, used: number, atMs: number): void {
-    const shape = shapeOf({ ...limitOf(spec), name: id });
-    this.#limiter.restore({
-      version: 1,
-      wallMs: atMs,
-      limits: [{ shape, used: [[key, used]] }],
-    });
   }
 
   /** What a limit of what is in flight says while calls may be under way of which it does not know. */
@@ -337,6 +355,7 @@ export class SharedLimits {
     const { limits: all, ...rest } = this.#limiter.snapshot();
     const placeOf = new Map(this.#limiter.limits.map(({ name }, place) => [name, place]));
     const inherited: Snapshot['limits'][number][] = [];
+    const quotas: string[] = [];
     for (const shared of limits) {
       const from = before.find(({ spec }) => spec.name === shared.spec.name);
       const place = placeOf.get(from?.id ?? '');
@@ -344,37 +363,41 @@ export class SharedLimits {
       if (from === undefined || from.id === shared.id || place === undefined) continue;
       const { used } = all[place]!;
       const floor = this.#floorOf(from);
+      // Nothing of a quota comes back before its period ends, and that is told by when it was used.
+      const floorMs = from.spec.quota === undefined ? undefined : from.floor?.atMs;
       if (scopeOf(from.spec) === scopeOf(shared.spec)) {
         inherited.push({ shape: all[placeOf.get(shared.id)!]!.shape, used });
-        this.#raiseFloor(shared, floor);
+        if (shared.spec.quota !== undefined) quotas.push(shared.id);
       } else {
         const together = used.reduce((sum, [, amount]) => sum + amount, 0);
-        this.#raiseFloor(shared, Math.max(floor, together));
+        this.#raiseFloor(shared, together);
       }
+      this.#raiseFloor(shared, floor, floorMs);
     }
     this.#limiter.restore({ ...rest, limits: inherited });
-    for (const { id, spec } of limits) if (spec.quota !== undefined) this.#writeAll(id);
+    for (const id of quotas) this.#writeAll(id);
   }
 
   /** Writes down what is used of all keys of a quota. */
   #writeAll(id: string): void {
     const place = this.#limiter.limits.findIndex(({ name }) => name === id);
     const atMs = this.#clock.wall();
+    const { spec } = this.#shared.get(id)!;
     for (const [key, used] of this.#limiter.snapshot().limits[place]?.used ?? []) {
-      this.#journal?.write({ id, key, atMs, used });
+      const request = requestOf(spec.scope ?? [], key) ?? {};
+      const untilMs = atMs + this.#limiter.usedBy(id, request).resetMs;
+      this.#journal?.write({ id, key, atMs, used, untilMs });
     }
   }
 
-  #raiseFloor(shared: Shared, least: number): void {
+  #raiseFloor(shared: Shared, least: number, atMs = this.#clock.wall()): void {
     // What is in flight is known by the calls themselves.
     if (shared.spec.inFlight !== undefined) return;
     const used = Math.min(least, mostOf(shared.spec));
     if (used <= this.#floorOf(shared)) return;
-    const floor = { used, atMs: this.#clock.wall() };
+    const floor = { used, atMs };
     setFloor(shared, floor);
-    if (shared.spec.quota !== undefined) {
-      this.#journal?.write({ id: floorId(shared.id), key: '', ...floor });
-    }
+    if (shared.spec.quota !== undefined) this.#writeMark(floorId(shared.id), floor);
   }
 
   /** Forgets limits that nobody has used for a long time and whose buckets are full, where there are too many. */
@@ -414,7 +437,7 @@ export class SharedLimits {
       shared.usedMs = now;
       if (shared.floor !== undefined) this.#useFloor(shared, request);
     }
-    return { ...request, own: found.own };
+    return { ...plain(request), own: found.own };
   }
 
   /** What counts as used of every bucket by now; what has come back altogether is forgotten. */
@@ -448,7 +471,7 @@ export class SharedLimits {
   /** Has so much be used of a bucket where it is less. Returns false where there is no room for the bucket. */
   #raise({ id, spec, floor }: Shared, request: LimitRequest, used: number): boolean {
     if (spec.rate === undefined) {
-      this.#restoreKey(id, spec, keyMaker(spec.scope ?? [])(request), used, floor?.atMs ?? 0);
+      this.#limiter.restoreKey(id, request, used, floor?.atMs ?? 0);
       return true;
     }
     const { count, perMs } = spec.rate;
@@ -479,6 +502,11 @@ function finite(value: number): number {
 
 function scopeOf({ scope = [] }: LimitSpec): string {
   return JSON.stringify(scope);
+}
+
+/** What a limit may go by, whatever else was sent. */
+function plain({ actor, channel, session, tool, cost }: LimitRequest): LimitRequest {
+  return { actor, channel, session, tool, cost };
 }
 
 /** Whether a limit is about a request at all. */

@@ -208,6 +208,63 @@ test('calls that are in flight when a limit of that is added are spoken of too',
   }
 });
 
+test('a change that comes while another one is being told goes on from that one', async () => {
+  const state = new GateState();
+  const consult = consultOf(state);
+  const flight = (inFlight: number): LimitSpec[] => [{ name: 'shells', inFlight }];
+  let later: (() => void) | undefined;
+  const client = clientBy(async (message) => {
+    const answer = await consult(message);
+    if (message.includes('"replaces"')) later?.();
+    return answer;
+  }, flight(2));
+  expect(await passed(client, 1)).toBe(1);
+  later = () => {
+    later = undefined;
+    client.change(flight(4));
+  };
+  client.change(flight(3));
+  expect(await passed(client, 9)).toBe(3);
+  client.change(flight(5));
+  expect(await passed(client, 9)).toBe(1);
+});
+
+test('a changed limit counts at once what an earlier holder let through', async () => {
+  const before = new GateState();
+  let consult = consultOf(before);
+  const flight = (inFlight: number): LimitSpec[] => [{ name: 'shells', inFlight }];
+  const client = clientBy((message) => consult(message), flight(2));
+  expect(await passed(client, 1)).toBe(1);
+  const after = new GateState();
+  after.restore(JSON.parse(JSON.stringify(before.snapshot())) as ReturnType<GateState['snapshot']>);
+  consult = consultOf(after);
+  client.change(flight(3));
+  expect(await passed(client, 9)).toBe(2);
+});
+
+test('calls of long names are spoken of in messages that are short enough', async () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  try {
+    const sizes: number[] = [];
+    const consult = consultOf(new GateState());
+    const client = clientBy(
+      async (message) => {
+        if (message.includes('"holding"')) sizes.push(message.length);
+        return await consult(message);
+      },
+      [{ name: 'shells', inFlight: 100 }],
+    );
+    const long = (letter: string): string => letter.repeat(1_000);
+    const request = { actor: long('a'), channel: long('c'), session: long('s'), tool: long('t') };
+    for (let call = 0; call < 50; call++) await client.take(request);
+    await vi.advanceTimersByTimeAsync(10_000);
+    await vi.waitFor(() => expect(sizes.length).toBeGreaterThan(6));
+    expect(Math.max(...sizes)).toBeLessThan(30_000);
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
 /** So many turns of the queue of promises. */
 async function after(turns: number): Promise<void> {
   for (let turn = 0; turn < turns; turn++) await Promise.resolve();

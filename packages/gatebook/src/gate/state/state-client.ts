@@ -64,8 +64,8 @@ interface Waiting {
 
 /** How often a gate says which of its calls are in flight: a holder forgets those of which it has not heard for three times as long. */
 const holdingMs = permitMs / 3;
-/** Calls in one message: what names them is bounded, and a message too. */
-const callsInMessage = 64;
+/** Characters of the calls in one message, which is bounded too. */
+const holdingChars = 24 * 1024;
 
 /**
  * What one gate asks of all. Holds nothing but the limits of its own configuration, which it makes known where they are not, and what it
@@ -183,24 +183,39 @@ export class StateClient implements Buckets {
 
   /** Says what is in flight; what cannot be said now is said the next time. */
   async #hold(): Promise<void> {
-    const all = [...this.#calls];
-    try {
-      for (let at = 0; at < all.length; at += callsInMessage) {
-        const part = all.slice(at, at + callsInMessage);
-        const calls = part.flatMap(([grant, request]) =>
-          this.#calls.has(grant) ? [{ grant, request }] : [],
-        );
-        await this.#holding(calls);
-      }
-    } catch {}
+    for (const grants of this.#parts()) {
+      await this.#holding(grants).catch(() => undefined);
+    }
   }
 
-  async #holding(calls: Ask<'holding'>['calls']): Promise<void> {
-    const limits = this.#limits;
-    const answer = await this.ask('holding', { limits, calls });
-    if (!('unknown' in answer)) return;
+  /** The grants of the calls in flight, as many together as go into a message. */
+  #parts(): string[][] {
+    const parts: string[][] = [];
+    let room = 0;
+    for (const [grant, request] of this.#calls) {
+      const chars = JSON.stringify({ grant, request }).length;
+      if (chars > room) {
+        parts.push([]);
+        room = holdingChars;
+      }
+      parts.at(-1)?.push(grant);
+      room -= chars;
+    }
+    return parts;
+  }
+
+  async #holding(grants: readonly string[]): Promise<void> {
+    const tell = async (): Promise<Answer<'holding'>> => {
+      // Those that have not ended meanwhile.
+      const calls = grants.flatMap((grant) => {
+        const request = this.#calls.get(grant);
+        return request === undefined ? [] : [{ grant, request }];
+      });
+      return await this.ask('holding', { limits: this.#limits, calls });
+    };
+    if (!('unknown' in (await tell()))) return;
     await this.ask('limits', { specs: this.#specs });
-    await this.ask('holding', { limits: this.#limits, calls });
+    await tell();
   }
 
   #known<O extends LimitsOp>(op: O, message: Omit<Ask<O>, 'limits'>): Promise<Told<O>> {
@@ -272,7 +287,9 @@ export class StateClient implements Buckets {
     }
     const { id: replaces } = await this.ask('limits', { specs: this.#replaced });
     await this.ask('limits', { specs, replaces });
-    if (limits === this.#limits) this.#replaced = undefined;
+    // Where they have changed again, these are what the next ones replace.
+    this.#replaced = limits === this.#limits ? undefined : specs;
+    if (this.#hasInFlight) await this.#hold();
   }
 }
 
