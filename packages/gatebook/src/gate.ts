@@ -126,6 +126,8 @@ export class Gate {
   async #admit(call: GateCall, rules: GateRules, way: Way): Promise<Admitted | Refused> {
     const digest = argumentsDigest(call);
     const pinned = call.pin?.();
+    // Its failure is met where it is awaited, which may be later.
+    pinned?.catch(() => undefined);
     const joint = pinned === undefined && this.#isJoint(rules);
     const early = joint ? rules.policy?.decide(policyCall(call)) : undefined;
     if (joint && (early === undefined || early.decision === 'allow')) {

@@ -5,7 +5,7 @@ import { type Admitted, Gate } from '../gate.js';
 import type { Refused } from './refused.js';
 import type { Verdict } from './state/approvals.js';
 import { GateState } from './state/gate-state.js';
-import { ownHolder, StateClient } from './state/state-client.js';
+import { type Holder, ownHolder, StateClient } from './state/state-client.js';
 
 /** A session that is stopped goes on when one call shows that it may; what becomes of a call that was refused on the way. */
 
@@ -73,6 +73,28 @@ async function runs(name: string, success: boolean): Promise<void> {
   expect(admitted.allowed).toBe(true);
   if (admitted.allowed) await admitted.ended(success);
 }
+
+test('a pin that cannot be looked up refuses the call, also while the breaker is still asked', async () => {
+  const own = ownHolder(new GateState());
+  const slow: Holder = {
+    ask: async (op, message) => {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      return await own.ask(op, message);
+    },
+  };
+  const book = { intent: async () => undefined, fact: async () => true, missing: 0 };
+  const state = new StateClient(slow, []);
+  const other = new Gate({ book, state, ask: async () => verdict }, { breaker: { failures: 1 } });
+  const answer = await other.admit({
+    ...{ actor: {}, sessionId: 's', name: 'tool', isTool: true, arguments: {} },
+    intent: { eventType: 'tool_execution' },
+    signal: new AbortController().signal,
+    pin: async () => {
+      throw new Error('no answer');
+    },
+  });
+  expect(answer).toMatchObject({ allowed: false, code: 'state_unavailable' });
+});
 
 const notMade: [string, () => Promise<void>][] = [
   [

@@ -28,7 +28,7 @@ export interface QuotaJournalOptions {
 }
 
 /** No calendar period is longer. */
-const oldestMs = 32 * 86_400_000;
+export const periodMsMax = 32 * 86_400_000;
 const bytesMax = 256 * 1024 * 1024;
 /** So many lines at least are written before the file is written anew, without those that say nothing any more. */
 const linesMin = 10_000;
@@ -59,7 +59,7 @@ export class QuotaJournal {
     // Whoever counts makes the file first, so where there is none nothing was counted.
     if (found === 'none') return;
     const now = wallMs();
-    const since = now - oldestMs;
+    const since = now - periodMsMax;
     const isWhole =
       found !== 'damaged' && (found.isClosed || (boot !== undefined && found.boot === boot));
     for (const count of found === 'damaged' ? [] : found.counts) {

@@ -16,7 +16,7 @@ import {
 import { type LimitSpec, limitOf, mostOf } from '../../limits.js';
 import { GateError } from '../errors.js';
 import { permitMs } from './calls-under-way.js';
-import { type QuotaJournal, resetId } from './quota-journal.js';
+import { periodMsMax, type QuotaJournal, resetId } from './quota-journal.js';
 
 /** Different limits of all the configurations that are in use over one log. */
 export const limitsMax = 256;
@@ -26,8 +26,6 @@ const idleMs = 3_600_000;
 const metMax = 100_000;
 /** Of one quota: each has a line in the journal. */
 const quotaKeysMax = 100_000;
-/** No period of a quota is longer. */
-const periodMsMax = 32 * 86_400_000;
 
 /** A request among the limits of several configurations, of which only its own apply. */
 interface OwnRequest extends LimitRequest {
@@ -46,6 +44,8 @@ interface Shared {
   /** What it says, as a digest: its name in the limiter. */
   readonly id: string;
   readonly spec: LimitSpec;
+  /** Whether it is about a request at all. */
+  readonly isMetBy: (request: LimitRequest) => boolean;
   /** Of what is in flight: until when calls may be under way of which nobody has spoken yet. */
   unsureUntilMs: number;
   usedMs: number;
@@ -59,6 +59,7 @@ interface Configuration {
   readonly own: ReadonlySet<string>;
   /** Of what is in flight. */
   readonly inFlight: readonly Shared[];
+  readonly quotas: readonly Shared[];
   readonly limits: readonly Shared[];
 }
 
@@ -144,6 +145,7 @@ export class SharedLimits {
     this.#configurations.set(name, {
       own: new Set(limits.map(({ id }) => id)),
       inFlight: limits.filter(({ spec }) => spec.inFlight !== undefined),
+      quotas: limits.filter(({ spec }) => spec.quota !== undefined),
       limits,
     });
     return limits;
@@ -177,7 +179,7 @@ export class SharedLimits {
   inFlightOf(configuration: string, request: LimitRequest): string[] {
     const { inFlight = [] } = this.#configurations.get(configuration) ?? {};
     if (inFlight.length === 0) return [];
-    return inFlight.flatMap(({ id, spec }) => (isMetBy(spec, request) ? [id] : []));
+    return inFlight.flatMap(({ id, isMetBy }) => (isMetBy(request) ? [id] : []));
   }
 
   /** Counts a call that is under way already in these limits of what is in flight, also where there is no room for it. */
@@ -193,8 +195,8 @@ export class SharedLimits {
    */
   count(configuration: string, request: LimitRequest): void {
     if (this.#journal === undefined) return;
-    for (const { id, spec } of this.#configurations.get(configuration)?.limits ?? []) {
-      if (spec.quota === undefined || !isMetBy(spec, request)) continue;
+    for (const { id, spec, isMetBy } of this.#configurations.get(configuration)?.quotas ?? []) {
+      if (!isMetBy(request)) continue;
       const { used, resetMs } = this.#limiter.usedBy(id, request);
       const key = keyMaker(spec.scope ?? [])(request);
       const atMs = this.#clock.wall();
@@ -276,7 +278,7 @@ export class SharedLimits {
     if (known !== undefined) return known;
     const usedMs = this.#clock.now();
     const shared: Shared = {
-      ...{ id, spec, usedMs, unsureUntilMs: 0 },
+      ...{ id, spec, usedMs, unsureUntilMs: 0, isMetBy: limitOf(spec).match ?? (() => true) },
       ...{ floor: undefined, met: new Set<string>() },
     };
     const atMs = spec.quota === undefined ? this.#emptyAtMs : this.#missingOf(id);
@@ -331,8 +333,9 @@ export class SharedLimits {
   /** What a limit of what is in flight says while calls may be under way of which it does not know. */
   #unsure(configuration: string, request: OwnRequest): Refusal | undefined {
     const now = this.#clock.now();
-    for (const { id, spec, unsureUntilMs } of this.#configurations.get(configuration)!.inFlight) {
-      if (unsureUntilMs <= now || spec.shadow === true || !isMetBy(spec, request)) continue;
+    for (const shared of this.#configurations.get(configuration)!.inFlight) {
+      const { id, spec, isMetBy, unsureUntilMs } = shared;
+      if (unsureUntilMs <= now || spec.shadow === true || !isMetBy(request)) continue;
       const retryAfterMs = unsureUntilMs - now;
       const limit = mostOf(spec);
       return {
@@ -507,11 +510,6 @@ function scopeOf({ scope = [] }: LimitSpec): string {
 /** What a limit may go by, whatever else was sent. */
 function plain({ actor, channel, session, tool, cost }: LimitRequest): LimitRequest {
   return { actor, channel, session, tool, cost };
-}
-
-/** Whether a limit is about a request at all. */
-function isMetBy(spec: LimitSpec, request: LimitRequest): boolean {
-  return limitOf(spec).match?.(request) ?? true;
 }
 
 /** The limit as one among those of other configurations. */
